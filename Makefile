@@ -1,0 +1,62 @@
+# The two commands for a newcomer are `make demo` and `make test`; everything else is for those who stay.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST_OPTIONS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve worker test test-fast bench check format lock schema clean
+
+help:  ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /'
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Truckroll needs Python 3.11 or newer; set PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.uv.lock \
+	  && $(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY)  ## a demo company, live, on an embedded database (port 8000)
+	@$(BIN)/truckroll demo
+
+serve: $(READY)  ## the server, with the settings of the environment
+	@$(BIN)/truckroll serve
+
+worker: $(READY)  ## a background worker, with the settings of the environment
+	@$(BIN)/truckroll worker
+
+test: $(READY)  ## the whole suite: SQLite always, PostgreSQL and Redis where they are reachable
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-fast: $(READY)  ## what a change wants to know within a minute
+	@$(BIN)/python -m pytest -m "not slow and not fault" $(PYTEST_OPTIONS)
+
+bench: $(READY)  ## the benchmarks, with their peers where those can be installed
+	@for each in tests/benchmarks/bench_*.py; do $(BIN)/python $$each $(BENCH_OPTIONS) || exit 1; done
+
+check: $(READY)  ## style, types, import contracts, migrations drift, schema snapshot
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/truckroll migrate --check
+	$(BIN)/truckroll schema check
+
+format: $(READY)  ## put the code in its usual form
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+schema: $(READY)  ## write schema.graphql anew
+	$(BIN)/truckroll schema export
+
+lock: $(READY)  ## resolve the dependencies anew, with hashes and without addresses
+	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+	grep -A 100 '^uv==' requirements.lock | awk 'NR == 1 || /^ /{print; next} {exit}' > requirements.uv.lock
+
+clean:  ## remove what was installed and built; data in var/ stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

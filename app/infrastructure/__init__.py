@@ -1,0 +1,1 @@
+"""The machines: tables, commands, journal, followers, broadcast, jobs, storage, outboxes, tokens, logs."""

@@ -1,0 +1,150 @@
+"""The way in for every change: allowed? → one transaction → the command's own steps → facts → commit → wake the followers.
+
+A command is a plain function ``verb_noun(actor, …)`` that raises a ``Problem`` or returns the id of what it changed (or
+another plain JSON value, so that a repeated request can be answered from memory). Called inside another command it joins
+that one's transaction, and its facts are recorded with the outer one's.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import orjson
+import structlog
+
+from app import database
+from app.infrastructure import broadcast, journal
+from app.infrastructure.models import IdempotencyKey
+from app.kernel.actor import Actor
+from app.kernel.calendar import utc_now
+from app.kernel.errors import IdempotencyMismatch, InvalidInput, NotPermitted, Problem, Unavailable
+from app.kernel.ids import new_id
+from app.kernel.permissions import Permission
+
+P = ParamSpec("P")
+R = TypeVar("R")
+KEY_LENGTH_MAX = 255
+KEYS_KEPT_HOURS = 72
+
+log = structlog.get_logger(__name__)
+COMMANDS: dict[str, Permission | None] = {}
+_key: ContextVar[str | None] = ContextVar("idempotency_key", default=None)
+_last_cursor: ContextVar[str | None] = ContextVar("last_cursor", default=None)
+
+
+def command(
+    permission: Permission | None,
+) -> Callable[[Callable[Concatenate[Actor, P], Awaitable[R]]], Callable[Concatenate[Actor, P], Awaitable[R]]]:
+    """Make a function a command that asks for a permission (None: open to every actor, the function checks itself)."""
+
+    def decorate(
+        function: Callable[Concatenate[Actor, P], Awaitable[R]],
+    ) -> Callable[Concatenate[Actor, P], Awaitable[R]]:
+        name = getattr(function, "__name__", "command")
+        if not inspect.getdoc(function):
+            raise TypeError(f"the command {name} does not say what it does")
+        COMMANDS[f"{function.__module__}.{name}"] = permission
+
+        @wraps(function)
+        async def run(actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
+            if permission is not None and not actor.holds(permission):
+                log.warning("refused", command=name, permission=permission, actor=actor.id)
+                raise NotPermitted(permission)
+            if journal.current() is not None:
+                return await function(actor, *args, **kwargs)
+            key = _key.get()
+            try:
+                result, seq = await _in_transaction(actor, name, key, function, args, kwargs)
+            except database.RetryableError as busy:
+                raise Unavailable() from busy
+            if seq:
+                _last_cursor.set(journal.cursor_at(actor.organization_id, seq))
+                broadcast.wake(actor.organization_id)
+            return result
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def idempotency_key(key: str | None) -> Iterator[None]:
+    """Commands inside answer a repeated key with the first answer, and do nothing."""
+    if key is not None and not 1 <= len(key) <= KEY_LENGTH_MAX:
+        raise InvalidInput(f"An idempotency key has 1 to {KEY_LENGTH_MAX} characters.", path=["idempotencyKey"])
+    token = _key.set(key)
+    try:
+        yield
+    finally:
+        _key.reset(token)
+
+
+def last_cursor() -> str | None:
+    """Where the journal stands after the last command of this task."""
+    return _last_cursor.get()
+
+
+async def forget_old_keys() -> int:
+    """Delete the idempotency keys whose time is over; how many."""
+    return await IdempotencyKey.filter(created_at__lt=utc_now() - timedelta(hours=KEYS_KEPT_HOURS)).delete()
+
+
+async def _in_transaction(
+    actor: Actor, name: str, key: str | None, function: Callable[..., Awaitable[R]], args: Any, kwargs: Any
+) -> tuple[R, int]:
+    fingerprint = _fingerprint(name, args, kwargs) if key is not None else ""
+
+    async def work() -> tuple[R, int]:
+        if key is not None and (known := await _first_answer(actor, key, fingerprint)):
+            return known
+        recorder = journal.Recorder(actor, name)
+        token = journal.collect(recorder)
+        try:
+            result = await function(actor, *args, **kwargs)
+            seq = await journal.write(recorder)
+            if key is not None:
+                await _keep_answer(actor, key, fingerprint, result, seq)
+        finally:
+            journal.release(token)
+        return result, seq
+
+    try:
+        return await database.unit_of_work(work)
+    except (Problem, database.DuplicateRow):
+        # A twin with the same key may have been faster: then its answer is the answer.
+        if key is not None and (known := await _first_answer(actor, key, fingerprint)):
+            return known
+        raise
+
+
+async def _first_answer(actor: Actor, key: str, fingerprint: str) -> tuple[Any, int] | None:
+    row = await IdempotencyKey.get_or_none(organization_id=actor.organization_id, actor_id=actor.id, key=key)
+    if row is None:
+        return None
+    if row.fingerprint != fingerprint:
+        raise IdempotencyMismatch(key)
+    return row.result, row.seq
+
+
+async def _keep_answer(actor: Actor, key: str, fingerprint: str, result: Any, seq: int) -> None:
+    row = IdempotencyKey(
+        id=new_id("idem"),
+        organization_id=actor.organization_id,
+        actor_id=actor.id,
+        key=key,
+        fingerprint=fingerprint,
+        result=result,
+        seq=seq,
+        created_at=utc_now(),
+    )
+    await row.save(force_create=True)
+
+
+def _fingerprint(name: str, args: Any, kwargs: Any) -> str:
+    request = orjson.dumps([name, args, kwargs], default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return hashlib.sha256(request).hexdigest()

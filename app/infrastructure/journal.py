@@ -1,0 +1,194 @@
+"""The one journal: what happened, in the order in which it was committed, per organization.
+
+``record`` collects facts while a command runs; ``write`` puts them down as the transaction's last statements, under
+numbers taken from a counter row that stays locked until commit. So numbers have no gaps and follow the order of commits,
+and a reader that asks for ``seq > last`` can neither miss nor repeat a fact. (A plain sequence loses facts: a late
+committer's number is behind the reader's already.)
+"""
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from app import database
+from app.infrastructure.models import JournalEntry
+from app.kernel.actor import Actor
+from app.kernel.calendar import utc_now
+from app.kernel.dialects import Dialect
+from app.kernel.errors import InvalidInput
+from app.kernel.events import Fact
+from app.kernel.ids import new_id
+from app.kernel.pages import decode_cursor, encode_cursor
+
+CURSOR_KIND = "j"
+
+
+@dataclass(slots=True)
+class Recorder:
+    """The facts of the command that is running."""
+
+    actor: Actor
+    command: str
+    facts: list[Fact] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact as the journal keeps it."""
+
+    id: str
+    organization_id: str
+    seq: int
+    at: datetime
+    actor_kind: str
+    actor_id: str
+    command: str
+    type: str
+    noun: str
+    subject_id: str
+    customer_id: str | None
+    technician_ids: tuple[str, ...]
+    payload: dict[str, Any]
+
+    @property
+    def cursor(self) -> str:
+        """Where a reader stands who has seen this fact."""
+        return cursor_at(self.organization_id, self.seq)
+
+
+_recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+def record(fact: Fact) -> None:
+    """Note that something happened. It is written with the command's transaction, or not at all."""
+    recorder = _recorder.get()
+    if recorder is None:
+        raise RuntimeError(f"{fact.type} was recorded outside a command")
+    recorder.facts.append(fact)
+
+
+def cursor_at(organization_id: str, seq: int) -> str:
+    """The opaque cursor of a place in an organization's journal."""
+    return encode_cursor(CURSOR_KIND, [organization_id, seq])
+
+
+def seq_of(cursor: str, organization_id: str, path: str = "after") -> int:
+    """The place a cursor stands for. One of another organization, or a made-up one, is ``InvalidInput``."""
+    values = decode_cursor(cursor, CURSOR_KIND, path)
+    match values:
+        case [str(owner), int(seq)] if owner == organization_id and not isinstance(seq, bool) and 0 <= seq < 2**62:
+            return seq
+    raise InvalidInput("This cursor does not belong to your journal. Take it from an answer as it is.", path=[path])
+
+
+async def write(recorder: Recorder) -> int:
+    """Put the facts down and return the number of the last one; 0 when there are none. Last thing in a transaction."""
+    facts = recorder.facts
+    if not facts:
+        return 0
+    client = database.connection()
+    organization_id = recorder.actor.organization_id
+    marks = ("$1", "$2") if database.dialect() is Dialect.POSTGRES else ("?", "?")
+    rows = await client.execute_query_dict(
+        f'INSERT INTO "journal_head" ("organization_id", "seq") VALUES ({marks[0]}, {marks[1]}) '
+        'ON CONFLICT ("organization_id") DO UPDATE SET "seq" = "journal_head"."seq" + excluded."seq" RETURNING "seq"',
+        [organization_id, len(facts)],
+    )
+    last = int(rows[0]["seq"])
+    now = utc_now()
+    entries = [
+        JournalEntry(
+            id=new_id("fact"),
+            organization_id=organization_id,
+            seq=last - len(facts) + index + 1,
+            at=now,
+            actor_kind=recorder.actor.kind,
+            actor_id=recorder.actor.id,
+            command=recorder.command,
+            type=fact.type,
+            noun=fact.noun,
+            subject_id=fact.subject_id,
+            customer_id=fact.customer_id,
+            technician_ids=list(fact.technician_ids),
+            payload=plain(fact.payload()),
+            request_id=request_id.get(),
+        )
+        for index, fact in enumerate(facts)
+    ]
+    if len(entries) == 1:
+        await entries[0].save(force_create=True)
+    else:
+        await JournalEntry.bulk_create(entries, batch_size=500)
+    return last
+
+
+async def head(organization_id: str) -> int:
+    """The number of the newest fact, 0 when there is none."""
+    rows = await database.read_rows(
+        f'SELECT "seq" FROM "journal_head" WHERE "organization_id" = {_mark(1)}', [organization_id]
+    )
+    return int(rows[0][0]) if rows else 0
+
+
+async def read(organization_id: str, after: int, limit: int = 500) -> list[Entry]:
+    """The facts after a place, oldest first."""
+    rows = await database.read_rows(
+        'SELECT "id", "organization_id", "seq", "at", "actor_kind", "actor_id", "command", "type", "noun", "subject_id", '
+        '"customer_id", "technician_ids", "payload" FROM "journal_entry" '
+        f'WHERE "organization_id" = {_mark(1)} AND "seq" > {_mark(2)} ORDER BY "seq" LIMIT {int(limit)}',
+        [organization_id, after],
+    )
+    return [
+        Entry(
+            id=row[0],
+            organization_id=row[1],
+            seq=int(row[2]),
+            at=_moment(row[3]),
+            actor_kind=row[4],
+            actor_id=row[5],
+            command=row[6],
+            type=row[7],
+            noun=row[8],
+            subject_id=row[9],
+            customer_id=row[10],
+            technician_ids=tuple(_json(row[11])),
+            payload=_json(row[12]),
+        )
+        for row in rows
+    ]
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON keeps it: times as text, decimals exact as text."""
+    return orjson.loads(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS))
+
+
+def _mark(number: int) -> str:
+    return f"${number}" if database.dialect() is Dialect.POSTGRES else "?"
+
+
+def _moment(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def _json(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, str | bytes) else value
+
+
+def collect(recorder: Recorder | None) -> Any:
+    """Make a recorder the current one; returns the token that ``release`` takes."""
+    return _recorder.set(recorder)
+
+
+def release(token: Any) -> None:
+    """Undo ``collect``."""
+    _recorder.reset(token)
+
+
+def current() -> Recorder | None:
+    """The recorder of the command that is running, if one is."""
+    return _recorder.get()

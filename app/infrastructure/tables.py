@@ -1,0 +1,162 @@
+"""What every table has, and the few ways rows are found, locked and changed. ``save()`` of whole rows is not one of them:
+it writes every column and so loses what somebody else changed meanwhile.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from tortoise import fields
+from tortoise.expressions import F
+from tortoise.models import Model
+
+from app import database
+from app.infrastructure.conditions import Condition, Writer, column, quoted
+from app.kernel.actor import Actor
+from app.kernel.calendar import utc_now
+from app.kernel.dialects import Dialect
+from app.kernel.errors import AlreadyExists, InvalidInput, NotFound, StaleVersion
+from app.kernel.ids import ID_LENGTH_MAX, new_id, require_id
+
+
+class Table(Model):
+    """A table with a typed id. ``prefix`` is its ids' first part, ``noun`` what people call a row."""
+
+    prefix: ClassVar[str] = ""
+    noun: ClassVar[str] = ""
+
+    id = fields.CharField(max_length=ID_LENGTH_MAX, primary_key=True)
+    version = fields.IntField(default=1, db_default=1)
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        """Which rows an actor may see: the one door for lists, relations, ``node``, ids in inputs and delivery."""
+        raise NotImplementedError(f"{cls.__name__} does not say who may see it")
+
+
+class OwnedTable(Table):
+    """A table of an organization's things. The organization leads every index; see ``Meta.indexes`` of each table."""
+
+    organization_id = fields.CharField(max_length=ID_LENGTH_MAX)
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return column("organization_id") == actor.organization_id
+
+
+Row = TypeVar("Row", bound=Table)
+
+BY_PREFIX: dict[str, type[Table]] = {}
+
+
+def table_of(model: type[Model]) -> str:
+    """The name of a model's table."""
+    return model._meta.db_table
+
+
+async def find_rows(
+    model: type[Row],
+    condition: Condition,
+    *,
+    order: Sequence[str] = (),
+    limit: int | None = None,
+    lock: bool = False,
+) -> list[Row]:
+    """Rows of which a condition is true. ``order`` names columns, ``-`` before one turns it round.
+
+    ``lock`` keeps the rows for this transaction (SQLite's transactions are alone anyway).
+    """
+    client = database.connection()
+    dialect = database.dialect()
+    writer = Writer(dialect)
+    sql = f"SELECT r.* FROM {quoted(table_of(model))} r WHERE {condition.write(writer, 'r')}"
+    if order:
+        terms = (f"r.{quoted(name.lstrip('-'))} {'DESC' if name.startswith('-') else 'ASC'}" for name in order)
+        sql += " ORDER BY " + ", ".join(terms)
+    if limit is not None:
+        sql += f" LIMIT {int(limit)}"
+    if lock and dialect is Dialect.POSTGRES:
+        sql += " FOR UPDATE"
+    found = await client.execute_query_dict(sql, writer.values)
+    return [model._init_from_db(**one) for one in found]
+
+
+async def find_one(model: type[Row], actor: Actor, id: str, *, lock: bool = False, path: str = "id") -> Row:
+    """The row of that id if the actor may see it, else ``NotFound``: the same answer as if there were none."""
+    require_id(id, model.prefix, path)
+    found = await find_rows(model, (column("id") == id) & model.visible_to(actor), lock=lock)
+    if not found:
+        raise NotFound(model.noun, id, path=[path])
+    return found[0]
+
+
+async def lock_one(model: type[Row], actor: Actor, id: str, *, version: int | None = None, path: str = "id") -> Row:
+    """As ``find_one``, kept for this transaction; ``StaleVersion`` when the client saw another version."""
+    row = await find_one(model, actor, id, lock=True, path=path)
+    if version is not None and version != row.version:
+        raise StaleVersion(model.noun, version, row.version)
+    return row
+
+
+async def require_visible(model: type[Row], actor: Actor, ids: Iterable[str], path: str) -> dict[str, Row]:
+    """The rows of all the ids; ``NotFound`` for the first one that the actor may not see."""
+    wanted = list(dict.fromkeys(require_id(id, model.prefix, path) for id in ids))
+    if not wanted:
+        return {}
+    found = {row.id: row for row in await find_rows(model, column("id").one_of(wanted) & model.visible_to(actor))}
+    for id in wanted:
+        if id not in found:
+            raise NotFound(model.noun, id, path=[path])
+    return found
+
+
+async def add_row(model: type[Row], *, id: str | None = None, **values: Any) -> Row:
+    """A new row, with the client's id or a fresh one. ``AlreadyExists`` when the id is taken."""
+    chosen = require_id(id, model.prefix) if id is not None else new_id(model.prefix)
+    now = utc_now()
+    row = model(id=chosen, created_at=now, updated_at=now, **values)
+    if id is not None and await model.filter(id=chosen).exists():
+        raise AlreadyExists(model.noun, chosen, path=["id"])
+    await row.save(force_create=True)
+    return row
+
+
+async def change_row(row: Row, **values: Any) -> dict[str, list[Any]]:
+    """Set the named columns of a locked row, count its version up, and return what changed: name → [before, after]."""
+    changes = {name: [getattr(row, name), value] for name, value in values.items() if getattr(row, name) != value}
+    if not changes:
+        return {}
+    changed = await type(row).filter(id=row.id, version=row.version).update(
+        **{name: after for name, (_, after) in changes.items()}, version=F("version") + 1, updated_at=utc_now()
+    )
+    if changed != 1:
+        current = await type(row).get_or_none(id=row.id).values("version")
+        raise StaleVersion(row.noun, row.version, current["version"] if current else 0)
+    for name, (_, after) in changes.items():
+        setattr(row, name, after)
+    row.version += 1
+    return changes
+
+
+def require_text(text: str, path: str, *, longest: int, shortest: int = 1) -> str:
+    """Text without surrounding blanks, of a sensible length, else ``InvalidInput``."""
+    cleaned = text.strip()
+    if not shortest <= len(cleaned) <= longest:
+        raise InvalidInput(f"This text has {shortest} to {longest} characters, not {len(cleaned)}.", path=[path])
+    return cleaned
+
+
+def register(model: type[Row]) -> type[Row]:
+    """Make a model's ids resolvable: by prefix, for ``node(id:)``. A decorator for tables."""
+    if not model.prefix or not model.noun:
+        raise TypeError(f"{model.__name__} needs a prefix and a noun")
+    if BY_PREFIX.setdefault(model.prefix, model) is not model:
+        raise TypeError(f"the prefix {model.prefix} is taken by {BY_PREFIX[model.prefix].__name__}")
+    return model

@@ -1,0 +1,89 @@
+"""Who acts: a person, a partner's key or the system itself, for one organization, with what they may do."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from app.kernel.errors import NotPermitted
+from app.kernel.permissions import CUSTOMER_ROLES, Permission, Role, permissions_of
+
+
+class ActorKind(StrEnum):
+    """What stands behind a request."""
+
+    USER = "USER"
+    API_KEY = "API_KEY"
+    SYSTEM = "SYSTEM"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """One organization's user, key or system. ``scope_key`` names the shape of what may be seen, not whose it is.
+
+    A key may hold fewer permissions than its roles would give (its scopes).
+    """
+
+    organization_id: str
+    kind: ActorKind
+    id: str
+    roles: frozenset[Role] = frozenset()
+    permissions: frozenset[Permission] = frozenset()
+    technician_id: str | None = None
+    customer_id: str | None = None
+    session_id: str | None = None
+    scope_key: tuple[object, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        shape = (
+            self.kind,
+            tuple(sorted(self.permissions)),
+            self.is_customer,
+            self.technician_id is not None,
+            self.is_technician_only,
+        )
+        object.__setattr__(self, "scope_key", shape)
+
+    @property
+    def is_customer(self) -> bool:
+        """Whether this is a customer's person, who sees that account only."""
+        return bool(self.roles) and self.roles <= CUSTOMER_ROLES
+
+    @property
+    def is_technician_only(self) -> bool:
+        """Whether this is a technician without an office role, who sees the own work only."""
+        return self.roles == {Role.TECHNICIAN}
+
+    def holds(self, permission: Permission) -> bool:
+        """Whether the permission is held."""
+        return permission in self.permissions
+
+    def require(self, permission: Permission) -> None:
+        """Raise ``NotPermitted`` unless the permission is held."""
+        if permission not in self.permissions:
+            raise NotPermitted(permission)
+
+
+def user_actor(
+    organization_id: str,
+    user_id: str,
+    roles: frozenset[Role],
+    *,
+    technician_id: str | None = None,
+    customer_id: str | None = None,
+    session_id: str | None = None,
+) -> Actor:
+    """The actor of a signed-in person, with all that the roles allow."""
+    return Actor(
+        organization_id,
+        ActorKind.USER,
+        user_id,
+        roles,
+        permissions_of(roles),
+        technician_id=technician_id,
+        customer_id=customer_id,
+        session_id=session_id,
+    )
+
+
+def system_actor(organization_id: str) -> Actor:
+    """The organization's own system: followers, timers, jobs, the command line. It holds every permission."""
+    return Actor(organization_id, ActorKind.SYSTEM, "system", frozenset(), frozenset(Permission))

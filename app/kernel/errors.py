@@ -1,0 +1,250 @@
+"""What can go wrong in the domain, as one small tree. Each leaf has a stable code and says, to a person, what to do.
+
+::
+
+    Problem                      expected; a mutation answers with it as data
+    ├── InvalidInput             a value cannot be used                     (path, reason)
+    ├── NotAuthenticated         no valid session or key
+    ├── NotPermitted             signed in, but the role lacks a permission (permission)
+    ├── NotFound                 no such thing, or not one you may see      (noun, id)
+    ├── Conflict                 true a moment ago, or never going to be
+    │   ├── AlreadyExists        the id or number is taken                  (noun, id)
+    │   ├── StaleVersion         somebody else changed it first             (expected, actual)
+    │   ├── IllegalTransition    not a step from here                       (noun, state, to, allowed)
+    │   ├── CompletionBlocked    something is missing before completion     (missing)
+    │   ├── ScheduleConflict     the visit does not fit                     (conflicts)
+    │   ├── PlanOutdated         the schedule moved under the plan          (moved)
+    │   └── IdempotencyMismatch  the same key came with another request     (key)
+    ├── RateLimited              too much, too fast                         (retry_after_seconds)
+    └── Unavailable              try again: busy or a part is away          (retry_after_seconds)
+    ConfigurationError           the start is refused; one sentence says what to set
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+class ConfigurationError(Exception):
+    """A setting cannot be used. The message is one sentence that says what to set."""
+
+
+class Problem(Exception):
+    """Something expected went wrong; ``code`` is stable, the message is for a person, ``data()`` for a program."""
+
+    code: ClassVar[str] = "PROBLEM"
+
+    def __init__(self, message: str, *, path: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path: tuple[str, ...] = tuple(path)
+
+    def data(self) -> dict[str, Any]:
+        """The figures behind the message, ready for JSON."""
+        return {}
+
+
+class InvalidInput(Problem):
+    """A value cannot be used; ``path`` names the input field."""
+
+    code = "INVALID_INPUT"
+
+
+class NotAuthenticated(Problem):
+    """There is no valid session or key."""
+
+    code = "NOT_AUTHENTICATED"
+
+    def __init__(self, message: str = "Sign in first: the token is missing, wrong or expired.") -> None:
+        super().__init__(message)
+
+
+class NotPermitted(Problem):
+    """The role lacks a permission."""
+
+    code = "NOT_PERMITTED"
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"Your role does not hold the permission {permission}.")
+        self.permission = permission
+
+    def data(self) -> dict[str, Any]:
+        return {"permission": self.permission}
+
+
+class NotFound(Problem):
+    """There is no such thing, or none that the actor may see: the two look the same on purpose."""
+
+    code = "NOT_FOUND"
+
+    def __init__(self, noun: str, id: str, *, path: Sequence[str] = ()) -> None:
+        super().__init__(f"There is no {noun} {id}.", path=path)
+        self.noun = noun
+        self.id = id
+
+    def data(self) -> dict[str, Any]:
+        return {"noun": self.noun, "id": self.id}
+
+
+class Conflict(Problem):
+    """The request is understood, but the world is not as it assumes."""
+
+    code = "CONFLICT"
+
+
+class AlreadyExists(Conflict):
+    """The id or number is taken."""
+
+    code = "ALREADY_EXISTS"
+
+    def __init__(self, noun: str, id: str, *, path: Sequence[str] = ()) -> None:
+        super().__init__(f"A {noun} {id} exists already.", path=path)
+        self.noun = noun
+        self.id = id
+
+    def data(self) -> dict[str, Any]:
+        return {"noun": self.noun, "id": self.id}
+
+
+class StaleVersion(Conflict):
+    """Somebody else changed the row since the version the client saw."""
+
+    code = "STALE_VERSION"
+
+    def __init__(self, noun: str, expected: int, actual: int) -> None:
+        super().__init__(
+            f"This {noun} was changed meanwhile: you saw version {expected}, it is at {actual}. "
+            "Read it again and repeat what you still want."
+        )
+        self.expected = expected
+        self.actual = actual
+
+    def data(self) -> dict[str, Any]:
+        return {"expected": self.expected, "actual": self.actual}
+
+
+class IllegalTransition(Conflict):
+    """The lifecycle has no such step from the state the thing is in."""
+
+    code = "ILLEGAL_TRANSITION"
+
+    def __init__(self, noun: str, state: str, to: str, allowed: Sequence[str], because: str = "") -> None:
+        steps = ", ".join(allowed) or "none"
+        reason = f": {because}" if because else ""
+        super().__init__(f"A {noun} that is {state} cannot become {to}{reason}. Allowed from here: {steps}.")
+        self.state = state
+        self.to = to
+        self.allowed = tuple(allowed)
+
+    def data(self) -> dict[str, Any]:
+        return {"state": self.state, "to": self.to, "allowed": list(self.allowed)}
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One thing that stands between a work order and its completion."""
+
+    code: str
+    message: str
+
+
+class CompletionBlocked(Conflict):
+    """The completion gate is shut; ``missing`` lists everything it waits for."""
+
+    code = "COMPLETION_BLOCKED"
+
+    def __init__(self, missing: Sequence[Missing]) -> None:
+        super().__init__("Not complete yet: " + " ".join(one.message for one in missing))
+        self.missing = tuple(missing)
+
+    def data(self) -> dict[str, Any]:
+        return {"missing": [{"code": one.code, "message": one.message} for one in self.missing]}
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleClash:
+    """One reason why a visit does not fit; ``overridable`` with permission and a reason."""
+
+    code: str
+    message: str
+    overridable: bool
+    appointment_id: str | None = None
+    technician_id: str | None = None
+
+
+class ScheduleConflict(Conflict):
+    """The visit does not fit the technician's schedule; every clash is listed."""
+
+    code = "SCHEDULE_CONFLICT"
+
+    def __init__(self, conflicts: Sequence[ScheduleClash]) -> None:
+        super().__init__(" ".join(one.message for one in conflicts))
+        self.conflicts = tuple(conflicts)
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "conflicts": [
+                {
+                    "code": one.code,
+                    "message": one.message,
+                    "overridable": one.overridable,
+                    "appointmentId": one.appointment_id,
+                    "technicianId": one.technician_id,
+                }
+                for one in self.conflicts
+            ]
+        }
+
+
+class PlanOutdated(Conflict):
+    """The schedule moved between the plan's start and its commit."""
+
+    code = "PLAN_OUTDATED"
+
+    def __init__(self, moved: Sequence[str]) -> None:
+        super().__init__(
+            f"The schedule changed since this plan was made ({len(moved)} visits moved). Plan again, then commit."
+        )
+        self.moved = tuple(moved)
+
+    def data(self) -> dict[str, Any]:
+        return {"moved": list(self.moved)}
+
+
+class IdempotencyMismatch(Conflict):
+    """The same idempotency key came before with another request."""
+
+    code = "IDEMPOTENCY_MISMATCH"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The idempotency key {key} was used before with different input. Use a new key.")
+        self.key = key
+
+    def data(self) -> dict[str, Any]:
+        return {"key": self.key}
+
+
+class RateLimited(Problem):
+    """Too many requests of this kind."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(f"Too many tries. Try again in {retry_after_seconds} seconds.")
+        self.retry_after_seconds = retry_after_seconds
+
+    def data(self) -> dict[str, Any]:
+        return {"retryAfterSeconds": self.retry_after_seconds}
+
+
+class Unavailable(Problem):
+    """Busy, or a part is away; nothing was changed, and the same request may be sent again."""
+
+    code = "UNAVAILABLE"
+
+    def __init__(self, message: str = "Busy at the moment; nothing was changed. Try again.") -> None:
+        super().__init__(message)
+        self.retry_after_seconds = 1
+
+    def data(self) -> dict[str, Any]:
+        return {"retryAfterSeconds": self.retry_after_seconds}

@@ -1,0 +1,37 @@
+"""Facts: what happened, in the past tense. A room's ``events.py`` declares its own; the journal keeps them."""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+FACTS: dict[str, type["Fact"]] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """Something that happened to one subject. Fields are plain JSON values; ``audience`` fields scope who hears it.
+
+    ``changes`` maps a field's name to [before, after] for the fields that are audited.
+    """
+
+    noun: ClassVar[str] = ""
+
+    subject_id: str
+    customer_id: str | None = None
+    technician_ids: tuple[str, ...] = ()
+    changes: dict[str, list[Any]] = field(default_factory=dict)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__name__ in FACTS and FACTS[cls.__name__].__module__ != cls.__module__:
+            raise TypeError(f"two facts are called {cls.__name__}")
+        FACTS[cls.__name__] = cls
+
+    @property
+    def type(self) -> str:
+        """The fact's name, as followers and subscribers know it."""
+        return type(self).__name__
+
+    def payload(self) -> dict[str, Any]:
+        """The fields a subclass adds, and the changes: plain JSON."""
+        scoping = {"subject_id", "customer_id", "technician_ids"}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in scoping}

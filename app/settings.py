@@ -1,0 +1,123 @@
+"""One frozen settings object, read once where everything meets, from the environment (``TRUCKROLL_…``) or from files.
+
+A secret may be given as a file: ``TRUCKROLL_DATABASE_URL_FILE=/run/secrets/database``. A setting that cannot be used stops
+the start with one sentence.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from app.kernel.errors import ConfigurationError
+
+PREFIX = "TRUCKROLL_"
+
+
+class Background(StrEnum):
+    """Where followers, timers and jobs run."""
+
+    INSIDE = "inside"
+    WORKER = "worker"
+
+
+class Introspection(StrEnum):
+    """Who may ask for the schema."""
+
+    EVERYBODY = "everybody"
+    AUTHENTICATED = "authenticated"
+    NOBODY = "nobody"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    AUTO = "auto"
+    JSON = "json"
+    TEXT = "text"
+
+
+class Settings(BaseModel):
+    """What can be set. Every field is the environment variable ``TRUCKROLL_`` and its name in capitals."""
+
+    model_config = ConfigDict(frozen=True)
+
+    database_url: str = Field("sqlite:///var/truckroll.db", description="sqlite:///file or postgres://user@host/name")
+    database_pool_max: int = Field(10, ge=1, le=200, description="connections to PostgreSQL, per process")
+    broadcast_url: str = Field("memory://", description="memory:// or redis://host:port/number")
+    data_folder: Path = Field(Path("var"), description="where files and outboxes are kept")
+    host: str = Field("127.0.0.1", description="the address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="the port to listen on; 0 takes any free one")
+    background: Background | None = Field(
+        None, description="inside: this process does the background work; worker: `truckroll worker` does"
+    )
+    allowed_origins: tuple[str, ...] = Field((), description="other origins whose pages may call the API, with commas")
+    introspection: Introspection = Field(Introspection.AUTHENTICATED, description="everybody, authenticated or nobody")
+    trusted_proxies: int = Field(0, ge=0, le=5, description="how many proxies in front add X-Forwarded-For")
+    planner_processes: int = Field(1, ge=1, le=64, description="days that are planned at the same time")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR")
+    log_format: LogFormat = Field(LogFormat.AUTO, description="auto, json or text")
+    metrics_token: str | None = Field(None, min_length=16, description="bearer token that /metrics asks for, if set")
+
+    @field_validator("database_url", "broadcast_url")
+    @classmethod
+    def _has_a_scheme(cls, value: str) -> str:
+        if "://" not in value:
+            raise ValueError("it must be a URL such as sqlite:///var/truckroll.db or redis://localhost:6379/0")
+        return value
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is the embedded one."""
+        return urlsplit(self.database_url).scheme.startswith("sqlite")
+
+    @property
+    def runs_background_inside(self) -> bool:
+        """Whether the server process also follows the journal and works off jobs; the default when embedded."""
+        if self.background is None:
+            return self.embedded
+        return self.background is Background.INSIDE
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of an environment, else ``ConfigurationError`` that names the first variable that is wrong."""
+    env = dict(os.environ if environment is None else environment)
+    values: dict[str, Any] = {}
+    known = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    for variable, text in env.items():
+        if not variable.startswith(PREFIX) or variable.startswith(PREFIX + "TEST_"):
+            continue
+        if variable in known:
+            values[known[variable]] = text
+        elif variable.endswith("_FILE") and variable.removesuffix("_FILE") in known:
+            values[known[variable.removesuffix("_FILE")]] = _read_secret(variable, text)
+        elif variable not in {PREFIX + "REQUIRE_SERVICES"}:
+            raise ConfigurationError(
+                f"{variable} is not a setting of Truckroll; unset it, or set one of {', '.join(sorted(known))}."
+            )
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        name = str(first["loc"][0])
+        said = first["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(
+            f"{PREFIX}{name.upper()} cannot be used: {said[0].lower()}{said[1:]}. "
+            f"Set it to {Settings.model_fields[name].description}."
+        ) from None
+
+
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"{variable} names {path}, which cannot be read; set it to a readable file.") from None

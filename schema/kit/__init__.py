@@ -1,0 +1,1 @@
+"""What all rooms' types and operations are made of."""
