@@ -14,7 +14,8 @@
     │   ├── CompletionBlocked    something is missing before completion     (missing)
     │   ├── ScheduleConflict     the visit does not fit                     (conflicts)
     │   ├── PlanOutdated         the schedule moved under the plan          (moved)
-    │   └── IdempotencyMismatch  the same key came with another request     (key)
+    │   ├── IdempotencyMismatch  the same key came with another request     (key)
+    │   └── ResyncRequired       the cursor is older than what is kept
     ├── RateLimited              too much, too fast                         (retry_after_seconds)
     └── Unavailable              try again: busy or a part is away          (retry_after_seconds)
     ConfigurationError           the start is refused; one sentence says what to set
@@ -222,6 +223,15 @@ class IdempotencyMismatch(Conflict):
 
     def data(self) -> dict[str, Any]:
         return {"key": self.key}
+
+
+class ResyncRequired(Conflict):
+    """The journal no longer has every fact after the cursor: read everything anew, then go on from a fresh cursor."""
+
+    code = "RESYNC_REQUIRED"
+
+    def __init__(self) -> None:
+        super().__init__("The facts after this cursor are no longer kept. Read everything anew and take a new cursor.")
 
 
 class RateLimited(Problem):

@@ -50,6 +50,7 @@ def require_id(id: str, prefix: str, path: str = "id") -> str:
     """The id itself if it has the right form and prefix; else ``InvalidInput`` that names the field."""
     if prefix_of(id) != prefix:
         raise InvalidInput(
-            f"{id[:60]!r} is not an id of this kind: it must look like {prefix}_ and 26 letters and digits.", path=[path]
+            f"{id[:60]!r} is not an id of this kind: it must look like {prefix}_ and 26 letters and digits.",
+            path=[path],
         )
     return id

@@ -24,9 +24,10 @@ class Money:
     def __post_init__(self) -> None:
         if len(self.currency) != 3 or not (self.currency.isascii() and self.currency.isupper()):
             raise InvalidInput(f"{self.currency!r} is not a currency code such as USD or EUR.", path=["currency"])
-        if isinstance(self.amount, float) or not Decimal(self.amount).is_finite():
+        given: object = self.amount
+        if not isinstance(given, Decimal) or not given.is_finite():
             raise InvalidInput("An amount of money is an exact decimal.", path=["amount"])
-        object.__setattr__(self, "amount", rounded(Decimal(self.amount), self.currency))
+        object.__setattr__(self, "amount", rounded(given, self.currency))
 
     def __add__(self, other: "Money") -> "Money":
         self._require_same_currency(other)

@@ -52,5 +52,7 @@ def decode_cursor(cursor: str, kind: str, path: str = "after") -> list[Any]:
         if not isinstance(parsed, list) or not parsed or parsed[0] != kind:
             raise ValueError(cursor)
     except (ValueError, binascii.Error):
-        raise InvalidInput("This cursor does not belong to this list. Take it from pageInfo as it is.", path=[path]) from None
+        raise InvalidInput(
+            "This cursor does not belong to this list. Take it from pageInfo as it is.", path=[path]
+        ) from None
     return parsed[1:]

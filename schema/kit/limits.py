@@ -1,0 +1,227 @@
+"""What a request may ask for: sizes, depth, aliases, directives and cost, judged before validation and execution.
+
+Fragments are measured once each, so a document whose fragments double at every step is refused as fast as any other.
+The cost of a field with a selection is 1 plus its page size times the cost of what it selects; plain values are free.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    VariableNode,
+)
+
+from app.kernel.errors import Problem
+from app.kernel.pages import PAGE_SIZE_DEFAULT
+
+BODY_BYTES_MAX = 1_048_576
+DOCUMENT_BYTES_MAX = 65_536
+TOKENS_MAX = 2000
+DEPTH_MAX = 14
+ALIASES_MAX = 15
+DIRECTIVES_MAX = 20
+COST_MAX = 5000
+INTROSPECTION_ROOTS_MAX = 2
+INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
+PAGE_FIELDS = frozenset({"edges", "nodes"})
+_NUL = re.compile(rb"\x00|(?<!\\)(?:\\\\)*\\u0000")
+
+
+class BadRequest(Exception):
+    """A request that is not even a GraphQL request; the HTTP view answers with the status."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+class TooExpensive(Problem):
+    """A document that asks for more than one request may."""
+
+    code = "TOO_EXPENSIVE"
+
+
+@dataclass(slots=True)
+class Measure:
+    """What a selection amounts to, fragments counted in."""
+
+    cost: int = 0
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    roots: Counter[str] = field(default_factory=Counter)
+    pages: bool = False
+
+    def merge(self, other: "Measure") -> None:
+        """Take in another selection of the same level."""
+        self.nest(other, times=1, deeper=0)
+        self.roots += other.roots
+        self.pages |= other.pages
+
+    def nest(self, other: "Measure", *, times: int, deeper: int) -> None:
+        """Take in what lies below."""
+        self.cost += other.cost * times
+        self.depth = max(self.depth, other.depth + deeper)
+        self.aliases += other.aliases
+        self.directives += other.directives
+
+
+def read_body(body: bytes) -> dict[str, Any]:
+    """The JSON object in a request's body; anything else is a ``BadRequest``."""
+    if _NUL.search(body):
+        raise BadRequest("The request contains a NUL character.")
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise BadRequest("The body is not JSON in UTF-8, or is nested too deeply.") from None
+    if not isinstance(parsed, dict):
+        raise BadRequest('The body must be a JSON object such as {"query": "{ viewer { id } }"}.')
+    return parsed
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """The parameters of one GraphQL request."""
+
+    document: str
+    operation_name: str | None
+    variables: dict[str, Any]
+
+
+def request_of(parameters: Mapping[str, Any]) -> GraphQLRequest:
+    """The parameters, each of the right kind, else ``BadRequest``."""
+    document = parameters.get("query")
+    if not isinstance(document, str):
+        raise BadRequest("The parameter query must be a string with a GraphQL document.")
+    if len(document.encode("utf-8", "surrogatepass")) > DOCUMENT_BYTES_MAX:
+        raise BadRequest(f"The document is larger than {DOCUMENT_BYTES_MAX} bytes.", 413)
+    variables = parameters.get("variables")
+    if variables is not None and not isinstance(variables, dict):
+        raise BadRequest("The parameter variables must be an object.")
+    operation_name = parameters.get("operationName")
+    if operation_name is not None and not isinstance(operation_name, str):
+        raise BadRequest("The parameter operationName must be a string.")
+    extensions = parameters.get("extensions")
+    if extensions is not None and not isinstance(extensions, dict):
+        raise BadRequest("The parameter extensions must be an object.")
+    return GraphQLRequest(document, operation_name or None, variables or {})
+
+
+def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
+    """The operation that a request means; None when that is not clear, which execution then reports."""
+    operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    if name is None:
+        return operations[0] if len(operations) == 1 else None
+    return next((one for one in operations if one.name and one.name.value == name), None)
+
+
+def guard(
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: Mapping[str, Any],
+    *,
+    may_introspect: bool,
+    once: frozenset[str] = frozenset(),
+) -> int:
+    """The cost of an operation; ``TooExpensive`` when it goes beyond a bound.
+
+    ``once`` names the fields of which only one may stand in an operation, such as sign-ins.
+    """
+    measure = _Ruler(document, variables).operation(operation)
+    introspections = sum(measure.roots[name] for name in INTROSPECTION_FIELDS)
+    if introspections and not may_introspect:
+        raise TooExpensive("The schema may not be asked for here. Sign in, or read the published schema.graphql.")
+    if introspections > INTROSPECTION_ROOTS_MAX:
+        raise TooExpensive(f"Ask for the schema at most {INTROSPECTION_ROOTS_MAX} times in one operation.")
+    if sum(measure.roots[name] for name in once) > 1:
+        raise TooExpensive("One sign-in per request: send the others on their own.")
+    if operation.operation is OperationType.SUBSCRIPTION and measure.roots.total() != 1:
+        raise TooExpensive("A subscription has exactly one root field.")
+    for what, size, largest in (
+        ("levels deep", measure.depth, DEPTH_MAX),
+        ("aliases", measure.aliases, ALIASES_MAX),
+        ("directives", measure.directives, DIRECTIVES_MAX),
+        ("points of cost", measure.cost, COST_MAX),
+    ):
+        if size > largest:
+            raise TooExpensive(f"This operation has {_short(size)} {what}; at most {largest} are allowed.")
+    return measure.cost
+
+
+def _short(number: int) -> str:
+    return str(number) if number < 10**9 else "over a billion"
+
+
+class _Ruler:
+    def __init__(self, document: DocumentNode, variables: Mapping[str, Any]) -> None:
+        self._fragments = {
+            one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
+        }
+        self._variables = variables
+        self._known: dict[str, Measure] = {}
+        self._open: set[str] = set()
+
+    def operation(self, operation: OperationDefinitionNode) -> Measure:
+        measure = self._selection(operation.selection_set)
+        measure.directives += len(operation.directives or ())
+        return measure
+
+    def _selection(self, selection_set: SelectionSetNode) -> Measure:
+        total = Measure()
+        for selection in selection_set.selections:
+            total.directives += len(selection.directives or ())
+            match selection:
+                case FieldNode():
+                    self._field(selection, total)
+                case InlineFragmentNode():
+                    total.merge(self._selection(selection.selection_set))
+                case FragmentSpreadNode():
+                    total.merge(self._fragment(selection.name.value))
+        return total
+
+    def _fragment(self, name: str) -> Measure:
+        """A fragment's measure, taken once. A circle measures nothing here: validation refuses it."""
+        if name in self._known or name in self._open or name not in self._fragments:
+            return self._known.get(name) or Measure()
+        self._open.add(name)
+        self._known[name] = self._selection(self._fragments[name].selection_set)
+        self._open.discard(name)
+        return self._known[name]
+
+    def _field(self, node: FieldNode, total: Measure) -> None:
+        name = node.name.value
+        total.roots[name] += 1
+        total.aliases += node.alias is not None
+        total.pages |= name in PAGE_FIELDS
+        if node.selection_set is None or name in INTROSPECTION_FIELDS:
+            total.depth = max(total.depth, 1)
+            return
+        inner = self._selection(node.selection_set)
+        total.nest(inner, times=self._page_size(node, inner), deeper=1)
+        total.cost += 1
+
+    def _page_size(self, node: FieldNode, inner: Measure) -> int:
+        for argument in node.arguments or ():
+            if argument.name.value in {"first", "last"}:
+                value = argument.value
+                if isinstance(value, IntValueNode):
+                    return max(int(value.value[:9]), 1)
+                if isinstance(value, VariableNode):
+                    given = self._variables.get(value.name.value)
+                    if isinstance(given, int):
+                        return max(min(given, 10**9), 1)
+        return PAGE_SIZE_DEFAULT if inner.pages else 1
