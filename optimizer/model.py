@@ -1,0 +1,159 @@
+"""The problem as numbered things and plain integers, prepared once for engines that must be fast."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from optimizer.fits import FOREVER, Interval, may_serve, start_intervals
+from optimizer.problem import Problem, Shift, Tier
+from optimizer.rules import published_visits, surplus_levels
+
+NOWHERE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """One technician in one shift; `breaks` as (earliest start, latest start, minutes)."""
+
+    technician: int
+    shift_index: int
+    first_minute: int
+    end_minute: int
+    last_minute: int
+    start_place: int
+    end_place: int
+    breaks: tuple[tuple[int, int, int], ...]
+
+
+class Model:
+    """Technicians, visits and vehicles by number; travel at its slowest: what fits here fits always."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.technicians = problem.technicians
+        self.visits = problem.visits
+        self.place = [problem.place_index[visit.place] for visit in problem.visits]
+        self.visit_number = {visit.id: number for number, visit in enumerate(problem.visits)}
+        self.technician_number = {each.id: number for number, each in enumerate(problem.technicians)}
+        self.vehicles = [
+            self._vehicle(number, index, shift)
+            for number, technician in enumerate(problem.technicians)
+            for index, shift in enumerate(technician.shifts)
+        ]
+        self.vehicle_number = {
+            (vehicle.technician, vehicle.shift_index): number for number, vehicle in enumerate(self.vehicles)
+        }
+        self.vehicles_of = [
+            [number for number, vehicle in enumerate(self.vehicles) if vehicle.technician == technician]
+            for technician in range(len(self.technicians))
+        ]
+        worst = {
+            id(matrix): matrix.minutes_at_worst() for matrix in map(problem.travel_for, problem.technicians)
+        }
+        self.travel = [problem.travel_for(technician) for technician in problem.technicians]
+        self.minutes = [worst[id(matrix)] for matrix in self.travel]
+        self.duration = [
+            [technician.minutes_for(visit) for visit in problem.visits] for technician in problem.technicians
+        ]
+        self._starts: list[list[tuple[Interval, ...] | None]] = [
+            [None] * len(problem.visits) for _ in self.technicians
+        ]
+        self._own_cents: list[list[int | None]] = [[None] * len(problem.visits) for _ in self.technicians]
+        # How many cents in the lateness tier outweigh any number of cents in the wishes.
+        joined = any({Tier.LATENESS, Tier.WISHES} <= set(tier) for tier in problem.policy.tiers)
+        order = [goal for tier in problem.policy.tiers for goal in tier]
+        self.lateness_scale = 1 if joined else 10**9
+        self.wishes_scale = 1
+        if not joined and order.index(Tier.WISHES) < order.index(Tier.LATENESS):
+            self.lateness_scale, self.wishes_scale = 1, 10**9
+
+    def _vehicle(self, number: int, index: int, shift: Shift) -> Vehicle:
+        places = self.problem.place_index
+        return Vehicle(
+            technician=number,
+            shift_index=index,
+            first_minute=shift.start_minute,
+            end_minute=shift.end_minute,
+            last_minute=shift.last_minute,
+            start_place=places[shift.start_place],
+            end_place=NOWHERE if shift.end_place is None else places[shift.end_place],
+            breaks=tuple(
+                (each.earliest_minute, each.latest_minute, each.duration_minutes) for each in shift.breaks
+            ),
+        )
+
+    @cached_property
+    def published(self) -> Mapping[str, tuple[frozenset[str], int]]:
+        return published_visits(self.problem)
+
+    def starts(self, technician: int, number: int) -> tuple[Interval, ...]:
+        """When the technician may start the visit; empty for never. Worked out when first asked."""
+        known = self._starts[technician][number]
+        if known is None:
+            person, visit = self.technicians[technician], self.visits[number]
+            known = start_intervals(person, visit) if may_serve(person, visit) else ()
+            self._starts[technician][number] = known
+        return known
+
+    def own_cents(self, technician: int, number: int) -> int:
+        """Wishes a visit costs with a technician wherever it stands: preference, surplus skill, change."""
+        known = self._own_cents[technician][number]
+        if known is None:
+            known = self._own_cents[technician][number] = self._count_own_cents(technician, number)
+        return known
+
+    def _count_own_cents(self, technician: int, number: int) -> int:
+        person, visit, policy = self.technicians[technician], self.visits[number], self.problem.policy
+        cents = surplus_levels(person, visit) * policy.overqualification_cents_per_level
+        if visit.preferred_technicians and person.id not in visit.preferred_technicians:
+            cents += policy.preference_cents
+        if visit.id in self.published and person.id not in self.published[visit.id][0]:
+            cents += policy.changed_technician_cents
+        return cents
+
+    def time_cents(self, number: int, start_minute: int) -> int:
+        """Scaled price of starting then: lateness, and distance from what was published."""
+        visit, policy = self.visits[number], self.problem.policy
+        cents = 0
+        if visit.due_minute is not None and start_minute > visit.due_minute:
+            late = (start_minute - visit.due_minute) * visit.lateness_cents_per_minute
+            scale = self.lateness_scale if visit.mandatory else self.wishes_scale
+            cents = late * policy.priority_weight(visit.priority) * scale
+        if visit.id in self.published:
+            moved = abs(start_minute - self.published[visit.id][1])
+            cents += moved * policy.moved_cents_per_minute * self.wishes_scale
+        return cents
+
+    @cached_property
+    def is_timed(self) -> list[bool]:
+        """Whether it matters within its window when a visit starts."""
+        return [visit.due_minute is not None or visit.id in self.published for visit in self.visits]
+
+    @cached_property
+    def published_start(self) -> list[int]:
+        """When people expect each visit; far in the past when nobody was told."""
+        return [
+            self.published[visit.id][1] if visit.id in self.published else -FOREVER for visit in self.visits
+        ]
+
+    def leg_cents(self, technician: int, origin: int, destination: int) -> int:
+        if destination == NOWHERE:
+            return 0
+        return self.technicians[technician].travel_cents(
+            self.minutes[technician][origin][destination], self.travel[technician].metres[origin][destination]
+        )
+
+    @cached_property
+    def is_linked(self) -> list[bool]:
+        """Visits that depend on another, are depended upon, or need several technicians at once."""
+        linked = {link.visit_id for visit in self.visits for link in visit.after}
+        linked |= {visit.same_technician_as for visit in self.visits if visit.same_technician_as is not None}
+        return [
+            bool(
+                visit.crew_size > 1
+                or visit.after
+                or visit.same_technician_as is not None
+                or visit.id in linked
+            )
+            for visit in self.visits
+        ]
