@@ -18,7 +18,7 @@ import orjson
 import structlog
 
 from app import database
-from app.infrastructure import broadcast, journal
+from app.infrastructure import broadcast, journal, metrics
 from app.infrastructure.models import IdempotencyKey
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
@@ -30,6 +30,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 KEY_LENGTH_MAX = 255
 KEYS_KEPT_HOURS = 72
+OUTCOME_UNKNOWN = (
+    "The connection broke at the last moment, so this may have been saved or not. Look first, or repeat it with the same "
+    "idempotency key."
+)
 
 log = structlog.get_logger(__name__)
 COMMANDS: dict[str, Permission | None] = {}
@@ -51,18 +55,16 @@ def command(
         COMMANDS[f"{function.__module__}.{name}"] = permission
 
         @wraps(function)
-        async def run(actor: Actor, *args: P.args, **kwargs: P.kwargs) -> R:
+        async def run(actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
             if permission is not None and not actor.holds(permission):
                 log.warning("refused", command=name, permission=permission, actor=actor.id)
                 raise NotPermitted(permission)
             if journal.current() is not None:
                 return await function(actor, *args, **kwargs)
-            key = _key.get()
-            try:
-                result, seq = await _in_transaction(actor, name, key, function, args, kwargs)
-            except database.RetryableError as busy:
-                raise Unavailable() from busy
+            with _counted(name):
+                result, seq, facts = await _alone(actor, name, function, args, kwargs)
             if seq:
+                metrics.count_facts(facts)
                 _last_cursor.set(journal.cursor_at(actor.organization_id, seq))
                 broadcast.wake(actor.organization_id)
             return result
@@ -94,14 +96,51 @@ async def forget_old_keys() -> int:
     return await IdempotencyKey.filter(created_at__lt=utc_now() - timedelta(hours=KEYS_KEPT_HOURS)).delete()
 
 
-async def _in_transaction(
-    actor: Actor, name: str, key: str | None, function: Callable[..., Awaitable[R]], args: Any, kwargs: Any
-) -> tuple[R, int]:
-    fingerprint = _fingerprint(name, args, kwargs) if key is not None else ""
+@contextmanager
+def _counted(name: str) -> Iterator[None]:
+    outcome = "ERROR"
+    try:
+        yield
+        outcome = "DONE"
+    except Problem as problem:
+        outcome = problem.code
+        raise
+    finally:
+        metrics.count_command(name, outcome)
 
-    async def work() -> tuple[R, int]:
+
+async def _alone(
+    actor: Actor, name: str, function: Callable[..., Awaitable[R]], args: Any, kwargs: Any
+) -> tuple[R, int, int]:
+    """Run a command that is not part of another one; what the database cannot do at the moment becomes ``Unavailable``."""
+    key = _key.get()
+    fingerprint = _fingerprint(name, args, kwargs) if key is not None else ""
+    try:
+        return await _in_transaction(actor, name, key, fingerprint, function, args, kwargs)
+    except (Problem, database.DuplicateRow, database.OutcomeUnknown) as error:
+        # A twin with the same key may have been faster, or the commit may have come through: then its answer is the answer.
         if key is not None and (known := await _first_answer(actor, key, fingerprint)):
-            return known
+            return *known, 0
+        if isinstance(error, database.OutcomeUnknown):
+            raise Unavailable(OUTCOME_UNKNOWN) from error
+        raise
+    except (database.RetryableError, database.TookTooLong, database.StorageFull) as busy:
+        log.warning("unavailable", command=name, reason=type(busy).__name__)
+        raise Unavailable() from busy
+
+
+async def _in_transaction(
+    actor: Actor,
+    name: str,
+    key: str | None,
+    fingerprint: str,
+    function: Callable[..., Awaitable[R]],
+    args: Any,
+    kwargs: Any,
+) -> tuple[R, int, int]:
+    async def work() -> tuple[R, int, int]:
+        if key is not None and (known := await _first_answer(actor, key, fingerprint)):
+            return *known, 0
         recorder = journal.Recorder(actor, name)
         token = journal.collect(recorder)
         try:
@@ -111,15 +150,9 @@ async def _in_transaction(
                 await _keep_answer(actor, key, fingerprint, result, seq)
         finally:
             journal.release(token)
-        return result, seq
+        return result, seq, len(recorder.facts)
 
-    try:
-        return await database.unit_of_work(work)
-    except (Problem, database.DuplicateRow):
-        # A twin with the same key may have been faster: then its answer is the answer.
-        if key is not None and (known := await _first_answer(actor, key, fingerprint)):
-            return known
-        raise
+    return await database.unit_of_work(work)
 
 
 async def _first_answer(actor: Actor, key: str, fingerprint: str) -> tuple[Any, int] | None:
@@ -128,7 +161,7 @@ async def _first_answer(actor: Actor, key: str, fingerprint: str) -> tuple[Any, 
         return None
     if row.fingerprint != fingerprint:
         raise IdempotencyMismatch(key)
-    return row.result, row.seq
+    return row.result[0], row.seq
 
 
 async def _keep_answer(actor: Actor, key: str, fingerprint: str, result: Any, seq: int) -> None:
@@ -138,7 +171,7 @@ async def _keep_answer(actor: Actor, key: str, fingerprint: str, result: Any, se
         actor_id=actor.id,
         key=key,
         fingerprint=fingerprint,
-        result=result,
+        result=[result],
         seq=seq,
         created_at=utc_now(),
     )

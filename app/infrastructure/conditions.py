@@ -10,6 +10,7 @@ values bound anew. Names of columns and tables come from our code, never from a 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from app.kernel.dialects import Dialect
@@ -33,8 +34,8 @@ class Writer:
         self._aliases = 0
 
     def bind(self, value: Any) -> str:
-        """A placeholder for one value."""
-        self.values.append(value)
+        """A placeholder for one value. Moments are bound in UTC: SQLite compares them as text."""
+        self.values.append(value.astimezone(UTC) if isinstance(value, datetime) else value)
         return "?" if self.dialect is Dialect.SQLITE else f"${len(self.values)}"
 
     def alias(self) -> str:

@@ -6,7 +6,8 @@ and a reader that asks for ``seq > last`` can neither miss nor repeat a fact. (A
 committer's number is behind the reader's already.)
 """
 
-from contextvars import ContextVar
+from collections.abc import Sequence
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,7 @@ from app.kernel.ids import new_id
 from app.kernel.pages import decode_cursor, encode_cursor
 
 CURSOR_KIND = "j"
+HEADS_MAX = 500
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class Recorder:
     actor: Actor
     command: str
     facts: list[Fact] = field(default_factory=list)
+    open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 def record(fact: Fact) -> None:
     """Note that something happened. It is written with the command's transaction, or not at all."""
-    recorder = _recorder.get()
+    recorder = current()
     if recorder is None:
         raise RuntimeError(f"{fact.type} was recorded outside a command")
     recorder.facts.append(fact)
@@ -129,9 +132,22 @@ async def write(recorder: Recorder) -> int:
 async def head(organization_id: str) -> int:
     """The number of the newest fact, 0 when there is none."""
     rows = await database.read_rows(
-        f'SELECT "seq" FROM "journal_head" WHERE "organization_id" = {_mark(1)}', [organization_id]
+        f'SELECT "seq" FROM "journal_head" WHERE "organization_id" = {mark(1)}', [organization_id]
     )
     return int(rows[0][0]) if rows else 0
+
+
+async def heads(organization_ids: Sequence[str] | None = None) -> dict[str, int]:
+    """The number of the newest fact of each organization that has any: of some, or of all."""
+    sql = 'SELECT "organization_id", "seq" FROM "journal_head"'
+    if organization_ids is not None and not organization_ids:
+        return {}
+    if organization_ids is not None and len(organization_ids) <= HEADS_MAX:
+        marks = ", ".join(mark(number + 1) for number in range(len(organization_ids)))
+        rows = await database.read_rows(f'{sql} WHERE "organization_id" IN ({marks})', list(organization_ids))
+    else:
+        rows = await database.read_rows(sql, [])
+    return {row[0]: int(row[1]) for row in rows}
 
 
 async def read(organization_id: str, after: int, limit: int = 500) -> list[Entry]:
@@ -139,7 +155,7 @@ async def read(organization_id: str, after: int, limit: int = 500) -> list[Entry
     rows = await database.read_rows(
         'SELECT "id", "organization_id", "seq", "at", "actor_kind", "actor_id", "command", "type", "noun", "subject_id", '
         '"customer_id", "technician_ids", "payload" FROM "journal_entry" '
-        f'WHERE "organization_id" = {_mark(1)} AND "seq" > {_mark(2)} ORDER BY "seq" LIMIT {int(limit)}',
+        f'WHERE "organization_id" = {mark(1)} AND "seq" > {mark(2)} ORDER BY "seq" LIMIT {int(limit)}',
         [organization_id, after],
     )
     return [
@@ -147,7 +163,7 @@ async def read(organization_id: str, after: int, limit: int = 500) -> list[Entry
             id=row[0],
             organization_id=row[1],
             seq=int(row[2]),
-            at=_moment(row[3]),
+            at=moment(row[3]),
             actor_kind=row[4],
             actor_id=row[5],
             command=row[6],
@@ -167,11 +183,13 @@ def plain(value: Any) -> Any:
     return orjson.loads(orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS))
 
 
-def _mark(number: int) -> str:
+def mark(number: int) -> str:
+    """The placeholder of a statement's first, second … value."""
     return f"${number}" if database.dialect() is Dialect.POSTGRES else "?"
 
 
-def _moment(value: Any) -> datetime:
+def moment(value: Any) -> datetime:
+    """A time as the raw read door gives it: text on SQLite."""
     return value if isinstance(value, datetime) else datetime.fromisoformat(value)
 
 
@@ -179,16 +197,19 @@ def _json(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str | bytes) else value
 
 
-def collect(recorder: Recorder | None) -> Any:
+def collect(recorder: Recorder) -> Token[Recorder | None]:
     """Make a recorder the current one; returns the token that ``release`` takes."""
     return _recorder.set(recorder)
 
 
-def release(token: Any) -> None:
-    """Undo ``collect``."""
+def release(token: Token[Recorder | None]) -> None:
+    """Undo ``collect``. A task that the command started has a copy of the context: for it, too, the command is over."""
+    if recorder := _recorder.get():
+        recorder.open = False
     _recorder.reset(token)
 
 
 def current() -> Recorder | None:
     """The recorder of the command that is running, if one is."""
-    return _recorder.get()
+    recorder = _recorder.get()
+    return recorder if recorder is not None and recorder.open else None

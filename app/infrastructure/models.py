@@ -1,10 +1,16 @@
 """The tables of the machines themselves: journal, idempotency keys, followers, timers, jobs and outboxes."""
 
+from typing import Any
+
 from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
+from app.infrastructure.conditions import Condition, column, nothing
+from app.infrastructure.tables import OwnedTable, register
+from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
+from app.kernel.permissions import Permission
 
 
 class JournalHead(Model):
@@ -51,10 +57,128 @@ class IdempotencyKey(Model):
     actor_id = fields.CharField(max_length=ID_LENGTH_MAX)
     key = fields.CharField(max_length=255)
     fingerprint = fields.CharField(max_length=64)
-    result: fields.JSONField[object] = fields.JSONField(null=True)
+    # In a list of one: the ORM takes a bare text for JSON that is written already.
+    result: fields.JSONField[list[Any]] = fields.JSONField()
     seq = fields.BigIntField()
     created_at = fields.DatetimeField(db_index=True)
 
     class Meta:
         table = "idempotency_key"
         unique_together = (("organization_id", "actor_id", "key"),)
+
+
+class FollowerCursor(Model):
+    """How far a follower has come in an organization's journal, and the fact it stumbles over, if there is one."""
+
+    id = fields.CharField(max_length=128, primary_key=True)
+    follower = fields.CharField(max_length=80)
+    organization_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    seq = fields.BigIntField(default=0)
+    failing_seq = fields.BigIntField(null=True)
+    attempts = fields.IntField(default=0)
+    retry_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "follower_cursor"
+        indexes = [Index(fields=("organization_id", "follower"))]
+
+
+@register
+class ParkedFact(OwnedTable):
+    """A fact that a follower failed at again and again, set aside so that the follower could go on."""
+
+    prefix = "park"
+    noun = "parked fact"
+
+    follower = fields.CharField(max_length=80)
+    seq = fields.BigIntField()
+    fact_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    type = fields.CharField(max_length=80)
+    attempts = fields.IntField()
+    error = fields.TextField()
+    replayed_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "parked_fact"
+        unique_together = (("organization_id", "follower", "seq"),)
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _of_operations(actor)
+
+
+@register
+class Job(OwnedTable):
+    """Work to be done in the background. ``open_key`` is the key it must not share with another open job."""
+
+    prefix = "job"
+    noun = "job"
+
+    kind = fields.CharField(max_length=80)
+    status = fields.CharField(max_length=32)
+    payload: fields.JSONField[dict[str, Any]] = fields.JSONField(default=dict)
+    progress: fields.JSONField[dict[str, Any]] = fields.JSONField(default=dict)
+    result: fields.JSONField[dict[str, Any]] = fields.JSONField(null=True)
+    error = fields.TextField(null=True)
+    open_key = fields.CharField(max_length=200, null=True)
+    run_at = fields.DatetimeField()
+    attempts = fields.IntField(default=0)
+    cancel_requested = fields.BooleanField(default=False)
+    runner = fields.CharField(max_length=80, null=True)
+    lease_until = fields.DatetimeField(null=True)
+    requested_by = fields.CharField(max_length=ID_LENGTH_MAX)
+    finished_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "job"
+        unique_together = (("organization_id", "open_key"),)
+        # Runners look for work of every organization, so the status leads here.
+        indexes = [Index(fields=("status", "run_at")), Index(fields=("organization_id", "kind", "created_at"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _of_operations(actor)
+
+
+class Timer(Model):
+    """Work that comes round: when it is next, and which process has it in hand."""
+
+    name = fields.CharField(max_length=80, primary_key=True)
+    next_at = fields.DatetimeField()
+    runner = fields.CharField(max_length=80, null=True)
+    lease_until = fields.DatetimeField(null=True)
+    last_run_at = fields.DatetimeField(null=True)
+    last_error = fields.TextField(null=True)
+
+    class Meta:
+        table = "timer"
+
+
+@register
+class OutboxMessage(OwnedTable):
+    """A mail or text message on its way out. It is stored with the change that caused it, and delivered after that."""
+
+    prefix = "obx"
+    noun = "outgoing message"
+
+    channel = fields.CharField(max_length=16)
+    recipient = fields.CharField(max_length=320)
+    subject = fields.CharField(max_length=400, default="")
+    text = fields.TextField()
+    effect_key = fields.CharField(max_length=200, null=True)
+    sent_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "outbox_message"
+        unique_together = (("organization_id", "effect_key"),)
+        indexes = [Index(fields=("organization_id", "created_at"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _of_operations(actor)
+
+
+def _of_operations(actor: Actor) -> Condition:
+    if not actor.holds(Permission.VIEW_OPERATIONS):
+        return nothing()
+    return column("organization_id") == actor.organization_id

@@ -2,10 +2,12 @@
 it writes every column and so loses what somebody else changed meanwhile.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
 from tortoise import fields
+from tortoise.exceptions import IntegrityError
 from tortoise.expressions import F
 from tortoise.models import Model
 
@@ -143,6 +145,41 @@ async def change_row(row: Row, **values: Any) -> dict[str, list[Any]]:
         setattr(row, name, after)
     row.version += 1
     return changes
+
+
+async def require_unused(model: type[Row], actor: Actor, name: str, value: str | None, *, path: str, by: str = "") -> None:
+    """Raise ``AlreadyExists`` when another row of the organization than ``by`` has this value, which must be unique."""
+    if value is None:
+        return
+    taken = (column("organization_id") == actor.organization_id) & (column(name) == value) & (column("id") != by)
+    if await find_rows(model, taken, limit=1):
+        raise AlreadyExists(model.noun, value, path=[path])
+
+
+async def add_unique_row(model: type[Row], *, id: str | None = None, **values: Any) -> Row:
+    """As ``add_row``; what a unique rule refuses is ``AlreadyExists``, for a twin may come after our look."""
+    with _telling_what_is_taken(model, {"id": id, **values}):
+        return await add_row(model, id=id, **values)
+
+
+async def change_unique_row(row: Row, **values: Any) -> dict[str, list[Any]]:
+    """As ``change_row``; what a unique rule refuses is ``AlreadyExists``, for a twin may come after our look."""
+    with _telling_what_is_taken(type(row), values):
+        return await change_row(row, **values)
+
+
+@contextmanager
+def _telling_what_is_taken(model: type[Row], values: Mapping[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        known = database.translate(error)
+        if not isinstance(known, database.DuplicateRow):
+            raise
+        name = known.columns[-1] if known.columns else "id"
+        first, *others = name.split("_")
+        path = first + "".join(word.title() for word in others)
+        raise AlreadyExists(model.noun, str(values.get(name, name)), path=[path]) from error
 
 
 def require_text(text: str, path: str, *, longest: int, shortest: int = 1) -> str:

@@ -1,0 +1,154 @@
+"""The tables of customers, contacts and sites."""
+
+from tortoise import fields
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from app.customers.rules import ContactRole, CustomerStatus, SlaTier
+from app.infrastructure.conditions import Condition, column, exists
+from app.infrastructure.tables import OwnedTable, register
+from app.kernel.actor import Actor
+
+# Work that was offered or taken; what a technician declined or lost is no longer theirs to see.
+OWN_WORK = ("PROPOSED", "ACCEPTED")
+
+
+@register
+class Customer(OwnedTable):
+    """An account: a person or a company we work for."""
+
+    prefix = "cus"
+    noun = "customer"
+
+    account_number = fields.CharField(max_length=40)
+    name = fields.CharField(max_length=200)
+    type = fields.CharField(max_length=32)
+    status = fields.CharField(max_length=32, default=CustomerStatus.ACTIVE, db_default=CustomerStatus.ACTIVE.value)
+    email = fields.CharField(max_length=254, null=True)
+    phone = fields.CharField(max_length=20, null=True)
+    language = fields.CharField(max_length=35, null=True)
+    external_id = fields.CharField(max_length=200, null=True)
+    account_manager: fields.ForeignKeyNullableRelation[Model] = fields.ForeignKeyField(
+        "truckroll.User", related_name=False, on_delete=fields.OnDelete.RESTRICT, null=True
+    )
+    account_manager_id: str | None
+    sla_tier = fields.CharField(max_length=32, default=SlaTier.STANDARD, db_default=SlaTier.STANDARD.value)
+    credit_limit = fields.DecimalField(max_digits=18, decimal_places=4, null=True)
+    currency = fields.CharField(max_length=3)
+    notes = fields.TextField(default="")
+
+    class Meta:
+        table = "customer"
+        unique_together = (("organization_id", "account_number"), ("organization_id", "external_id"))
+        indexes = [
+            Index(fields=("organization_id", "name")),
+            Index(fields=("organization_id", "status", "name")),
+            Index(fields=("organization_id", "account_manager_id")),
+            Index(fields=("organization_id", "created_at")),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _of_customer(actor, "id")
+
+
+@register
+class Contact(OwnedTable):
+    """Somebody at a customer."""
+
+    prefix = "con"
+    noun = "contact"
+
+    customer: fields.ForeignKeyRelation[Customer] = fields.ForeignKeyField(
+        "truckroll.Customer", related_name=False, on_delete=fields.OnDelete.RESTRICT
+    )
+    customer_id: str
+    name = fields.CharField(max_length=200)
+    role = fields.CharField(max_length=32, default=ContactRole.OTHER, db_default=ContactRole.OTHER.value)
+    email = fields.CharField(max_length=254, null=True)
+    phone = fields.CharField(max_length=20, null=True)
+    is_primary = fields.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        table = "contact"
+        indexes = [
+            Index(fields=("organization_id", "customer_id", "name")),
+            Index(fields=("organization_id", "name")),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _of_customer(actor, "customer_id")
+
+
+@register
+class Site(OwnedTable):
+    """A place where work is done for a customer."""
+
+    prefix = "site"
+    noun = "site"
+
+    customer: fields.ForeignKeyRelation[Customer] = fields.ForeignKeyField(
+        "truckroll.Customer", related_name=False, on_delete=fields.OnDelete.RESTRICT
+    )
+    customer_id: str
+    name = fields.CharField(max_length=200)
+    address_line = fields.CharField(max_length=300, default="")
+    city = fields.CharField(max_length=120, default="")
+    region = fields.CharField(max_length=120, default="")
+    postal_code = fields.CharField(max_length=20, default="")
+    country = fields.CharField(max_length=2, null=True)
+    latitude = fields.FloatField(null=True)
+    longitude = fields.FloatField(null=True)
+    time_zone = fields.CharField(max_length=64)
+    access_instructions = fields.TextField(default="")
+    parking = fields.TextField(default="")
+    hazards = fields.TextField(default="")
+    opening_hours: fields.JSONField[dict[str, list[list[str]]]] = fields.JSONField(default=dict)
+    territory: fields.ForeignKeyNullableRelation[Model] = fields.ForeignKeyField(
+        "truckroll.Territory", related_name=False, on_delete=fields.OnDelete.RESTRICT, null=True
+    )
+    territory_id: str | None
+    external_id = fields.CharField(max_length=200, null=True)
+    is_active = fields.BooleanField(default=True, db_default=True)
+
+    class Meta:
+        table = "site"
+        unique_together = (("organization_id", "external_id"),)
+        indexes = [
+            Index(fields=("organization_id", "customer_id", "name")),
+            Index(fields=("organization_id", "name")),
+            Index(fields=("organization_id", "territory_id", "name")),
+            Index(fields=("organization_id", "latitude", "longitude")),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        own = super().visible_to(actor)
+        if actor.is_technician_only:
+            return own & visited_by(actor)
+        return own & (column("customer_id") == actor.customer_id) if actor.is_customer else own
+
+
+def visited_by(actor: Actor, site_column: str = "id") -> Condition:
+    """The site that a column names is one to which the technician has or had an appointment."""
+    visit = exists("assignment", "appointment_id", _work_of(actor))
+    mine = (column("organization_id") == actor.organization_id) & visit
+    return exists("appointment", "site_id", mine, ours=site_column)
+
+
+def _work_of(actor: Actor) -> Condition:
+    return (
+        (column("organization_id") == actor.organization_id)
+        & (column("technician_id") == actor.technician_id)
+        & column("status").one_of(OWN_WORK)
+    )
+
+
+def _of_customer(actor: Actor, customer_column: str) -> Condition:
+    own = column("organization_id") == actor.organization_id
+    if actor.is_customer:
+        return own & (column(customer_column) == actor.customer_id)
+    if actor.is_technician_only:
+        return own & exists("assignment", "customer_id", _work_of(actor), ours=customer_column)
+    return own

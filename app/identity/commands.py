@@ -1,0 +1,345 @@
+"""What people do to accounts and keys. Signing in and staying signed in is in ``sign_in``."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypedDict, Unpack
+
+from app.company.models import Organization
+from app.identity import events, models, queries, rules
+from app.identity.secret import Secret, Slip
+from app.infrastructure import journal, tokens
+from app.infrastructure.command import command
+from app.infrastructure.conditions import Condition, column
+from app.infrastructure.tables import (
+    BY_PREFIX,
+    add_row,
+    add_unique_row,
+    change_row,
+    change_unique_row,
+    find_one,
+    find_rows,
+    lock_one,
+    require_text,
+    require_unused,
+    require_visible,
+)
+from app.kernel.actor import Actor, ActorKind
+from app.kernel.calendar import utc_now, zone
+from app.kernel.contact_details import phone_number
+from app.kernel.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from app.kernel.permissions import Permission, Role
+
+Cleaner = Callable[[Any], Any]
+
+
+class ProfileChanges(TypedDict, total=False):
+    """What everybody may change about themselves."""
+
+    phone: str | None
+    time_zone: str | None
+    language: str | None
+
+
+class UserDetails(ProfileChanges, total=False):
+    """What a user may have from the start."""
+
+    technician_id: str | None
+    customer_id: str | None
+    department: str | None
+    employee_number: str | None
+
+
+class UserChanges(UserDetails, total=False):
+    """What an administrator may change about a user."""
+
+    email: str
+    legal_name: str
+    roles: list[str]
+
+
+def _text(path: str, longest: int) -> Cleaner:
+    return lambda value: require_text(value, path, longest=longest) if value else None
+
+
+PROFILE_FIELDS: dict[str, Cleaner] = {
+    "phone": lambda value: value or None,
+    "time_zone": lambda value: zone(value).key if value else None,
+    "language": _text("language", 16),
+}
+USER_FIELDS: dict[str, Cleaner] = {
+    **PROFILE_FIELDS,
+    "email": rules.require_login,
+    "legal_name": lambda value: require_text(value, "legalName", longest=200),
+    "roles": list,
+    "technician_id": lambda value: value or None,
+    "customer_id": lambda value: value or None,
+    "department": _text("department", 120),
+    "employee_number": _text("employeeNumber", 40),
+}
+
+
+async def _cleaned(actor: Actor, cleaners: Mapping[str, Cleaner], values: Mapping[str, Any]) -> dict[str, Any]:
+    cleaned = {name: cleaners[name](value) for name, value in values.items()}
+    if cleaned.get("phone"):
+        organization = await find_one(Organization, actor, actor.organization_id)
+        cleaned["phone"] = phone_number(cleaned["phone"], organization.country)
+    return cleaned
+
+
+@command(Permission.MANAGE_USERS)
+async def create_user(
+    actor: Actor,
+    *,
+    email: str,
+    legal_name: str,
+    roles: Iterable[str],
+    password: Secret | None = None,
+    id: str | None = None,
+    **details: Unpack[UserDetails],
+) -> str:
+    """Let somebody in, with roles the actor could hold. Without a password nobody signs in until one is set."""
+    values = await _cleaned(actor, USER_FIELDS, {**details, "email": email, "legal_name": legal_name})
+    values["roles"] = await _fitting_roles(actor, roles, values.get("customer_id"), values.get("technician_id"))
+    await _require_one_user(actor, values.get("technician_id"))
+    if password is not None:
+        values |= await _hashed(password, [values["email"], values["legal_name"]])
+    row = await add_unique_row(models.User, id=id, organization_id=actor.organization_id, **values)
+    journal.record(events.UserCreated(subject_id=row.id))
+    return row.id
+
+
+@command(Permission.MANAGE_USERS)
+async def update_user(actor: Actor, id: str, *, version: int | None = None, **changes: Unpack[UserChanges]) -> str:
+    """Change a user's profile, roles or links. Other roles hold from the user's next request."""
+    await _lock_roles(actor)
+    row = await lock_one(models.User, actor, id, version=version)
+    rules.require_may_grant(actor, row.roles)
+    values = await _cleaned(actor, USER_FIELDS, changes)
+    if values.keys() & {"roles", "customer_id", "technician_id"}:
+        values["roles"] = await _fitting_roles(
+            actor,
+            values.get("roles", row.roles),
+            values.get("customer_id", row.customer_id),
+            values.get("technician_id", row.technician_id),
+        )
+        await _require_one_user(actor, values.get("technician_id"), by=row.id)
+        if Role.ADMINISTRATOR not in values["roles"]:
+            await _require_other_administrators(row)
+    changed = await change_unique_row(row, **values)
+    if changed:
+        queries.forget_actors(row.id)
+        journal.record(events.UserUpdated(subject_id=row.id, changes=changed))
+    return row.id
+
+
+@command(None)
+async def update_profile(actor: Actor, *, version: int | None = None, **changes: Unpack[ProfileChanges]) -> str:
+    """Change what is one's own to change: phone, time zone, language."""
+    _require_person(actor)
+    row = await lock_one(models.User, actor, actor.id, version=version)
+    changed = await change_row(row, **await _cleaned(actor, PROFILE_FIELDS, changes))
+    if changed:
+        journal.record(events.UserUpdated(subject_id=row.id, changes=changed))
+    return row.id
+
+
+@command(Permission.MANAGE_USERS)
+async def deactivate_user(actor: Actor, id: str, *, version: int | None = None) -> str:
+    """Shut somebody out: sessions end at once, the past keeps the name."""
+    if id == actor.id:
+        raise Conflict("You cannot deactivate yourself.", path=["id"])
+    await _lock_roles(actor)
+    row = await lock_one(models.User, actor, id, version=version)
+    rules.require_may_grant(actor, row.roles)
+    await _require_other_administrators(row)
+    changed = await _change_status(row, rules.UserStatus.DEACTIVATED)
+    await end_sessions(row, rules.RevocationReason.USER_DEACTIVATED)
+    journal.record(events.UserDeactivated(subject_id=row.id, changes=changed))
+    return row.id
+
+
+@command(Permission.MANAGE_USERS)
+async def reactivate_user(actor: Actor, id: str, *, version: int | None = None) -> str:
+    """Let somebody in again, with the roles and the password there were."""
+    row = await lock_one(models.User, actor, id, version=version)
+    rules.require_may_grant(actor, row.roles)
+    changed = await _change_status(row, rules.UserStatus.ACTIVE)
+    journal.record(events.UserReactivated(subject_id=row.id, changes=changed))
+    return row.id
+
+
+@command(Permission.MANAGE_USERS)
+async def reset_password(actor: Actor, id: str, *, password: Secret, version: int | None = None) -> str:
+    """Give somebody a new password; all sessions of that person end."""
+    row = await lock_one(models.User, actor, id, version=version)
+    rules.require_may_grant(actor, row.roles)
+    await change_row(row, **await _hashed(password, [row.email, row.legal_name]))
+    await end_sessions(row, rules.RevocationReason.PASSWORD_CHANGED)
+    journal.record(events.PasswordChanged(subject_id=row.id))
+    return row.id
+
+
+@command(None)
+async def revoke_session(actor: Actor, id: str) -> str:
+    """End a session: one's own, or with MANAGE_USERS another's. One that has ended already stays as it is."""
+    row = await lock_one(models.Session, actor, id)
+    if row.user_id != actor.id:
+        actor.require(Permission.MANAGE_USERS)
+    await end_session(row, rules.RevocationReason.REVOKED)
+    return row.id
+
+
+@command(None)
+async def revoke_all_sessions(actor: Actor, user_id: str | None = None) -> str:
+    """End all of one's own sessions but this one, or with MANAGE_USERS all of another's. The answer is the user's id."""
+    target = user_id or actor.id
+    if target != actor.id:
+        actor.require(Permission.MANAGE_USERS)
+    else:
+        _require_person(actor)
+    row = await lock_one(models.User, actor, target, path="userId")
+    await end_sessions(row, rules.RevocationReason.REVOKED, but=actor.session_id)
+    return row.id
+
+
+@command(None)
+async def log_out(actor: Actor) -> str:
+    """End the session one is signed in with."""
+    row = await lock_one(models.Session, actor, rules.require_own_session(actor))
+    await end_session(row, rules.RevocationReason.LOGGED_OUT)
+    return row.id
+
+
+@command(Permission.MANAGE_API_KEYS)
+async def create_api_key(
+    actor: Actor,
+    slip: Slip,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    expires_at: datetime | None = None,
+    id: str | None = None,
+) -> str:
+    """Make a key that holds some of the actor's permissions. Its secret comes on the slip, this once."""
+    now = utc_now()
+    values = {
+        "name": require_text(name, "name", longest=120),
+        "scopes": rules.require_scopes(actor, scopes),
+        "expires_at": rules.require_key_end(expires_at, now),
+        "created_by_user_id": actor.id if actor.kind is ActorKind.USER else None,
+    }
+    row = await add_row(models.ApiKey, id=id, organization_id=actor.organization_id, **values, **_fresh_secret(slip))
+    journal.record(events.ApiKeyCreated(subject_id=row.id))
+    return row.id
+
+
+@command(Permission.MANAGE_API_KEYS)
+async def rotate_api_key(actor: Actor, slip: Slip, id: str, *, overlap_minutes: int = 60) -> str:
+    """Give a key a new secret, on the slip. The old one still opens for some minutes, so that nobody is cut off."""
+    if not 0 <= overlap_minutes <= rules.OVERLAP_MINUTES_MAX:
+        raise InvalidInput(f"The overlap is 0 to {rules.OVERLAP_MINUTES_MAX} minutes.", path=["overlapMinutes"])
+    row = await _lock_living_key(actor, id)
+    rules.require_scopes(actor, row.scopes)
+    await change_row(
+        row,
+        previous_secret_hash=row.secret_hash,
+        previous_expires_at=utc_now() + timedelta(minutes=overlap_minutes),
+        **_fresh_secret(slip),
+    )
+    queries.forget_actors(row.id)
+    journal.record(events.ApiKeyRotated(subject_id=row.id))
+    return row.id
+
+
+@command(Permission.MANAGE_API_KEYS)
+async def revoke_api_key(actor: Actor, id: str) -> str:
+    """Shut a key, its old secret included."""
+    row = await _lock_living_key(actor, id)
+    changed = await change_row(row, revoked_at=utc_now())
+    queries.forget_actors(row.id)
+    journal.record(events.ApiKeyRevoked(subject_id=row.id, changes=changed))
+    return row.id
+
+
+async def end_session(row: models.Session, reason: rules.RevocationReason) -> None:
+    """Shut a locked session and say so. For commands."""
+    if row.revoked_at is not None:
+        return
+    await change_row(row, revoked_at=utc_now(), revoked_reason=reason.value)
+    queries.forget_actors(row.id)
+    journal.record(events.SessionRevoked(subject_id=row.id, user_id=row.user_id, reason=reason.value))
+
+
+async def end_sessions(user: models.User, reason: rules.RevocationReason, *, but: str | None = None) -> None:
+    """Shut all living sessions of a user whose row is locked. For commands."""
+    living = _sessions_of(user) & column("revoked_at").is_null()
+    for row in await find_rows(models.Session, living, order=["id"], lock=True):
+        if row.id != but:
+            await end_session(row, reason)
+    queries.forget_actors(user.id)
+
+
+def _sessions_of(user: models.User) -> Condition:
+    return (column("organization_id") == user.organization_id) & (column("user_id") == user.id)
+
+
+async def _change_status(row: models.User, to: rules.UserStatus) -> dict[str, list[Any]]:
+    rules.USER_LIFECYCLE.require(rules.UserStatus(row.status), to)
+    return await change_row(row, status=to.value)
+
+
+async def _fitting_roles(
+    actor: Actor, roles: Iterable[str], customer_id: str | None, technician_id: str | None
+) -> list[str]:
+    """The roles, if they fit together, the actor may grant them, and whom they name exists.
+
+    Customers and technicians belong to higher rooms; their tables are found by the prefixes of their ids.
+    """
+    wanted = rules.require_roles(roles, customer_id=customer_id, technician_id=technician_id)
+    rules.require_may_grant(actor, wanted)
+    if customer_id is not None:
+        await require_visible(BY_PREFIX["cus"], actor, [customer_id], "customerId")
+    if technician_id is not None:
+        await require_visible(BY_PREFIX["tech"], actor, [technician_id], "technicianId")
+    return wanted
+
+
+async def _require_one_user(actor: Actor, technician_id: str | None, *, by: str = "") -> None:
+    """A technician is one person."""
+    await require_unused(models.User, actor, "technician_id", technician_id, path="technicianId", by=by)
+
+
+async def _lock_roles(actor: Actor) -> None:
+    """One change of roles at a time, so that two administrators cannot shut out each other at once."""
+    await lock_one(Organization, actor, actor.organization_id)
+
+
+async def _require_other_administrators(row: models.User) -> None:
+    if Role.ADMINISTRATOR not in row.roles or row.status != rules.UserStatus.ACTIVE:
+        return
+    active = (column("organization_id") == row.organization_id) & (column("status") == rules.UserStatus.ACTIVE.value)
+    others = await find_rows(models.User, active & (column("id") != row.id))
+    rules.require_an_administrator_stays(sum(Role.ADMINISTRATOR in one.roles for one in others))
+
+
+async def _hashed(password: Secret, about: list[str]) -> dict[str, Any]:
+    text = rules.require_password(password.value, about)
+    return {"password_hash": await tokens.hash_password(text), "password_changed_at": utc_now()}
+
+
+async def _lock_living_key(actor: Actor, id: str) -> models.ApiKey:
+    row = await lock_one(models.ApiKey, actor, id)
+    if row.revoked_at is not None:
+        raise NotFound(models.ApiKey.noun, id, path=["id"])
+    return row
+
+
+def _fresh_secret(slip: Slip) -> dict[str, str]:
+    secret = tokens.new_token(rules.API_KEY)
+    slip.secret = secret
+    return {"secret_hash": tokens.hash_token(secret), "shown_prefix": secret[:12]}
+
+
+def _require_person(actor: Actor) -> None:
+    if actor.kind is not ActorKind.USER:
+        raise NotPermitted("a signed-in user")

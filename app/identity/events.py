@@ -1,0 +1,71 @@
+"""What happens to people, their sessions and keys. No secret, and no hash of one, is part of a fact."""
+
+from dataclasses import dataclass
+
+from app.kernel.events import Fact
+
+
+class UserCreated(Fact):
+    """Somebody may sign in from now on."""
+
+    noun = "user"
+
+
+class UserUpdated(Fact):
+    """A person's profile or roles changed."""
+
+    noun = "user"
+
+
+class UserDeactivated(Fact):
+    """Somebody may no longer sign in; the sessions ended with it."""
+
+    noun = "user"
+
+
+class UserReactivated(Fact):
+    """Somebody may sign in again."""
+
+    noun = "user"
+
+
+class PasswordChanged(Fact):
+    """A person has a new password; other sessions ended with it."""
+
+    noun = "user"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionStarted(Fact):
+    """A person signed in."""
+
+    noun = "session"
+    user_id: str
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionRevoked(Fact):
+    """A session ended before its time."""
+
+    noun = "session"
+    user_id: str
+    reason: str
+
+
+class ApiKeyCreated(Fact):
+    """A partner got a key."""
+
+    noun = "API key"
+
+
+class ApiKeyRotated(Fact):
+    """A key has a new secret."""
+
+    noun = "API key"
+
+
+class ApiKeyRevoked(Fact):
+    """A key opens nothing any more."""
+
+    noun = "API key"

@@ -1,0 +1,160 @@
+"""Tables of people, their sessions, partners' keys, and attempts to sign in."""
+
+from datetime import datetime
+
+from tortoise import fields
+from tortoise.fields import OnDelete
+from tortoise.indexes import Index
+
+from app.identity.rules import UserStatus
+from app.infrastructure.conditions import Condition, column, nothing
+from app.infrastructure.tables import OwnedTable, Table, register
+from app.kernel.actor import Actor
+from app.kernel.ids import ID_LENGTH_MAX
+from app.kernel.permissions import Permission
+
+
+def _staff_or_self(actor: Actor, permission: Permission, own: str) -> Condition:
+    """All of the organization's rows for who holds a permission, else those whose column ``own`` names the actor."""
+    mine = column("organization_id") == actor.organization_id
+    if actor.holds(permission) and not actor.is_customer:
+        return mine
+    return mine & (column(own) == actor.id)
+
+
+@register
+class User(OwnedTable):
+    """A person who can sign in. Never deleted, because the past names them; deactivated instead."""
+
+    prefix = "usr"
+    noun = "user"
+
+    email = fields.CharField(max_length=254, unique=True)
+    legal_name = fields.CharField(max_length=200)
+    phone = fields.CharField(max_length=20, null=True)
+    roles: fields.JSONField[list[str]] = fields.JSONField(default=list)
+    technician_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    customer_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    password_hash = fields.CharField(max_length=200, null=True)
+    status = fields.CharField(max_length=32, default=UserStatus.ACTIVE.value)
+    time_zone = fields.CharField(max_length=64, null=True)
+    language = fields.CharField(max_length=16, null=True)
+    department = fields.CharField(max_length=120, null=True)
+    employee_number = fields.CharField(max_length=40, null=True)
+    last_login_at: datetime | None = fields.DatetimeField(null=True)
+    password_changed_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "user"
+        indexes = [
+            Index(fields=("organization_id", "legal_name")),
+            Index(fields=("organization_id", "status")),
+            Index(fields=("organization_id", "customer_id")),
+            Index(fields=("organization_id", "technician_id")),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _staff_or_self(actor, Permission.VIEW_USERS, "id")
+
+
+@register
+class Session(OwnedTable):
+    """One sign-in, from its start to its end. Tokens are kept as hashes; ``family`` is that of the lasting half.
+
+    ``rotation_secret`` alone yields no token: the next pair is derived from it *and* the refresh token presented.
+    """
+
+    prefix = "ses"
+    noun = "session"
+
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "truckroll.User", related_name=False, on_delete=OnDelete.RESTRICT
+    )
+    user_id: str
+    family = fields.CharField(max_length=64, unique=True)
+    rotation_secret = fields.CharField(max_length=64)
+    access_hash = fields.CharField(max_length=64, unique=True)
+    access_expires_at = fields.DatetimeField()
+    refresh_hash = fields.CharField(max_length=64)
+    refresh_expires_at = fields.DatetimeField()
+    previous_refresh_hash = fields.CharField(max_length=64, null=True)
+    rotated_at: datetime | None = fields.DatetimeField(null=True)
+    absolute_expires_at = fields.DatetimeField()
+    revoked_at: datetime | None = fields.DatetimeField(null=True)
+    revoked_reason = fields.CharField(max_length=32, null=True)
+    address = fields.CharField(max_length=64, default="")
+    user_agent = fields.CharField(max_length=300, default="")
+    last_used_at = fields.DatetimeField()
+
+    class Meta:
+        table = "session"
+        indexes = [
+            Index(fields=("organization_id", "user", "revoked_at")),
+            Index(fields=("refresh_expires_at",)),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+
+
+@register
+class ApiKey(OwnedTable):
+    """A partner's key: the permissions it was given and no more. Only a hash of the secret is kept."""
+
+    prefix = "key"
+    noun = "API key"
+
+    name = fields.CharField(max_length=120)
+    # ``prefix`` is the ids' own on every table; this is the part of the secret that people may see.
+    shown_prefix = fields.CharField(max_length=24)
+    secret_hash = fields.CharField(max_length=64, unique=True)
+    previous_secret_hash = fields.CharField(max_length=64, null=True, unique=True)
+    previous_expires_at: datetime | None = fields.DatetimeField(null=True)
+    scopes: fields.JSONField[list[str]] = fields.JSONField(default=list)
+    expires_at: datetime | None = fields.DatetimeField(null=True)
+    last_used_at: datetime | None = fields.DatetimeField(null=True)
+    revoked_at: datetime | None = fields.DatetimeField(null=True)
+    created_by_user_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+
+    class Meta:
+        table = "api_key"
+        indexes = [Index(fields=("organization_id", "name"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        if not actor.holds(Permission.MANAGE_API_KEYS):
+            return nothing()
+        return column("organization_id") == actor.organization_id
+
+
+@register
+class LoginAttempt(Table):
+    """Somebody tried to sign in. Of a login that nobody has, the organization is unknown and nobody sees it."""
+
+    prefix = "lat"
+    noun = "login attempt"
+
+    organization_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    user_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    login = fields.CharField(max_length=254)
+    address = fields.CharField(max_length=64)
+    network = fields.CharField(max_length=64)
+    user_agent = fields.CharField(max_length=300)
+    at = fields.DatetimeField()
+    outcome = fields.CharField(max_length=32)
+
+    class Meta:
+        table = "login_attempt"
+        indexes = [
+            Index(fields=("login", "network", "at")),
+            Index(fields=("network", "at")),
+            Index(fields=("organization_id", "at")),
+            Index(fields=("organization_id", "user_id", "at")),
+            Index(fields=("at",)),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")

@@ -1,0 +1,305 @@
+"""Roles that fit together, passwords worth having, how guessing slows down, and how long a session lasts. Pure."""
+
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from app.identity.common_passwords import COMMON_WORDS, RUNS
+from app.kernel.actor import Actor, ActorKind
+from app.kernel.contact_details import email_address
+from app.kernel.errors import Conflict, InvalidInput, NotPermitted
+from app.kernel.lifecycle import Lifecycle
+from app.kernel.permissions import CUSTOMER_ROLES, Permission, Role, permissions_of
+
+# The kinds of tokens, which they begin with.
+ACCESS_TOKEN = "tra"
+REFRESH_TOKEN = "trr"
+API_KEY = "trk"
+
+PASSWORD_LENGTH_MIN = 12
+PASSWORD_LENGTH_MAX = 128
+DISTINCT_CHARACTERS_MIN = 5
+WEAK_SHARE_OF_RUNS = 0.6
+SECRET_PART_MIN = 8  # characters left once the e-mail address or the name is taken out
+
+ACCESS_LASTS = timedelta(minutes=30)
+IDLE_LASTS = timedelta(days=14)
+SESSION_LASTS = timedelta(days=60)
+REFRESH_GRACE = timedelta(seconds=10)
+SESSIONS_PER_USER_MAX = 50
+
+FREE_TRIES = 5
+FIRST_DELAY_SECONDS = 10
+DELAY_SECONDS_MAX = 900
+TRIES_REMEMBERED = timedelta(hours=24)
+NETWORK_FAILURES_MAX = 100
+NETWORK_WINDOW = timedelta(minutes=10)
+KNOWN_NETWORK_LASTS = timedelta(days=30)
+ATTEMPTS_KEPT = timedelta(days=90)
+SESSIONS_KEPT = timedelta(days=30)
+
+KEY_LASTS_MAX = timedelta(days=730)
+OVERLAP_MINUTES_MAX = 7 * 24 * 60
+
+WRONG_LOGIN = "The login or the password is wrong."
+
+
+class UserStatus(StrEnum):
+    """Whether a person may sign in."""
+
+    ACTIVE = "ACTIVE"
+    DEACTIVATED = "DEACTIVATED"
+
+
+USER_LIFECYCLE: Lifecycle[UserStatus] = Lifecycle(
+    "user",
+    {
+        UserStatus.ACTIVE: frozenset({UserStatus.DEACTIVATED}),
+        UserStatus.DEACTIVATED: frozenset({UserStatus.ACTIVE}),
+    },
+)
+
+
+class LoginOutcome(StrEnum):
+    """How an attempt to sign in went. One that never ended counts as failed; CONFIRMED is a password given to change it."""
+
+    STARTED = "STARTED"
+    SUCCEEDED = "SUCCEEDED"
+    CONFIRMED = "CONFIRMED"
+    WRONG_PASSWORD = "WRONG_PASSWORD"
+    UNKNOWN_LOGIN = "UNKNOWN_LOGIN"
+    DEACTIVATED = "DEACTIVATED"
+    SLOWED_DOWN = "SLOWED_DOWN"
+
+
+FAILED = (LoginOutcome.STARTED, LoginOutcome.WRONG_PASSWORD, LoginOutcome.UNKNOWN_LOGIN, LoginOutcome.DEACTIVATED)
+
+
+class RevocationReason(StrEnum):
+    """Why a session ended before its time."""
+
+    LOGGED_OUT = "LOGGED_OUT"
+    REVOKED = "REVOKED"
+    TOKEN_REUSED = "TOKEN_REUSED"
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"
+    USER_DEACTIVATED = "USER_DEACTIVATED"
+    TOO_MANY_SESSIONS = "TOO_MANY_SESSIONS"
+
+
+def require_login(login: str, path: str = "email") -> str:
+    """A login name: an e-mail address in small letters, so that equal ones are equal."""
+    return email_address(login, path).lower()
+
+
+def require_roles(roles: Iterable[str], *, customer_id: str | None, technician_id: str | None) -> list[str]:
+    """Roles that fit together, each once and sorted: a customer's person has no role of ours, and needs the customer."""
+    try:
+        wanted = {Role(role) for role in roles}
+    except ValueError as unknown:
+        raise InvalidInput(f"{str(unknown).split(' is not')[0][:40]} is not a role.", path=["roles"]) from None
+    if not wanted:
+        raise InvalidInput("A user has at least one role.", path=["roles"])
+    theirs = wanted & CUSTOMER_ROLES
+    if theirs and wanted - CUSTOMER_ROLES:
+        raise InvalidInput("Roles of a customer and roles of the company do not mix.", path=["roles"])
+    if theirs and customer_id is None:
+        raise InvalidInput("A customer's user needs the customer.", path=["customerId"])
+    if not theirs and customer_id is not None:
+        raise InvalidInput("Only a customer's user belongs to a customer.", path=["customerId"])
+    if technician_id is not None and Role.TECHNICIAN not in wanted:
+        raise InvalidInput("Only a user with the role TECHNICIAN can be a technician.", path=["technicianId"])
+    return sorted(role.value for role in wanted)
+
+
+def require_may_grant(actor: Actor, roles: Iterable[str]) -> None:
+    """Nobody hands out, or takes from others, what they do not hold themselves.
+
+    Reporting the own status is the technician's alone and may be given by anybody who manages users.
+    """
+    beyond = permissions_of(Role(role) for role in roles) - actor.permissions - {Permission.REPORT_OWN_STATUS}
+    if beyond:
+        raise NotPermitted(sorted(beyond)[0])
+
+
+def require_an_administrator_stays(others: int) -> None:
+    """The last active administrator can neither be deactivated nor lose the role."""
+    if others < 1:
+        raise Conflict("This is the last active administrator. Make somebody else one first.", path=["id"])
+
+
+def require_password(password: str, about: Collection[str] = ()) -> str:
+    """A password in the form in which it is hashed: 12 to 128 characters, not made of what everybody tries first.
+
+    ``about`` holds what others know of the person, such as the e-mail address; it does not count as secret.
+    There are no rules of composition, because they make passwords worse. Source: NIST SP 800-63B, 3.1.1.2.
+    """
+    text = normal_password(password)
+    if not PASSWORD_LENGTH_MIN <= len(text) <= PASSWORD_LENGTH_MAX:
+        raise InvalidInput(
+            f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters.", path=["password"]
+        )
+    if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text):
+        raise InvalidInput("A password has no control characters.", path=["password"])
+    if is_common(text, about):
+        raise InvalidInput(
+            "This password is among the first that are tried. Take several unrelated words.",
+            path=["password"],
+        )
+    return text
+
+
+def normal_password(password: str) -> str:
+    """The same password from every keyboard: composed characters, compatible forms."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def is_common(password: str, about: Collection[str] = ()) -> bool:
+    """Whether little is left of a password once common words, runs and what others know are taken out of it."""
+    text = password.casefold().translate(str.maketrans("013457@$!", "oleastasi"))
+    plain = password.casefold()
+    if len(set(plain)) < DISTINCT_CHARACTERS_MIN or _is_repetition(plain):
+        return True
+    if _share_in_runs(plain) >= WEAK_SHARE_OF_RUNS:
+        return True
+    if any(len(plain.replace(item.casefold(), "")) < SECRET_PART_MIN for item in about if item):
+        return True
+    known = {part for item in about for part in re.split(r"\W+", item.casefold()) if len(part) >= 3}
+    return _is_made_of(plain, COMMON_WORDS | known) or _is_made_of(text, COMMON_WORDS | known)
+
+
+def _is_made_of(text: str, words: Collection[str]) -> bool:
+    """Whether the letters of a text are a row of one or two of the words, whatever digits and signs pad them."""
+    letters = "".join(re.findall(r"[^\W\d_]+", text))
+    if not letters:
+        return False
+    reachable = {0: 0}
+    for end in range(1, len(letters) + 1):
+        parts = [reachable[start] + 1 for start in reachable if letters[start:end] in words]
+        if parts:
+            reachable[end] = min(parts)
+    return reachable.get(len(letters), 9) <= 2
+
+
+def _is_repetition(text: str) -> bool:
+    """Whether a text is a part, too short to be a password itself, said again and again."""
+    period = (text + text).find(text, 1)
+    return period < min(len(text), PASSWORD_LENGTH_MIN)
+
+
+def _share_in_runs(text: str) -> float:
+    """How much of a text lies in runs of four or more neighbors on a keyboard or in the alphabet."""
+    covered, start = 0, 0
+    while start < len(text):
+        end = start
+        while end < len(text) and _in_a_run(text[start : end + 1]):
+            end += 1
+        length = end - start
+        covered += length if length >= 4 else 0
+        start += max(length if length >= 4 else 1, 1)
+    return covered / len(text)
+
+
+def _in_a_run(piece: str) -> bool:
+    return any(piece in run or piece in run[::-1] for run in RUNS)
+
+
+def network_of(address: str) -> str:
+    """The network that an address counts with: itself, or the /64 an IPv6 subscriber has all of."""
+    try:
+        parsed = ipaddress.ip_address(address.strip())
+    except ValueError:
+        return address.strip()[:64]
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
+    return str(parsed)
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One earlier attempt."""
+
+    at: datetime
+    outcome: str
+
+
+def seconds_to_wait(tries: Sequence[Try], now: datetime) -> int:
+    """How long a login must wait from this network, 0 when not at all. ``tries`` are the earlier ones, newest first.
+
+    Five failures are free; then the wait doubles from 10 seconds up to 15 minutes, until one succeeds. Attempts that came
+    while waiting do not count, so impatience does not make it longer.
+    """
+    failures = 0
+    newest: datetime | None = None
+    for one in tries:
+        if one.outcome in (LoginOutcome.SUCCEEDED, LoginOutcome.CONFIRMED) or now - one.at > TRIES_REMEMBERED:
+            break
+        if one.outcome in FAILED:
+            failures += 1
+            newest = newest or one.at
+    if newest is None or failures < FREE_TRIES:
+        return 0
+    delay = min(FIRST_DELAY_SECONDS * 2 ** min(failures - FREE_TRIES, 20), DELAY_SECONDS_MAX)
+    left = (newest + timedelta(seconds=delay) - now).total_seconds()
+    return max(0, -int(-left // 1))
+
+
+class Refresh(StrEnum):
+    """What a refresh token turns out to be."""
+
+    CURRENT = "CURRENT"
+    REPEATED = "REPEATED"
+    REUSED = "REUSED"
+    ENDED = "ENDED"
+
+
+def judge_refresh(
+    *,
+    is_current: bool,
+    is_previous: bool,
+    rotated_at: datetime | None,
+    ends_at: datetime,
+    is_revoked: bool,
+    now: datetime,
+) -> Refresh:
+    """What a refresh token of the right session is: in order, repeated within the grace, used before, or too late."""
+    if is_revoked:
+        return Refresh.ENDED
+    if is_current:
+        return Refresh.CURRENT if now < ends_at else Refresh.ENDED
+    if is_previous and rotated_at is not None and now - rotated_at <= REFRESH_GRACE:
+        return Refresh.REPEATED
+    return Refresh.REUSED
+
+
+def require_scopes(actor: Actor, scopes: Iterable[str]) -> list[str]:
+    """The permissions of a key, each once and sorted: some, and none that its maker lacks."""
+    try:
+        wanted = {Permission(scope) for scope in scopes}
+    except ValueError:
+        raise InvalidInput("A scope is one of the permissions.", path=["scopes"]) from None
+    if not wanted:
+        raise InvalidInput("A key needs at least one scope.", path=["scopes"])
+    beyond = wanted - actor.permissions
+    if beyond:
+        raise NotPermitted(sorted(beyond)[0])
+    return sorted(scope.value for scope in wanted)
+
+
+def require_key_end(expires_at: datetime | None, now: datetime) -> datetime | None:
+    """When a key ends: never, or in the future and within two years."""
+    if expires_at is not None and not now < expires_at <= now + KEY_LASTS_MAX:
+        raise InvalidInput("A key expires in the future, within two years.", path=["expiresAt"])
+    return expires_at
+
+
+def require_own_session(actor: Actor) -> str:
+    """The session the actor is signed in with; a key or the system has none."""
+    if actor.kind is not ActorKind.USER or actor.session_id is None:
+        raise InvalidInput("Only somebody signed in with a session can do this.", path=["session"])
+    return actor.session_id

@@ -1,0 +1,337 @@
+"""Signing in and staying signed in: commands that have no actor yet.
+
+Each is a plain function that ends in a command for the user it turned out to be. A refusal must leave its trace, so what
+it records is committed before the problem is raised, unlike in a command.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import structlog
+
+from app import database
+from app.identity import commands, events, models, queries, rules
+from app.identity.secret import Secret
+from app.infrastructure import journal, tokens
+from app.infrastructure.command import command, idempotency_key
+from app.infrastructure.conditions import column
+from app.infrastructure.tables import add_row, change_row, find_one, find_rows, lock_one
+from app.kernel.actor import Actor, ActorKind, system_actor
+from app.kernel.calendar import utc_now
+from app.kernel.errors import InvalidInput, NotAuthenticated, NotPermitted, RateLimited, Unavailable
+
+T = TypeVar("T")
+LOGIN_LENGTH_MAX = 254
+USER_AGENT_LENGTH_MAX = 300
+ADDRESS_LENGTH_MAX = 64
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session's tokens, which are nowhere else."""
+
+    session_id: str
+    user_id: str
+    access_token: str
+    access_expires_at: datetime
+    refresh_token: str
+    refresh_expires_at: datetime
+
+    def __repr__(self) -> str:
+        return f"SignedIn({self.session_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """The tokens of one turn of a session. ``turn`` is the changing half of the refresh token."""
+
+    access: str
+    turn: str
+
+
+async def log_in(login: str, password: str, *, address: str = "", user_agent: str = "") -> SignedIn:
+    """Sign in with a password. The answer to a wrong one, an unknown login and a deactivated user is the same, and
+    takes the same time. ``RateLimited`` after several failures from the same network."""
+    login, address, user_agent = _printable(login).strip().lower(), _printable(address), _printable(user_agent)
+    login = login[:LOGIN_LENGTH_MAX]
+    user = await queries.find_user(login)
+    attempt = await _begin_attempt(login, user, address, user_agent)
+    fits = await _verify(user, password)
+    if user is None or not fits or user.status != rules.UserStatus.ACTIVE:
+        outcome = _why_refused(user, fits)
+        await _end_attempt(attempt, outcome)
+        log.warning("login refused", outcome=outcome, user=user.id if user else None)
+        raise NotAuthenticated(rules.WRONG_LOGIN)
+    family, rotation_secret = tokens.new_token(rules.REFRESH_TOKEN), secrets.token_hex(32)
+    pair = _next_pair(rotation_secret, secrets.token_hex(32))
+    with idempotency_key(None):
+        session_id = await open_session(
+            queries.actor_of(user),
+            user.password_hash,
+            attempt.id,
+            family=tokens.hash_token(family),
+            rotation_secret=rotation_secret,
+            access_hash=tokens.hash_token(pair.access),
+            refresh_hash=_hash(pair.turn),
+            address=address[:ADDRESS_LENGTH_MAX],
+            user_agent=user_agent[:USER_AGENT_LENGTH_MAX],
+        )
+    await _keep_up_with_the_times(user, password)
+    return await _signed_in(session_id, family, pair)
+
+
+@command(None)
+async def open_session(
+    actor: Actor,
+    password_hash: str | None,
+    attempt_id: str,
+    *,
+    family: str,
+    rotation_secret: str,
+    access_hash: str,
+    refresh_hash: str,
+    address: str,
+    user_agent: str,
+) -> str:
+    """Start a session for a user whose password was just found to fit. For ``log_in``."""
+    user = await lock_one(models.User, actor, actor.id)
+    if user.status != rules.UserStatus.ACTIVE or user.password_hash != password_hash:
+        raise NotAuthenticated(rules.WRONG_LOGIN)
+    now = utc_now()
+    await _close_oldest_sessions(user)
+    row = await add_row(
+        models.Session,
+        organization_id=user.organization_id,
+        user_id=user.id,
+        address=address,
+        user_agent=user_agent,
+        last_used_at=now,
+        absolute_expires_at=now + rules.SESSION_LASTS,
+        access_expires_at=now + rules.ACCESS_LASTS,
+        refresh_expires_at=now + rules.IDLE_LASTS,
+        family=family,
+        rotation_secret=rotation_secret,
+        access_hash=access_hash,
+        refresh_hash=refresh_hash,
+    )
+    # Signing in is no change of the user that another editor should stumble over: the version stays.
+    await models.User.filter(id=user.id).update(last_login_at=now)
+    await models.LoginAttempt.filter(id=attempt_id).update(outcome=rules.LoginOutcome.SUCCEEDED.value)
+    journal.record(events.SessionStarted(subject_id=row.id, user_id=user.id, address=address))
+    return row.id
+
+
+async def refresh_session(refresh_token: str, *, address: str = "") -> SignedIn:
+    """A new pair of tokens for a refresh token, which is spent with it. One that was spent before ends the session."""
+    family, _, turn = refresh_token.partition(".")
+    if not tokens.is_token(family, rules.REFRESH_TOKEN) or not turn:
+        raise NotAuthenticated()
+    found = await find_rows(models.Session, column("family") == tokens.hash_token(family))
+    if not found:
+        raise NotAuthenticated()
+    pair = _next_pair(found[0].rotation_secret, turn)
+    with idempotency_key(None):
+        verdict = await rotate_session(
+            system_actor(found[0].organization_id),
+            found[0].id,
+            presented=_hash(turn),
+            refresh_hash=_hash(pair.turn),
+            access_hash=tokens.hash_token(pair.access),
+            address=address[:ADDRESS_LENGTH_MAX],
+        )
+    if verdict not in (rules.Refresh.CURRENT, rules.Refresh.REPEATED):
+        log.warning("refresh refused", session=found[0].id, verdict=verdict)
+        raise NotAuthenticated()
+    return await _signed_in(found[0].id, family, pair)
+
+
+@command(None)
+async def rotate_session(
+    actor: Actor, id: str, *, presented: str, refresh_hash: str, access_hash: str, address: str
+) -> str:
+    """Turn a session to its next pair of tokens, or end it when a spent one was presented. For ``refresh_session``.
+
+    The answer is the verdict on the token: the end of the session must be committed, so it cannot be a problem.
+    """
+    row = await lock_one(models.Session, actor, id)
+    now = utc_now()
+    verdict = rules.judge_refresh(
+        is_current=hmac.compare_digest(row.refresh_hash, presented),
+        is_previous=hmac.compare_digest(row.previous_refresh_hash or "", presented),
+        rotated_at=row.rotated_at,
+        ends_at=min(row.refresh_expires_at, row.absolute_expires_at),
+        is_revoked=row.revoked_at is not None,
+        now=now,
+    )
+    if verdict is rules.Refresh.REUSED:
+        await commands.end_session(row, rules.RevocationReason.TOKEN_REUSED)
+    elif verdict is rules.Refresh.CURRENT:
+        await change_row(
+            row,
+            previous_refresh_hash=row.refresh_hash,
+            refresh_hash=refresh_hash,
+            access_hash=access_hash,
+            rotated_at=now,
+            access_expires_at=min(now + rules.ACCESS_LASTS, row.absolute_expires_at),
+            refresh_expires_at=min(now + rules.IDLE_LASTS, row.absolute_expires_at),
+            last_used_at=now,
+            address=address or row.address,
+        )
+        queries.forget_actors(row.id)
+    return verdict.value
+
+
+async def set_password(actor: Actor, current: Secret, new: Secret, *, address: str = "", user_agent: str = "") -> str:
+    """Change one's own password with the current one; one's other sessions end. The answer is the user's id."""
+    if actor.kind is not ActorKind.USER:
+        raise NotPermitted("a signed-in user")
+    user = await find_one(models.User, actor, actor.id)
+    attempt = await _begin_attempt(user.email, user, address, user_agent)
+    if not await _verify(user, current.value):
+        await _end_attempt(attempt, rules.LoginOutcome.WRONG_PASSWORD)
+        raise InvalidInput("The current password is wrong.", path=["currentPassword"])
+    await _end_attempt(attempt, rules.LoginOutcome.CONFIRMED)
+    text = rules.require_password(new.value, [user.email, user.legal_name])
+    if text == rules.normal_password(current.value):
+        raise InvalidInput("The new password is the current one.", path=["password"])
+    with idempotency_key(None):
+        return await store_password(actor, user.password_hash, Secret(await tokens.hash_password(text)))
+
+
+@command(None)
+async def store_password(actor: Actor, seen_hash: str | None, new_hash: Secret) -> str:
+    """Keep the hash of one's own new password, unless another change came first. For ``set_password``."""
+    user = await lock_one(models.User, actor, actor.id)
+    if user.password_hash != seen_hash:
+        raise InvalidInput("The current password is wrong.", path=["currentPassword"])
+    await change_row(user, password_hash=new_hash.value, password_changed_at=utc_now())
+    await commands.end_sessions(user, rules.RevocationReason.PASSWORD_CHANGED, but=actor.session_id)
+    journal.record(events.PasswordChanged(subject_id=user.id))
+    return user.id
+
+
+async def forget_old_sign_ins() -> int:
+    """Delete attempts and ended sessions that are kept no longer; how many."""
+    now = utc_now()
+    attempts = await models.LoginAttempt.filter(at__lt=now - rules.ATTEMPTS_KEPT).delete()
+    sessions = await models.Session.filter(refresh_expires_at__lt=now - rules.SESSIONS_KEPT).delete()
+    return attempts + sessions
+
+
+async def _begin_attempt(login: str, user: models.User | None, address: str, user_agent: str) -> models.LoginAttempt:
+    """Note the attempt before it is known how it goes, and only then look at the earlier ones: so however many come at
+    once, each sees those that were noted before it, and no more get through than one after the other would."""
+    network = rules.network_of(address)[:ADDRESS_LENGTH_MAX]
+
+    async def note() -> models.LoginAttempt:
+        return await add_row(
+            models.LoginAttempt,
+            organization_id=user.organization_id if user else None,
+            user_id=user.id if user else None,
+            login=login,
+            address=address[:ADDRESS_LENGTH_MAX],
+            network=network,
+            user_agent=user_agent[:USER_AGENT_LENGTH_MAX],
+            at=utc_now(),
+            outcome=rules.LoginOutcome.STARTED.value,
+        )
+
+    attempt = await _saved(note)
+    wait = rules.seconds_to_wait(await queries.earlier_tries(login, network, attempt.id), attempt.at)
+    if not wait and await queries.is_flooding(login, network):
+        wait = rules.FIRST_DELAY_SECONDS
+    if wait:
+        await _end_attempt(attempt, rules.LoginOutcome.SLOWED_DOWN)
+        raise RateLimited(wait)
+    return attempt
+
+
+async def _end_attempt(attempt: models.LoginAttempt, outcome: rules.LoginOutcome) -> None:
+    async def note() -> None:
+        await models.LoginAttempt.filter(id=attempt.id).update(outcome=outcome.value)
+
+    await _saved(note)
+
+
+async def _verify(user: models.User | None, password: str) -> bool:
+    """Whether the password fits. For nobody, and for a user without a password, a made-up hash is verified as long."""
+    text = rules.normal_password(password[: 4 * rules.PASSWORD_LENGTH_MAX])
+    return await tokens.verify_password(user.password_hash if user else None, text)
+
+
+async def _keep_up_with_the_times(user: models.User, password: str) -> None:
+    """Hash a password anew whose hash was made with weaker parameters than today's. It is the same password still."""
+    if user.password_hash is None or not tokens.needs_new_hash(user.password_hash):
+        return
+    fresh = await tokens.hash_password(rules.normal_password(password))
+
+    async def keep() -> None:
+        await models.User.filter(id=user.id, password_hash=user.password_hash).update(password_hash=fresh)
+
+    await _saved(keep)
+
+
+def _printable(text: str) -> str:
+    """What a request says of itself, as a database and a log can keep it."""
+    return "".join(sign for sign in text if sign.isprintable())
+
+
+def _why_refused(user: models.User | None, fits: bool) -> rules.LoginOutcome:
+    if user is None:
+        return rules.LoginOutcome.UNKNOWN_LOGIN
+    return rules.LoginOutcome.DEACTIVATED if fits else rules.LoginOutcome.WRONG_PASSWORD
+
+
+async def _close_oldest_sessions(user: models.User) -> None:
+    living = (
+        (column("organization_id") == user.organization_id)
+        & (column("user_id") == user.id)
+        & column("revoked_at").is_null()
+        & (column("refresh_expires_at") > utc_now())
+    )
+    rows = await find_rows(models.Session, living, order=["-created_at"], lock=True)
+    for row in rows[rules.SESSIONS_PER_USER_MAX - 1 :]:
+        await commands.end_session(row, rules.RevocationReason.TOO_MANY_SESSIONS)
+
+
+def _next_pair(rotation_secret: str, turn: str) -> _Pair:
+    """The pair that follows a turn. The same turn gives the same pair, but only to whoever has the row's secret too."""
+    return _Pair(
+        access=tokens.new_token(rules.ACCESS_TOKEN, _derived(rotation_secret, "access", turn)),
+        turn=base64.urlsafe_b64encode(_derived(rotation_secret, "refresh", turn)).decode().rstrip("="),
+    )
+
+
+def _derived(rotation_secret: str, purpose: str, turn: str) -> bytes:
+    return hmac.digest(bytes.fromhex(rotation_secret), f"{purpose}:{turn}".encode(), "sha256")
+
+
+def _hash(turn: str) -> str:
+    return hashlib.sha256(turn.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+async def _signed_in(session_id: str, family: str, pair: _Pair) -> SignedIn:
+    row = (await find_rows(models.Session, column("id") == session_id))[0]
+    return SignedIn(
+        session_id=row.id,
+        user_id=row.user_id,
+        access_token=pair.access,
+        access_expires_at=row.access_expires_at,
+        refresh_token=f"{family}.{pair.turn}",
+        refresh_expires_at=row.refresh_expires_at,
+    )
+
+
+async def _saved(work: Callable[[], Awaitable[T]]) -> T:
+    try:
+        return await database.unit_of_work(work)
+    except database.RetryableError as busy:
+        raise Unavailable() from busy

@@ -1,0 +1,60 @@
+"""Counts and times for Prometheus, in a registry of our own. Labels have few values: never an id, never a client's text."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+JOB_BUCKETS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+
+_registry = CollectorRegistry()
+_requests = Histogram(
+    "truckroll_request_seconds", "GraphQL requests over HTTP", ["outcome"], buckets=REQUEST_BUCKETS, registry=_registry
+)
+_commands = Counter("truckroll_commands", "Commands by name and outcome", ["command", "outcome"], registry=_registry)
+_facts = Counter("truckroll_facts", "Facts written to the journal", registry=_registry)
+_lag = Gauge("truckroll_follower_lag_facts", "Facts a follower has yet to look at", ["follower"], registry=_registry)
+_parked = Counter("truckroll_facts_parked", "Facts set aside after the last try", ["follower"], registry=_registry)
+_jobs = Histogram(
+    "truckroll_job_seconds", "Jobs by kind and outcome", ["kind", "outcome"], buckets=JOB_BUCKETS, registry=_registry
+)
+_sockets = Gauge("truckroll_sockets_open", "Open WebSockets of this process", registry=_registry)
+
+
+def observe_request(answered: bool, seconds: float) -> None:
+    """One GraphQL request over HTTP: whether it was answered with data, and how long it took."""
+    _requests.labels("answered" if answered else "refused").observe(seconds)
+
+
+def count_command(name: str, outcome: str) -> None:
+    """One command; the outcome is ``done`` or the code of its problem."""
+    _commands.labels(name, outcome).inc()
+
+
+def count_facts(number: int) -> None:
+    """Facts that were committed."""
+    _facts.inc(number)
+
+
+def follower_lag(follower: str, facts: int) -> None:
+    """How many facts a follower of this process has yet to look at."""
+    _lag.labels(follower).set(facts)
+
+
+def count_parked(follower: str) -> None:
+    """A fact that was set aside."""
+    _parked.labels(follower).inc()
+
+
+def observe_job(kind: str, outcome: str, seconds: float) -> None:
+    """One try of a job."""
+    _jobs.labels(kind, outcome).observe(seconds)
+
+
+def sockets_open(number: int) -> None:
+    """How many WebSockets are open."""
+    _sockets.set(number)
+
+
+def render() -> bytes:
+    """Everything, in Prometheus' text format."""
+    return generate_latest(_registry)

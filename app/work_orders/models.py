@@ -1,0 +1,202 @@
+"""The tables of work: orders, their priced lines, notes and times."""
+
+from tortoise import fields
+from tortoise.fields import OnDelete
+from tortoise.indexes import Index
+from tortoise.models import Model
+
+from app.infrastructure.conditions import Condition, column, exists, nothing
+from app.infrastructure.tables import OwnedTable, register
+from app.kernel.actor import Actor
+from app.kernel.ids import ID_LENGTH_MAX
+from app.kernel.permissions import Permission
+from app.work_orders.rules import NoteVisibility
+
+HELD_ASSIGNMENT_STATUSES = ("PROPOSED", "ACCEPTED")
+
+
+@register
+class WorkOrder(OwnedTable):
+    """What is to be done for a customer at a site."""
+
+    prefix = "wo"
+    noun = "work order"
+
+    number = fields.CharField(max_length=32)
+    customer: fields.ForeignKeyRelation[Model] = fields.ForeignKeyField(
+        "truckroll.Customer", related_name=False, on_delete=OnDelete.RESTRICT
+    )
+    customer_id: str
+    site: fields.ForeignKeyRelation[Model] = fields.ForeignKeyField(
+        "truckroll.Site", related_name=False, on_delete=OnDelete.RESTRICT
+    )
+    site_id: str
+    equipment: fields.ForeignKeyNullableRelation[Model] = fields.ForeignKeyField(
+        "truckroll.Equipment", related_name=False, on_delete=OnDelete.RESTRICT, null=True
+    )
+    equipment_id: str | None
+    service_type: fields.ForeignKeyNullableRelation[Model] = fields.ForeignKeyField(
+        "truckroll.ServiceType", related_name=False, on_delete=OnDelete.RESTRICT, null=True
+    )
+    service_type_id: str | None
+    parent: fields.ForeignKeyNullableRelation[Model] = fields.ForeignKeyField(
+        "truckroll.WorkOrder", related_name=False, on_delete=OnDelete.RESTRICT, null=True
+    )
+    parent_id: str | None
+    status = fields.CharField(max_length=32)
+    hold_reason = fields.CharField(max_length=32, null=True)
+    reason_code = fields.CharField(max_length=32, null=True)
+    priority = fields.CharField(max_length=32)
+    channel = fields.CharField(max_length=32)
+    category = fields.CharField(max_length=120, null=True)
+    summary = fields.CharField(max_length=200)
+    description = fields.TextField(default="")
+    requested_window_start = fields.DatetimeField(null=True)
+    requested_window_end = fields.DatetimeField(null=True)
+    due_at = fields.DatetimeField(null=True)
+    duration_minutes = fields.IntField()
+    required_skills: fields.JSONField[dict[str, int]] = fields.JSONField(default=dict)
+    external_id = fields.CharField(max_length=200, null=True)
+    currency = fields.CharField(max_length=3)
+    opened_by_user_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    submitted_at = fields.DatetimeField()
+    triaged_at = fields.DatetimeField(null=True)
+    scheduled_at = fields.DatetimeField(null=True)
+    started_at = fields.DatetimeField(null=True)
+    held_at = fields.DatetimeField(null=True)
+    completed_at = fields.DatetimeField(null=True)
+    approved_at = fields.DatetimeField(null=True)
+    closed_at = fields.DatetimeField(null=True)
+    canceled_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "work_order"
+        unique_together = (("organization_id", "number"), ("organization_id", "external_id"))
+        indexes = [
+            Index(fields=("organization_id", "status", "submitted_at")),
+            Index(fields=("organization_id", "submitted_at")),
+            Index(fields=("organization_id", "due_at")),
+            Index(fields=("organization_id", "customer_id", "submitted_at")),
+            Index(fields=("organization_id", "site_id")),
+            Index(fields=("organization_id", "equipment_id")),
+            Index(fields=("organization_id", "service_type_id")),
+            Index(fields=("organization_id", "parent_id")),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        """A customer sees the account's own; a technician the work assigned to or opened by this person; the office all."""
+        owned = super().visible_to(actor)
+        if actor.is_customer:
+            return owned & (column("customer_id") == actor.customer_id)
+        if actor.is_technician_only:
+            assigned = exists(
+                "assignment",
+                "work_order_id",
+                (column("technician_id") == actor.technician_id) & column("status").one_of(HELD_ASSIGNMENT_STATUSES),
+            )
+            return owned & (assigned | (column("opened_by_user_id") == actor.id))
+        return owned
+
+
+def _of_visible_work(actor: Actor) -> Condition:
+    """Of a work order that the actor may see; the office sees all of them, so nothing needs to be looked up."""
+    owned = column("organization_id") == actor.organization_id
+    if actor.is_customer or actor.is_technician_only:
+        return owned & exists("work_order", "id", WorkOrder.visible_to(actor), ours="work_order_id")
+    return owned
+
+
+@register
+class LineItem(OwnedTable):
+    """One line of what work costs."""
+
+    prefix = "li"
+    noun = "line item"
+
+    work_order: fields.ForeignKeyRelation[WorkOrder] = fields.ForeignKeyField(
+        "truckroll.WorkOrder", related_name=False, on_delete=OnDelete.CASCADE
+    )
+    work_order_id: str
+    kind = fields.CharField(max_length=32)
+    description = fields.CharField(max_length=500)
+    quantity = fields.DecimalField(max_digits=12, decimal_places=4)
+    unit_price = fields.DecimalField(max_digits=18, decimal_places=4)
+    currency = fields.CharField(max_length=3)
+    amount = fields.DecimalField(max_digits=18, decimal_places=4)
+
+    class Meta:
+        table = "line_item"
+        indexes = [Index(fields=("organization_id", "work_order_id"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        """With its work order."""
+        return _of_visible_work(actor)
+
+
+@register
+class Note(OwnedTable):
+    """What somebody wrote about the work."""
+
+    prefix = "note"
+    noun = "note"
+
+    work_order: fields.ForeignKeyRelation[WorkOrder] = fields.ForeignKeyField(
+        "truckroll.WorkOrder", related_name=False, on_delete=OnDelete.CASCADE
+    )
+    work_order_id: str
+    author_kind = fields.CharField(max_length=32)
+    author_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    author_name = fields.CharField(max_length=200)
+    visibility = fields.CharField(max_length=32)
+    text = fields.TextField()
+    at = fields.DatetimeField()
+
+    class Meta:
+        table = "note"
+        indexes = [Index(fields=("organization_id", "work_order_id", "at"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        """With its work order; internal ones only to those who may read internal notes."""
+        seen = _of_visible_work(actor)
+        if actor.holds(Permission.VIEW_INTERNAL_NOTES):
+            return seen
+        return seen & (column("visibility") == str(NoteVisibility.CUSTOMER))
+
+
+@register
+class TimeEntry(OwnedTable):
+    """A stretch of a technician's time on the work; it has no end while the timer runs."""
+
+    prefix = "te"
+    noun = "time entry"
+
+    work_order: fields.ForeignKeyRelation[WorkOrder] = fields.ForeignKeyField(
+        "truckroll.WorkOrder", related_name=False, on_delete=OnDelete.CASCADE
+    )
+    work_order_id: str
+    appointment_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    technician: fields.ForeignKeyRelation[Model] = fields.ForeignKeyField(
+        "truckroll.Technician", related_name=False, on_delete=OnDelete.RESTRICT
+    )
+    technician_id: str
+    kind = fields.CharField(max_length=32)
+    started_at = fields.DatetimeField()
+    ended_at = fields.DatetimeField(null=True)
+    worked_minutes = fields.IntField(default=0)
+    billed_minutes = fields.IntField(default=0)
+
+    class Meta:
+        table = "time_entry"
+        indexes = [
+            Index(fields=("organization_id", "work_order_id", "started_at")),
+            Index(fields=("organization_id", "technician_id", "started_at")),
+            Index(fields=("organization_id", "appointment_id")),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        """With its work order, and to nobody on the customer's side."""
+        return nothing() if actor.is_customer else _of_visible_work(actor)

@@ -1,0 +1,117 @@
+"""What commands and other rooms ask about work orders that is more than a list: who works on them, what is on record, queues.
+
+Visits and assignments belong to a higher room; their tables are asked by name, so nothing is imported upwards.
+"""
+
+from datetime import datetime, timedelta
+
+from app import database
+from app.company.models import ServiceType
+from app.identity.models import ApiKey, User
+from app.infrastructure.conditions import Condition, Writer, all_of, any_of, column, exists
+from app.kernel.actor import Actor, ActorKind
+from app.work_orders import models
+from app.work_orders.rules import OPEN, AuthorKind, HoldReason, Record, WorkOrderStatus, WorkQueue
+
+S = WorkOrderStatus
+LONG_OPEN = timedelta(days=7)
+
+
+async def technician_ids_of(work_order_id: str) -> tuple[str, ...]:
+    """The technicians who have, or are offered, a visit for the work; each once, in a stable order."""
+    held = (column("work_order_id") == work_order_id) & column("status").one_of(models.HELD_ASSIGNMENT_STATUSES)
+    found = await _values("assignment", "technician_id", held)
+    return tuple(sorted(set(found)))
+
+
+async def appointment_statuses_of(work_order_id: str) -> list[str]:
+    """The status of each of the work's visits."""
+    return await _values("appointment", "status", column("work_order_id") == work_order_id)
+
+
+async def appointment_ids_of(work_order_id: str) -> list[str]:
+    """The ids of the work's visits."""
+    return await _values("appointment", "id", column("work_order_id") == work_order_id)
+
+
+async def record_of(row: models.WorkOrder) -> Record:
+    """What has been put down for the work so far, and what its service type asks for."""
+    service_type = await ServiceType.get_or_none(id=row.service_type_id) if row.service_type_id else None
+    return Record(
+        line_items=await models.LineItem.filter(work_order_id=row.id).count(),
+        running_timers=await models.TimeEntry.filter(work_order_id=row.id, ended_at__isnull=True).count(),
+        notes=await models.Note.filter(work_order_id=row.id).count(),
+        finished_time_entries=await models.TimeEntry.filter(work_order_id=row.id, ended_at__isnull=False).count(),
+        required_evidence=tuple(service_type.required_evidence) if service_type else (),
+    )
+
+
+async def author_of(actor: Actor) -> tuple[AuthorKind, str]:
+    """What an actor is to the work, and the name to show beside what this actor writes."""
+    match actor.kind:
+        case ActorKind.SYSTEM:
+            return AuthorKind.SYSTEM, "System"
+        case ActorKind.API_KEY:
+            key = await ApiKey.get_or_none(id=actor.id)
+            return AuthorKind.PARTNER, key.name if key else "Partner"
+    user = await User.get_or_none(id=actor.id)
+    name = user.legal_name if user else "Unknown"
+    if actor.is_customer:
+        return AuthorKind.CUSTOMER, name
+    return (AuthorKind.TECHNICIAN if actor.is_technician_only else AuthorKind.STAFF), name
+
+
+def in_queue(queue: WorkQueue, now: datetime) -> Condition:
+    """The work orders that stand in a queue at a moment."""
+    status = column("status")
+    is_open = status.one_of([one.value for one in OPEN])
+    held = status == S.ON_HOLD.value
+    match queue:
+        case WorkQueue.UNTRIAGED:
+            return status == S.SUBMITTED.value
+        case WorkQueue.UNASSIGNED:
+            waiting = status.one_of([S.SUBMITTED.value, S.TRIAGED.value, S.SCHEDULED.value])
+            return all_of(waiting, ~exists("assignment", "work_order_id", column("is_active") == True))  # noqa: E712
+        case WorkQueue.ON_HOLD:
+            return held
+        case WorkQueue.AWAITING_PARTS:
+            return all_of(held, _hold_reason(HoldReason.AWAITING_PARTS, HoldReason.WAITING_ON_VENDOR))
+        case WorkQueue.WAITING_ON_CUSTOMER:
+            return all_of(held, _hold_reason(HoldReason.WAITING_ON_CUSTOMER, HoldReason.CUSTOMER_DECISION))
+        case WorkQueue.ESCALATED:
+            return all_of(held, _hold_reason(HoldReason.ESCALATED))
+        case WorkQueue.ISSUES:
+            return any_of(status == S.CANNOT_COMPLETE.value, all_of(held, _hold_reason(HoldReason.ESCALATED)))
+        case WorkQueue.OVERDUE:
+            return all_of(is_open, column("due_at") < now)
+        case WorkQueue.OPEN_OVER_A_WEEK:
+            return all_of(is_open, column("submitted_at") < now - LONG_OPEN)
+        case WorkQueue.AWAITING_APPROVAL:
+            return status == S.COMPLETED.value
+        case WorkQueue.WITHOUT_LINE_ITEMS:
+            return all_of(status == S.IN_PROGRESS.value, ~exists("line_item", "work_order_id"))
+        case WorkQueue.READY_TO_CLOSE:
+            return status.one_of([S.APPROVED.value, S.CANNOT_COMPLETE.value])
+
+
+def _hold_reason(*reasons: HoldReason) -> Condition:
+    return column("hold_reason").one_of([reason.value for reason in reasons])
+
+
+async def _values(table: str, name: str, condition: Condition) -> list[str]:
+    writer = Writer(database.dialect())
+    sql = f'SELECT r."{name}" AS "value" FROM "{table}" r WHERE {condition.write(writer, "r")}'
+    return [row["value"] for row in await database.connection().execute_query_dict(sql, writer.values)]
+
+
+async def count_queues(actor: Actor, now: datetime) -> dict[WorkQueue, int]:
+    """How many work orders that the actor may see stand in each queue, by one statement."""
+    writer = Writer(database.dialect())
+    visible = models.WorkOrder.visible_to(actor)
+    counts = (
+        f'(SELECT count(*) FROM "work_order" r WHERE {all_of(visible, in_queue(queue, now)).write(writer, "r")})'
+        for queue in WorkQueue
+    )
+    sql = f"SELECT {', '.join(counts)}"
+    [row] = await database.read_rows(sql, writer.values)
+    return dict(zip(WorkQueue, row, strict=True))

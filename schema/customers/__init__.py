@@ -1,0 +1,1 @@
+"""Customers, contacts and sites as clients see them."""

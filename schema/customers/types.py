@@ -1,0 +1,305 @@
+"""What clients may see of customers, contacts and sites."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from app.customers import models, rules
+from app.customers.rules import ContactRole, CustomerStatus, CustomerType, SlaTier
+from app.infrastructure.conditions import Condition, column
+from app.kernel.errors import InvalidInput
+from app.kernel.permissions import Permission
+from schema.company.types import Territory
+from schema.identity.types import User
+from schema.kit import (
+    JSON,
+    BooleanFilter,
+    Connection,
+    DateTimeFilter,
+    EnumFilter,
+    FloatFilter,
+    IdFilter,
+    Node,
+    StringFilter,
+    about,
+    by,
+    children,
+    col,
+    computed,
+    contains,
+    describe_enum,
+    filterable,
+    group,
+    inputs,
+    orderable,
+    parent,
+    plain,
+    ranked,
+    readable,
+)
+
+describe_enum(
+    CustomerType,
+    "What kind of account it is.",
+    {
+        CustomerType.RESIDENTIAL: "A private household.",
+        CustomerType.SMALL_BUSINESS: "A company with few sites.",
+        CustomerType.ENTERPRISE: "A company with many sites or a framework contract.",
+        CustomerType.GOVERNMENT: "A public body.",
+        CustomerType.NON_PROFIT: "A charity, school, church or association.",
+    },
+)
+describe_enum(
+    CustomerStatus,
+    "Whether we work for the account.",
+    {
+        CustomerStatus.ACTIVE: "New work may be requested.",
+        CustomerStatus.ON_HOLD: "What is promised is kept, nothing new is started.",
+        CustomerStatus.INACTIVE: "Archived; everything stays readable.",
+    },
+)
+describe_enum(
+    SlaTier,
+    "How much service the account has bought.",
+    {
+        SlaTier.STANDARD: "The usual terms.",
+        SlaTier.SILVER: "Better than the usual terms.",
+        SlaTier.GOLD: "Before silver when time is short.",
+        SlaTier.PLATINUM: "Before everybody else.",
+    },
+)
+describe_enum(
+    ContactRole,
+    "What somebody is to the account.",
+    {
+        ContactRole.OWNER: "It is their company or their home.",
+        ContactRole.DECISION_MAKER: "Approves estimates and changes of scope.",
+        ContactRole.SITE_MANAGER: "Looks after a site and lets technicians in.",
+        ContactRole.TECHNICAL: "Knows the equipment.",
+        ContactRole.BILLING: "Receives and pays invoices.",
+        ContactRole.RESIDENT: "Lives where the work is done.",
+        ContactRole.OTHER: "Anything else.",
+    },
+)
+
+
+@plain
+class AllowedCustomerStep:
+    """A step that the account's lifecycle allows from where it is."""
+
+    to: CustomerStatus = about("The status it leads to.")
+    blocked_by: list[str] = about("Sentences that say why it cannot be taken right now; empty if it can.")
+
+
+@plain
+class Coordinates:
+    """A point on the map, WGS 84."""
+
+    latitude: float = about("Degrees north, -90 to 90.")
+    longitude: float = about("Degrees east, -180 to 180.")
+
+
+@inputs
+class MapBoxInput:
+    """A rectangle on the map. One whose west lies east of its east crosses the 180th meridian."""
+
+    south: float = about("The least latitude.")
+    west: float = about("The longitude of the left edge.")
+    north: float = about("The greatest latitude.")
+    east: float = about("The longitude of the right edge.")
+
+
+def within_box(box: dict[str, float]) -> Condition:
+    """A row's latitude and longitude lie in the box, its edges included."""
+    if not -90 <= box["south"] <= box["north"] <= 90:
+        raise InvalidInput("The south of a box lies below its north, both between -90 and 90.", path=["south"])
+    if not all(-180 <= box[edge] <= 180 for edge in ("west", "east")):
+        raise InvalidInput("The edges of a box lie between -180 and 180.", path=["west"])
+    rows = (column("latitude") >= box["south"]) & (column("latitude") <= box["north"])
+    from_west, to_east = column("longitude") >= box["west"], column("longitude") <= box["east"]
+    return rows & (from_west & to_east if box["west"] <= box["east"] else from_west | to_east)
+
+
+def any_contains(text: str, *names: str) -> Condition:
+    """Every word is in one of the columns."""
+    words = text.split()[:8]
+    if not words:
+        raise InvalidInput("Search for something.", path=["search"])
+    found: Condition | None = None
+    for word in words:
+        here = contains(names[0], word)
+        for name in names[1:]:
+            here = here | contains(name, word)
+        found = here if found is None else found & here
+    assert found is not None
+    return found
+
+
+@filterable(models.Contact)
+class ContactFilter:
+    """Which contacts."""
+
+    customer_id: IdFilter | None = by("At which customer.")
+    name: StringFilter | None = by("What they are called.")
+    role: EnumFilter[ContactRole] | None = by("What they are to the account.")
+    email: StringFilter | None = by("Their e-mail address.")
+    phone: StringFilter | None = by("Their phone number, as E.164.")
+    is_primary: BooleanFilter | None = by("Whether they are asked first.")
+
+
+ContactOrder = orderable(
+    "ContactOrder", models.Contact, default=("name",), name="What they are called.", created_at="When they were added."
+)
+
+
+@readable(models.Contact, permission=Permission.VIEW_CUSTOMERS)
+class Contact(Node):
+    """Somebody to call or write to at a customer."""
+
+    version: int = col("Counts up with every change.")
+    name: str = col("What they are called.")
+    role: ContactRole = col("What they are to the account.")
+    email: str | None = col("Where to write to.")
+    phone: str | None = col("Where to call, as E.164, such as +12125550100.")
+    is_primary: bool = col("Whether they are asked first. Every account with contacts has one such contact.")
+    created_at: datetime = col("When they were added.")
+    updated_at: datetime = col("When they were changed last.")
+    customer: "Customer" = parent("At whom they are.")
+
+
+@filterable(models.Site)
+class SiteFilter:
+    """Which sites."""
+
+    customer_id: IdFilter | None = by("Of which customer.")
+    name: StringFilter | None = by("What it is called.")
+    address_line: StringFilter | None = by("Street and number.")
+    city: StringFilter | None = by("City.")
+    region: StringFilter | None = by("State, province or canton.")
+    postal_code: StringFilter | None = by("Postal code.")
+    country: StringFilter | None = by("Two-letter country code.")
+    territory_id: IdFilter | None = by("In which territory.")
+    external_id: StringFilter | None = by("Its id in another system.")
+    is_active: BooleanFilter | None = by("Whether it is in use; archived sites are not.")
+    latitude: FloatFilter | None = by("How far north.")
+    longitude: FloatFilter | None = by("How far east.")
+    within: MapBoxInput | None = by("On this part of the map.", where=lambda _actor, box: within_box(box))
+    search: str | None = by(
+        "Every word is in the name or the address.",
+        where=lambda _actor, text: any_contains(text, "name", "address_line", "city", "postal_code"),
+    )
+
+
+SiteOrder = orderable(
+    "SiteOrder",
+    models.Site,
+    default=("name",),
+    name="What it is called.",
+    city="City.",
+    postal_code="Postal code.",
+    created_at="When it was added.",
+    updated_at="When it was changed last.",
+)
+
+
+@readable(models.Site, permission=Permission.VIEW_CUSTOMERS)
+class Site(Node):
+    """A place where work is done for a customer."""
+
+    version: int = col("Counts up with every change.")
+    name: str = col("What it is called.")
+    address_line: str = col("Street and number.")
+    city: str = col("City.")
+    region: str = col("State, province or canton.")
+    postal_code: str = col("Postal code.")
+    country: str | None = col("Two-letter country code, ISO 3166-1.")
+    coordinates: Coordinates | None = group(
+        "Where it is on the map; missing until somebody says.",
+        latitude="latitude",
+        longitude="longitude",
+        null_without="latitude",
+    )
+    time_zone: str = col("IANA zone by whose clocks visits are promised, such as America/New_York.")
+    access_instructions: str | None = col(
+        "How to get in: codes, keys, whom to ring.", permission=Permission.VIEW_ACCESS_CODES
+    )
+    parking: str = col("Where to leave the van.")
+    hazards: str = col("What to be careful of: dogs, asbestos, roofs.")
+    opening_hours: JSON = col('When it is open, 0 is Monday: {"0": [["08:00", "17:00"]]}; empty means always.')
+    external_id: str | None = col("Its id in another system, unique in the organization.")
+    is_active: bool = col("Whether it is in use; an archived site takes no new work.")
+    created_at: datetime = col("When it was added.")
+    updated_at: datetime = col("When it was changed last.")
+    customer: "Customer" = parent("Whose site it is.")
+    territory: Territory = parent("The part of the area served that it lies in.")
+
+
+def steps_of(status: str) -> list[AllowedCustomerStep]:
+    """The steps that the lifecycle allows from a status."""
+    allowed = rules.CUSTOMER_LIFECYCLE.allowed(CustomerStatus(status))
+    return [AllowedCustomerStep(to=step.to, blocked_by=list(step.blocked_by)) for step in allowed]
+
+
+@filterable(models.Customer)
+class CustomerFilter:
+    """Which customers."""
+
+    account_number: StringFilter | None = by("Its number.")
+    name: StringFilter | None = by("What it is called.")
+    type: EnumFilter[CustomerType] | None = by("What kind of account it is.")
+    status: EnumFilter[CustomerStatus] | None = by("Whether we work for it.")
+    sla_tier: EnumFilter[SlaTier] | None = by("How much service it has bought.")
+    email: StringFilter | None = by("Its e-mail address.")
+    phone: StringFilter | None = by("Its phone number, as E.164.")
+    external_id: StringFilter | None = by("Its id in another system.")
+    account_manager_id: IdFilter | None = by("Whose account it is among us.", permission=Permission.VIEW_INTERNAL_NOTES)
+    created_at: DateTimeFilter | None = by("When it was opened.")
+    updated_at: DateTimeFilter | None = by("When it was changed last.")
+    search: str | None = by(
+        "Every word is in the number, the name, the e-mail address or the phone number.",
+        where=lambda _actor, text: any_contains(text, "account_number", "name", "email", "phone"),
+    )
+
+
+CustomerOrder = orderable(
+    "CustomerOrder",
+    models.Customer,
+    default=("name",),
+    name="What it is called.",
+    account_number="Its number.",
+    created_at="When it was opened.",
+    updated_at="When it was changed last.",
+    sla_tier=ranked("How much service it has bought, least first.", "sla_tier", [tier.value for tier in SlaTier]),
+)
+
+
+@readable(models.Customer, permission=Permission.VIEW_CUSTOMERS)
+class Customer(Node):
+    """An account: a person or a company we work for."""
+
+    version: int = col("Counts up with every change.")
+    account_number: str = col("Human number, unique in the organization.")
+    name: str = col("What it is called.")
+    type: CustomerType = col("What kind of account it is.")
+    status: CustomerStatus = col("Whether we work for it.")
+    allowed_transitions: list[AllowedCustomerStep] = computed(
+        "Steps its lifecycle allows from here.", steps_of, needs=("status",)
+    )
+    email: str | None = col("Where to write to.")
+    phone: str | None = col("Where to call, as E.164, such as +12125550100.")
+    language: str | None = col("What it is written to in: a BCP 47 tag, such as en or pt-BR.")
+    external_id: str | None = col("Its id in another system, unique in the organization.")
+    sla_tier: SlaTier = col("How much service it has bought.")
+    currency: str = col("In which currency it pays, ISO 4217.")
+    credit_limit: Decimal | None = col(
+        "How much it may owe us; missing means no limit.", permission=Permission.VIEW_PRICES
+    )
+    notes: str | None = col("What we know and the customer does not read.", permission=Permission.VIEW_INTERNAL_NOTES)
+    created_at: datetime = col("When it was opened.")
+    updated_at: datetime = col("When it was changed last.")
+    account_manager: User = parent("Who looks after it among us.")
+    contacts: Connection[Contact] = children(
+        "Whom to call or write to.", via="customer_id", filter=ContactFilter, order=ContactOrder
+    )
+    sites: Connection[Site] = children(
+        "Where work is done for it.", via="customer_id", filter=SiteFilter, order=SiteOrder
+    )

@@ -1,0 +1,1 @@
+"""Categories, products and equipment as clients see them."""

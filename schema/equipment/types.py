@@ -1,0 +1,215 @@
+"""What clients may see of equipment, and what that adds to customers and sites."""
+
+from datetime import date, datetime
+
+from app.equipment import models, rules
+from app.equipment.rules import EquipmentStatus
+from app.kernel.permissions import Permission
+from schema.customers.types import Customer, Site, any_contains
+from schema.kit import (
+    JSON,
+    Connection,
+    DateFilter,
+    DateTimeFilter,
+    EnumFilter,
+    IdFilter,
+    IntFilter,
+    Node,
+    StringFilter,
+    about,
+    by,
+    children,
+    col,
+    computed,
+    describe_enum,
+    exists_in,
+    extends,
+    filterable,
+    orderable,
+    parent,
+    plain,
+    ranked,
+    readable,
+    sql_value,
+)
+
+describe_enum(
+    EquipmentStatus,
+    "Whether a device does its work.",
+    {
+        EquipmentStatus.OPERATIONAL: "It works.",
+        EquipmentStatus.DEGRADED: "It works, but not as it should.",
+        EquipmentStatus.DOWN: "It does not work.",
+        EquipmentStatus.RETIRED: "Out of use for good; its history stays.",
+    },
+)
+
+
+@plain
+class AllowedEquipmentStep:
+    """A step that the device's lifecycle allows from where it is."""
+
+    to: EquipmentStatus = about("The status it leads to.")
+    blocked_by: list[str] = about("Sentences that say why it cannot be taken right now; empty if it can.")
+
+
+def steps_of(status: str) -> list[AllowedEquipmentStep]:
+    """The steps that the lifecycle allows from a status."""
+    allowed = rules.EQUIPMENT_LIFECYCLE.allowed(EquipmentStatus(status))
+    return [AllowedEquipmentStep(to=step.to, blocked_by=list(step.blocked_by)) for step in allowed]
+
+
+@filterable(models.Category)
+class EquipmentCategoryFilter:
+    """Which categories."""
+
+    name: StringFilter | None = by("What it is called.")
+    parent_id: IdFilter | None = by("Within which category; isNull for those at the top.")
+    lifespan_months: IntFilter | None = by("How long its things are expected to last.")
+
+
+EquipmentCategoryOrder = orderable(
+    "EquipmentCategoryOrder",
+    models.Category,
+    default=("name",),
+    name="What it is called.",
+    lifespan_months="How long its things are expected to last.",
+    created_at="When it was added.",
+)
+
+
+@filterable(models.EquipmentModel)
+class EquipmentModelFilter:
+    """Which products."""
+
+    manufacturer: StringFilter | None = by("Who makes it.")
+    name: StringFilter | None = by("What the maker calls it.")
+    category_id: IdFilter | None = by("Of which category.")
+    search: str | None = by(
+        "Every word is in the maker's name or the product's.",
+        where=lambda _actor, text: any_contains(text, "manufacturer", "name"),
+    )
+
+
+EquipmentModelOrder = orderable(
+    "EquipmentModelOrder",
+    models.EquipmentModel,
+    default=("manufacturer", "name"),
+    manufacturer="Who makes it.",
+    name="What the maker calls it.",
+    created_at="When it was added.",
+)
+
+
+@filterable(models.Equipment)
+class EquipmentFilter:
+    """Which pieces of equipment."""
+
+    customer_id: IdFilter | None = by("Whose.")
+    site_id: IdFilter | None = by("On which site.")
+    model_id: IdFilter | None = by("Of which product.")
+    category_id: IdFilter | None = by("Of which category.")
+    name: StringFilter | None = by("What it is called.")
+    serial_number: StringFilter | None = by("The maker's number on it.")
+    asset_tag: StringFilter | None = by("The owner's number on it.")
+    status: EnumFilter[EquipmentStatus] | None = by("Whether it works.")
+    room: StringFilter | None = by("In which room.")
+    installed_on: DateFilter | None = by("When it was installed.")
+    external_id: StringFilter | None = by("Its id in another system.")
+    created_at: DateTimeFilter | None = by("When it was registered.")
+    updated_at: DateTimeFilter | None = by("When it was changed last.")
+    search: str | None = by(
+        "Every word is in the name, the serial number, the asset tag or the room.",
+        where=lambda _actor, text: any_contains(text, "name", "serial_number", "asset_tag", "room"),
+    )
+
+
+EquipmentOrder = orderable(
+    "EquipmentOrder",
+    models.Equipment,
+    default=("name",),
+    name="What it is called.",
+    serial_number="The maker's number on it.",
+    room="In which room.",
+    installed_on="When it was installed; those nobody knows of come last.",
+    created_at="When it was registered.",
+    updated_at="When it was changed last.",
+    status=ranked("Who needs help first.", "status", ["DOWN", "DEGRADED", "OPERATIONAL", "RETIRED"]),
+)
+
+
+@readable(models.Equipment, permission=Permission.VIEW_EQUIPMENT)
+class Equipment(Node):
+    """One device of a customer, at a site."""
+
+    version: int = col("Counts up with every change.")
+    name: str = col("What it is called.")
+    serial_number: str | None = col("The maker's number on it.")
+    asset_tag: str | None = col("The owner's number on it.")
+    status: EquipmentStatus = col("Whether it works.")
+    allowed_transitions: list[AllowedEquipmentStep] = computed(
+        "Steps its lifecycle allows from here. Retiring has a mutation of its own.", steps_of, needs=("status",)
+    )
+    room: str = col("In which room of the site it stands.")
+    installed_on: date | None = col("When it was installed.")
+    specifications: JSON = col('Named values, such as {"refrigerant": "R-32", "capacity_kw": 3.5}.')
+    external_id: str | None = col("Its id in another system, unique in the organization.")
+    created_at: datetime = col("When it was registered.")
+    updated_at: datetime = col("When it was changed last.")
+    customer: Customer = parent("Whose it is.")
+    site: Site = parent("Where it stands.")
+    model: "EquipmentModel" = parent("Which product it is.")
+    category: "EquipmentCategory" = parent("What kind of thing it is.")
+
+
+@readable(models.EquipmentModel, permission=Permission.VIEW_EQUIPMENT)
+class EquipmentModel(Node):
+    """What a manufacturer calls a product."""
+
+    version: int = col("Counts up with every change.")
+    manufacturer: str = col("Who makes it.")
+    name: str = col("What the maker calls it.")
+    created_at: datetime = col("When it was added.")
+    category: "EquipmentCategory" = parent("What kind of thing it is.")
+    equipment: Connection[Equipment] = children(
+        "The devices of this product that you may see.", via="model_id", filter=EquipmentFilter, order=EquipmentOrder
+    )
+
+
+@readable(models.Category, permission=Permission.VIEW_EQUIPMENT)
+class EquipmentCategory(Node):
+    """A kind of equipment, within another one or at the top."""
+
+    version: int = col("Counts up with every change.")
+    name: str = col("What it is called.")
+    lifespan_months: int | None = col("How long its things are expected to last.")
+    is_divided: bool = sql_value("Whether there are narrower categories.", exists_in("equipment_category", "parent_id"))
+    created_at: datetime = col("When it was added.")
+    broader: "EquipmentCategory" = parent("The category it lies in; null at the top.", via="parent_id")
+    narrower: Connection["EquipmentCategory"] = children(
+        "The categories within it.", via="parent_id", filter=EquipmentCategoryFilter, order=EquipmentCategoryOrder
+    )
+    products: Connection[EquipmentModel] = children(
+        "The products of this kind.", via="category_id", filter=EquipmentModelFilter, order=EquipmentModelOrder
+    )
+    equipment: Connection[Equipment] = children(
+        "The devices of this kind that you may see.", via="category_id", filter=EquipmentFilter, order=EquipmentOrder
+    )
+
+
+@extends(Customer)
+class CustomerEquipment:
+    """What an account has."""
+
+    equipment: Connection[Equipment] = children(
+        "What it has that we look after.", via="customer_id", filter=EquipmentFilter, order=EquipmentOrder
+    )
+
+
+@extends(Site)
+class SiteEquipment:
+    """What stands on a site."""
+
+    equipment: Connection[Equipment] = children(
+        "What stands there.", via="site_id", filter=EquipmentFilter, order=EquipmentOrder
+    )

@@ -1,0 +1,1 @@
+"""People, sessions and keys as clients see them."""

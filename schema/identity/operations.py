@@ -1,0 +1,382 @@
+"""What clients may ask about people, sessions and keys, and do to them; and how they sign in."""
+
+from datetime import datetime
+
+from app.identity import commands, queries, sign_in
+from app.identity.secret import Secret, Slip
+from app.kernel.actor import Actor, ActorKind
+from app.kernel.errors import AlreadyExists, Conflict, IllegalTransition, StaleVersion
+from app.kernel.permissions import Permission, Role
+from schema.identity.types import (
+    ApiKey,
+    ApiKeyFilter,
+    ApiKeyOrder,
+    IssuedApiKey,
+    LoginAttempt,
+    LoginAttemptFilter,
+    LoginAttemptOrder,
+    Session,
+    SessionFilter,
+    SessionOrder,
+    SignedIn,
+    User,
+    UserFilter,
+    UserOrder,
+    Viewer,
+)
+from schema.kit import (
+    ANYONE,
+    ID,
+    SIGNED_IN,
+    Connection,
+    Context,
+    Maybe,
+    about,
+    given,
+    inputs,
+    many,
+    mutation,
+    one,
+    query,
+)
+from schema.kit.live import changed
+
+# Where a secret may be guessed. A document may hold one of these fields, once: else it would be many guesses in a request.
+AUTHENTICATION_MUTATIONS = frozenset({"logIn", "refreshSession", "setPassword"})
+
+VERSION = "The version you saw; refused when it is not the current one. Leave it out to change whatever is there."
+NEW_ID = "Your own id for it, so that you may send this again; without it we make one."
+PASSWORD = "12 to 128 characters; not one of those that are tried first. Several unrelated words do well."
+
+
+class Queries:
+    """What clients may ask."""
+
+    @query("Who you are here and what you may do.", permission=SIGNED_IN)
+    async def viewer(actor: Actor) -> Viewer:
+        return Viewer(
+            kind=actor.kind,
+            roles=sorted(actor.roles),
+            permissions=sorted(actor.permissions),
+            organization_id=actor.organization_id,
+            user_id=actor.id if actor.kind is ActorKind.USER else None,
+            session_id=actor.session_id,
+        )
+
+    user: User | None = one("One user; your own always.", permission=SIGNED_IN)
+    users: Connection[User] = many(
+        "The users you may see, by name unless you say otherwise.",
+        permission=Permission.VIEW_USERS,
+        filter=UserFilter,
+        order=UserOrder,
+    )
+    sessions: Connection[Session] = many(
+        "The sessions you may see: your own, or everybody's if you manage users.",
+        permission=SIGNED_IN,
+        filter=SessionFilter,
+        order=SessionOrder,
+    )
+    login_attempts: Connection[LoginAttempt] = many(
+        "Attempts to sign in: with your own login, or with anybody's if you manage users.",
+        permission=SIGNED_IN,
+        filter=LoginAttemptFilter,
+        order=LoginAttemptOrder,
+    )
+    api_key: ApiKey | None = one("One key.", permission=Permission.MANAGE_API_KEYS)
+    api_keys: Connection[ApiKey] = many(
+        "Partners' keys, by name unless you say otherwise.",
+        permission=Permission.MANAGE_API_KEYS,
+        filter=ApiKeyFilter,
+        order=ApiKeyOrder,
+    )
+
+
+@inputs
+class LogInInput:
+    """A login and its password."""
+
+    email: str = about("The login: an e-mail address.")
+    password: str = about("The password.")
+
+
+@inputs
+class RefreshSessionInput:
+    """What gives a new pair of tokens."""
+
+    refresh_token: str = about("The refresh token; it is spent with this.")
+
+
+@inputs
+class SetPasswordInput:
+    """Your new password, with the current one."""
+
+    current_password: str = about("The password you have.")
+    password: str = about(PASSWORD)
+
+
+@inputs
+class RevokeSessionInput:
+    """A session to end."""
+
+    id: ID = about("Which session.")
+
+
+@inputs
+class RevokeAllSessionsInput:
+    """Whose sessions to end."""
+
+    user_id: ID | None = about("Whose; your own, but for the one you are using, when left out.", default=None)
+
+
+@inputs
+class CreateUserInput:
+    """Somebody to let in."""
+
+    id: ID | None = about(NEW_ID, default=None)
+    email: str = about("The e-mail address, which is also the login. It is one person's everywhere.")
+    legal_name: str = about("The person's name.")
+    roles: list[Role] = about("What the person is here; roles of the company, or of a customer, not both.")
+    password: str | None = about(f"{PASSWORD} Without one, nobody signs in until one is set.", default=None)
+    phone: str | None = about(
+        "The phone number; without a country code it is taken to be of the company's country.", default=None
+    )
+    time_zone: str | None = about("The person's own IANA time zone.", default=None)
+    language: str | None = about("The person's language, such as de.", default=None)
+    department: str | None = about("Where in the company the person works.", default=None)
+    employee_number: str | None = about("The company's own number for the person.", default=None)
+    technician_id: ID | None = about("The technician this person is.", default=None)
+    customer_id: ID | None = about("The customer this person belongs to; needed for a customer's roles.", default=None)
+
+
+@inputs
+class UpdateUserInput:
+    """Only what is given is changed."""
+
+    id: ID = about("Which user.")
+    version: int | None = about(VERSION, default=None)
+    email: Maybe[str] = about("The e-mail address, which is also the login.")
+    legal_name: Maybe[str] = about("The person's name.")
+    roles: Maybe[list[Role]] = about("What the person is here; it holds from the next request.")
+    phone: Maybe[str | None] = about("The phone number.")
+    time_zone: Maybe[str | None] = about("The person's own IANA time zone.")
+    language: Maybe[str | None] = about("The person's language, such as de.")
+    department: Maybe[str | None] = about("Where in the company the person works.")
+    employee_number: Maybe[str | None] = about("The company's own number for the person.")
+    technician_id: Maybe[ID | None] = about("The technician this person is.")
+    customer_id: Maybe[ID | None] = about("The customer this person belongs to.")
+
+
+@inputs
+class UpdateProfileInput:
+    """Only what is given is changed."""
+
+    version: int | None = about(VERSION, default=None)
+    phone: Maybe[str | None] = about("Your phone number.")
+    time_zone: Maybe[str | None] = about("Your own IANA time zone.")
+    language: Maybe[str | None] = about("Your language, such as de.")
+
+
+@inputs
+class DeactivateUserInput:
+    """Somebody to shut out."""
+
+    id: ID = about("Which user.")
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class ReactivateUserInput:
+    """Somebody to let in again."""
+
+    id: ID = about("Which user.")
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class ResetPasswordInput:
+    """Somebody's new password."""
+
+    id: ID = about("Which user.")
+    version: int | None = about(VERSION, default=None)
+    password: str = about(PASSWORD)
+
+
+@inputs
+class CreateApiKeyInput:
+    """A key for a partner."""
+
+    id: ID | None = about(NEW_ID, default=None)
+    name: str = about("What it is for.")
+    scopes: list[Permission] = about("What it allows: some of what you may do yourself.")
+    expires_at: datetime | None = about("When it ends, within two years; without it, it does not.", default=None)
+
+
+@inputs
+class RotateApiKeyInput:
+    """A key that gets a new secret."""
+
+    id: ID = about("Which key.")
+    overlap_minutes: int = about("For how many minutes the old secret still opens, at most a week's.", default=60)
+
+
+@inputs
+class RevokeApiKeyInput:
+    """A key to shut."""
+
+    id: ID = about("Which key.")
+
+
+async def _signed_in(context: Context, session: sign_in.SignedIn) -> SignedIn:
+    """The answer, read as the one who just signed in."""
+    context.actor = await queries.actor_of_token(session.access_token, context.address)
+    return SignedIn(
+        access_token=session.access_token,
+        access_expires_at=session.access_expires_at,
+        refresh_token=session.refresh_token,
+        refresh_expires_at=session.refresh_expires_at,
+        user_id=session.user_id,
+        session_id=session.session_id,
+    )
+
+
+class Mutations:
+    """What clients may do."""
+
+    @mutation(
+        SignedIn,
+        "Signs in with a password. A wrong password, an unknown login and a deactivated user get the same answer. After "
+        "several failures from the same network it is RATE_LIMITED for a growing while.",
+        permission=ANYONE,
+    )
+    async def log_in(context: Context, input: LogInInput) -> SignedIn:
+        session = await sign_in.log_in(
+            input.email, input.password, address=context.address, user_agent=context.user_agent
+        )
+        return await _signed_in(context, session)
+
+    @mutation(
+        SignedIn,
+        "Gives a new pair of tokens for a refresh token, and spends it. Repeated within ten seconds it gives the same pair; "
+        "used again later it ends the session.",
+        permission=ANYONE,
+    )
+    async def refresh_session(context: Context, input: RefreshSessionInput) -> SignedIn:
+        session = await sign_in.refresh_session(input.refresh_token, address=context.address)
+        return await _signed_in(context, session)
+
+    @mutation(Session, "Ends the session you are using.", permission=SIGNED_IN)
+    async def log_out(actor: Actor) -> str:
+        return await commands.log_out(actor)
+
+    @mutation(User, "Changes your own password; your other sessions end.", permission=SIGNED_IN)
+    async def set_password(actor: Actor, context: Context, input: SetPasswordInput) -> str:
+        return await sign_in.set_password(
+            actor,
+            Secret(input.current_password),
+            Secret(input.password),
+            address=context.address,
+            user_agent=context.user_agent,
+        )
+
+    @mutation(Session, "Ends a session: your own, or anybody's if you manage users.", permission=SIGNED_IN)
+    async def revoke_session(actor: Actor, input: RevokeSessionInput) -> str:
+        return await commands.revoke_session(actor, input.id)
+
+    @mutation(
+        User,
+        "Ends all your sessions but the one you are using, or all of somebody's if you manage users.",
+        permission=SIGNED_IN,
+    )
+    async def revoke_all_sessions(actor: Actor, input: RevokeAllSessionsInput) -> str:
+        return await commands.revoke_all_sessions(actor, input.user_id)
+
+    @mutation(
+        User,
+        "Lets somebody in.",
+        permission=Permission.MANAGE_USERS,
+        problems=(AlreadyExists,),
+    )
+    async def create_user(actor: Actor, input: CreateUserInput) -> str:
+        return await commands.create_user(
+            actor,
+            id=input.id,
+            email=input.email,
+            legal_name=input.legal_name,
+            roles=input.roles,
+            password=Secret(input.password) if input.password is not None else None,
+            phone=input.phone,
+            time_zone=input.time_zone,
+            language=input.language,
+            department=input.department,
+            employee_number=input.employee_number,
+            technician_id=input.technician_id,
+            customer_id=input.customer_id,
+        )
+
+    @mutation(
+        User,
+        "Changes a user's profile, roles or links. The last active administrator keeps that role.",
+        permission=Permission.MANAGE_USERS,
+        problems=(StaleVersion, AlreadyExists, Conflict),
+    )
+    async def update_user(actor: Actor, input: UpdateUserInput) -> str:
+        return await commands.update_user(actor, input.id, version=input.version, **given(input))
+
+    @mutation(User, "Changes what is your own to change.", permission=SIGNED_IN, problems=(StaleVersion,))
+    async def update_profile(actor: Actor, input: UpdateProfileInput) -> str:
+        return await commands.update_profile(actor, version=input.version, **given(input))
+
+    @mutation(
+        User,
+        "Shuts somebody out; all sessions end at once. Neither you yourself nor the last administrator.",
+        permission=Permission.MANAGE_USERS,
+        problems=(StaleVersion, IllegalTransition, Conflict),
+    )
+    async def deactivate_user(actor: Actor, input: DeactivateUserInput) -> str:
+        return await commands.deactivate_user(actor, input.id, version=input.version)
+
+    @mutation(
+        User,
+        "Lets somebody in again, with the roles and the password there were.",
+        permission=Permission.MANAGE_USERS,
+        problems=(StaleVersion, IllegalTransition),
+    )
+    async def reactivate_user(actor: Actor, input: ReactivateUserInput) -> str:
+        return await commands.reactivate_user(actor, input.id, version=input.version)
+
+    @mutation(
+        User,
+        "Gives somebody a new password; all sessions of that person end.",
+        permission=Permission.MANAGE_USERS,
+        problems=(StaleVersion,),
+    )
+    async def reset_password(actor: Actor, input: ResetPasswordInput) -> str:
+        return await commands.reset_password(actor, input.id, password=Secret(input.password), version=input.version)
+
+    @mutation(IssuedApiKey, "Makes a key for a partner.", permission=Permission.MANAGE_API_KEYS)
+    async def create_api_key(actor: Actor, input: CreateApiKeyInput) -> IssuedApiKey:
+        slip = Slip()
+        id = await commands.create_api_key(
+            actor, slip, id=input.id, name=input.name, scopes=input.scopes, expires_at=input.expires_at
+        )
+        return IssuedApiKey(secret=slip.secret, api_key_id=id)
+
+    @mutation(
+        IssuedApiKey,
+        "Gives a key a new secret; the old one still opens for a while.",
+        permission=Permission.MANAGE_API_KEYS,
+    )
+    async def rotate_api_key(actor: Actor, input: RotateApiKeyInput) -> IssuedApiKey:
+        slip = Slip()
+        id = await commands.rotate_api_key(actor, slip, input.id, overlap_minutes=input.overlap_minutes)
+        return IssuedApiKey(secret=slip.secret, api_key_id=id)
+
+    @mutation(ApiKey, "Shuts a key, its old secret included.", permission=Permission.MANAGE_API_KEYS)
+    async def revoke_api_key(actor: Actor, input: RevokeApiKeyInput) -> str:
+        return await commands.revoke_api_key(actor, input.id)
+
+
+class Subscriptions:
+    """What clients may hear."""
+
+    user_changed = changed(User, "A user was added, changed, shut out or let in.", permission=Permission.VIEW_USERS)

@@ -1,0 +1,335 @@
+"""What clients may see of people, sessions, keys and attempts to sign in."""
+
+from datetime import datetime
+
+from app.identity import models, rules
+from app.infrastructure.conditions import Condition, column
+from app.kernel.actor import Actor, ActorKind
+from app.kernel.calendar import utc_now
+from app.kernel.permissions import Permission, Role
+from schema.company.types import Organization
+from schema.kit import (
+    ID,
+    Connection,
+    DateTimeFilter,
+    EnumFilter,
+    IdFilter,
+    Node,
+    Private,
+    StringFilter,
+    about,
+    by,
+    children,
+    col,
+    computed,
+    contains,
+    describe_enum,
+    filterable,
+    link,
+    orderable,
+    parent,
+    plain,
+    readable,
+)
+
+P = Permission
+R = Role
+
+describe_enum(
+    ActorKind,
+    "What stands behind a request or a change.",
+    {
+        ActorKind.USER: "A person who signed in.",
+        ActorKind.API_KEY: "A partner's program, with a key.",
+        ActorKind.SYSTEM: "The organization's own automatic work.",
+    },
+)
+describe_enum(
+    Role,
+    "What somebody is here, and so may do. A person may have several roles of the company, or one of a customer.",
+    {
+        R.ADMINISTRATOR: "Runs the company's account: may do everything but report a technician's status.",
+        R.OPERATIONS_MANAGER: "Dispatches, and manages technicians and approvals.",
+        R.DISPATCHER: "Takes requests and plans who goes where.",
+        R.TECHNICIAN: "Goes there and does the work.",
+        R.INVENTORY_SPECIALIST: "Looks after parts and equipment.",
+        R.QUALITY_MANAGER: "Reviews and approves work.",
+        R.FINANCE: "Sees prices and costs, and approves work.",
+        R.SUPPORT: "Answers customers and takes their requests.",
+        R.ACCOUNT_ADMINISTRATOR: "Runs a customer's account.",
+        R.CUSTOMER_USER: "Requests work for a customer.",
+        R.RESIDENTIAL_CUSTOMER: "A private customer.",
+        R.GUEST: "Looks at a customer's account and changes nothing.",
+        R.PARTNER: "Another company's program.",
+    },
+)
+describe_enum(
+    Permission,
+    "Everything that can be allowed.",
+    {
+        P.VIEW_ORGANIZATION: "See the company's settings.",
+        P.MANAGE_ORGANIZATION: "Change the company's profile, calendars, numbers, service types and territories.",
+        P.VIEW_USERS: "See the company's users.",
+        P.MANAGE_USERS: "Add, change and deactivate users, and end their sessions.",
+        P.MANAGE_API_KEYS: "See, make, rotate and revoke partners' keys.",
+        P.VIEW_CUSTOMERS: "See customers, contacts and sites.",
+        P.MANAGE_CUSTOMERS: "Change customers, contacts and sites.",
+        P.VIEW_ACCESS_CODES: "See how to get into a site.",
+        P.VIEW_TECHNICIANS: "See technicians, their skills and hours.",
+        P.MANAGE_TECHNICIANS: "Change technicians, their skills and hours.",
+        P.VIEW_TECHNICIAN_COSTS: "See what technicians cost.",
+        P.VIEW_POSITIONS: "See where technicians are.",
+        P.REPORT_OWN_STATUS: "Report one's own status and position as a technician.",
+        P.VIEW_EQUIPMENT: "See equipment.",
+        P.MANAGE_EQUIPMENT: "Change equipment.",
+        P.VIEW_WORK_ORDERS: "See work orders.",
+        P.REQUEST_WORK: "Ask for work.",
+        P.MANAGE_WORK_ORDERS: "Change, triage and hold work orders.",
+        P.EXECUTE_WORK_ORDERS: "Record what was done, and complete work.",
+        P.APPROVE_WORK_ORDERS: "Approve completed work.",
+        P.CANCEL_WORK_ORDERS: "Call work off.",
+        P.VIEW_INTERNAL_NOTES: "Read notes that customers do not see.",
+        P.VIEW_PRICES: "See and set prices.",
+        P.VIEW_SCHEDULE: "See appointments.",
+        P.MANAGE_SCHEDULE: "Make, move and cancel appointments.",
+        P.OVERRIDE_SCHEDULE_CONFLICTS: "Schedule against a rule, with a reason.",
+        P.PLAN_SCHEDULE: "Let the planner make plans, and commit them.",
+        P.EXECUTE_APPOINTMENTS: "Go through an appointment's steps.",
+        P.VIEW_JOURNAL: "Follow what happens.",
+        P.IMPORT_DATA: "Import data, and see past imports.",
+        P.VIEW_OPERATIONS: "See how the system itself is doing.",
+    },
+)
+describe_enum(
+    rules.UserStatus,
+    "Whether a person may sign in.",
+    {
+        rules.UserStatus.ACTIVE: "May sign in.",
+        rules.UserStatus.DEACTIVATED: "May not; the past keeps the name.",
+    },
+)
+describe_enum(
+    rules.LoginOutcome,
+    "How an attempt to sign in went.",
+    {
+        rules.LoginOutcome.STARTED: "It was never finished, and counts as failed.",
+        rules.LoginOutcome.SUCCEEDED: "A session was opened.",
+        rules.LoginOutcome.CONFIRMED: "The password was given once more, to change it.",
+        rules.LoginOutcome.WRONG_PASSWORD: "The password was wrong.",
+        rules.LoginOutcome.UNKNOWN_LOGIN: "Nobody has this login.",
+        rules.LoginOutcome.DEACTIVATED: "The password was right, but the user is deactivated.",
+        rules.LoginOutcome.SLOWED_DOWN: "Too many had failed before; the password was not looked at.",
+    },
+)
+describe_enum(
+    rules.RevocationReason,
+    "Why a session ended before its time.",
+    {
+        rules.RevocationReason.LOGGED_OUT: "The person signed out.",
+        rules.RevocationReason.REVOKED: "The person, or an administrator, ended it from elsewhere.",
+        rules.RevocationReason.TOKEN_REUSED: "A spent refresh token was presented again, so one may have been stolen.",
+        rules.RevocationReason.PASSWORD_CHANGED: "The person got a new password.",
+        rules.RevocationReason.USER_DEACTIVATED: "The person may no longer sign in.",
+        rules.RevocationReason.TOO_MANY_SESSIONS: "The person opened many newer ones.",
+    },
+)
+
+
+def _search(actor: Actor, text: str) -> Condition:
+    return contains("legal_name", text) | contains("email", text) | contains("employee_number", text)
+
+
+def _is_living(actor: Actor, value: bool) -> Condition:
+    living = column("revoked_at").is_null() & (column("refresh_expires_at") > utc_now())
+    return living if value else ~living
+
+
+def _is_current(actor: Actor, id: str) -> bool:
+    return actor.session_id == id
+
+
+@filterable(models.User)
+class UserFilter:
+    """Which users."""
+
+    email: StringFilter | None = by("Their login.")
+    legal_name: StringFilter | None = by("Their name.")
+    status: EnumFilter[rules.UserStatus] | None = by("Whether they may sign in.")
+    customer_id: IdFilter | None = by("The customer they belong to.")
+    technician_id: IdFilter | None = by("The technician they are.")
+    last_login_at: DateTimeFilter | None = by("When they last signed in; isNull finds those who never did.")
+    search: str | None = by("Text in name, e-mail address or employee number.", where=_search)
+
+
+UserOrder = orderable(
+    "UserOrder",
+    models.User,
+    default=("legal_name",),
+    legal_name="Their name.",
+    email="Their login.",
+    created_at="When they were added.",
+    last_login_at="When they last signed in; those who never did come last.",
+)
+
+
+@filterable(models.Session)
+class SessionFilter:
+    """Which sessions."""
+
+    user_id: IdFilter | None = by("Whose.")
+    is_living: bool | None = by("Only those that are open, or only those that ended.", where=_is_living)
+    last_used_at: DateTimeFilter | None = by("When it was last used.")
+
+
+SessionOrder = orderable(
+    "SessionOrder",
+    models.Session,
+    default=("-last_used_at",),
+    last_used_at="When it was last used.",
+    created_at="When it began.",
+)
+
+
+@filterable(models.LoginAttempt)
+class LoginAttemptFilter:
+    """Which attempts to sign in."""
+
+    user_id: IdFilter | None = by("Whose login was tried.")
+    outcome: EnumFilter[rules.LoginOutcome] | None = by("How it went.")
+    address: StringFilter | None = by("Where it came from.")
+    at: DateTimeFilter | None = by("When.")
+
+
+LoginAttemptOrder = orderable("LoginAttemptOrder", models.LoginAttempt, default=("-at",), at="When.")
+
+
+@readable(models.User, permission=None)
+class User(Node):
+    """A person who can sign in, or could. Users are deactivated, never deleted, because the past names them."""
+
+    version: int = col("Counts up with every change.")
+    email: str = col("The e-mail address, which is also the login.")
+    legal_name: str = col("The person's name.")
+    phone: str | None = col("The phone number, E.164.")
+    roles: list[Role] = col("What the person is here.")
+    status: rules.UserStatus = col("Whether the person may sign in.")
+    time_zone: str | None = col("The person's own IANA time zone; without it, the organization's.")
+    language: str | None = col("The person's language, such as de.")
+    department: str | None = col("Where in the company the person works.")
+    employee_number: str | None = col("The company's own number for the person.")
+    technician_id: ID | None = col("The technician this person is, if one.")
+    customer_id: ID | None = col("The customer this person belongs to, if one.")
+    last_login_at: datetime | None = col("When the person last signed in.")
+    password_changed_at: datetime | None = col("When the password was last set; null while there is none.")
+    created_at: datetime = col("When the person was added.")
+    sessions: Connection["Session"] = children(
+        "The person's sessions, as far as you may see them.", via="user_id", filter=SessionFilter, order=SessionOrder
+    )
+
+
+@readable(models.Session, permission=None)
+class Session(Node):
+    """One sign-in, from its start to its end. You see your own; who manages users sees all."""
+
+    user: User = parent("Whose it is.")
+    address: str = col("Where it was last used from.")
+    user_agent: str = col("What it was begun with.")
+    created_at: datetime = col("When it began.")
+    last_used_at: datetime = col("When it was last used, to the minute.")
+    expires_at: datetime = col("When it ends unless it is used before.", column="refresh_expires_at")
+    ends_at: datetime = col("When it ends whatever happens.", column="absolute_expires_at")
+    revoked_at: datetime | None = col("When it was ended before its time.")
+    revoked_reason: rules.RevocationReason | None = col("Why it was ended before its time.")
+    is_current: bool = computed("Whether you are using it now.", _is_current, needs=("id",), actor=True)
+
+
+@readable(models.LoginAttempt, permission=None)
+class LoginAttempt(Node):
+    """Somebody tried to sign in. You see those for your own login; who manages users sees all of the organization's."""
+
+    user: User = parent("Whose login was tried.")
+    login: str = col("The login that was tried.")
+    address: str = col("Where it came from.")
+    user_agent: str = col("What it came with.")
+    at: datetime = col("When.")
+    outcome: rules.LoginOutcome = col("How it went.")
+
+
+@filterable(models.ApiKey)
+class ApiKeyFilter:
+    """Which keys."""
+
+    name: StringFilter | None = by("Its name.")
+    is_revoked: bool | None = by(
+        "Only those that were revoked, or only the others.",
+        where=lambda actor, value: ~column("revoked_at").is_null() if value else column("revoked_at").is_null(),
+    )
+    expires_at: DateTimeFilter | None = by("When it ends.")
+    last_used_at: DateTimeFilter | None = by("When it was last used.")
+
+
+ApiKeyOrder = orderable(
+    "ApiKeyOrder",
+    models.ApiKey,
+    default=("name",),
+    name="Its name.",
+    created_at="When it was made.",
+    last_used_at="When it was last used; those never used come last.",
+    expires_at="When it ends; those that do not come last.",
+)
+
+
+@readable(models.ApiKey, permission=Permission.MANAGE_API_KEYS)
+class ApiKey(Node):
+    """A partner's key. Its secret is shown once, when it is made or rotated, and kept nowhere."""
+
+    version: int = col("Counts up with every change.")
+    name: str = col("What it is for.")
+    shown_prefix: str = col("The first characters of its secret, to tell keys apart.")
+    scopes: list[Permission] = col("What it allows.")
+    expires_at: datetime | None = col("When it ends; null if it does not.")
+    last_used_at: datetime | None = col("When it was last used, to the minute.")
+    revoked_at: datetime | None = col("When it was revoked.")
+    previous_expires_at: datetime | None = col("Until when the secret before the last rotation opens, too.")
+    created_by: User = parent("Who made it.", via="created_by_user_id")
+    created_at: datetime = col("When it was made.")
+
+
+@plain
+class Viewer:
+    """Who is asking, and what that one may do."""
+
+    kind: ActorKind = about("What is asking.")
+    roles: list[Role] = about("The roles, by name.")
+    permissions: list[Permission] = about("Everything that is allowed, by name.")
+    organization: Organization | None = link("The organization.", "organization_id")
+    user: User | None = link("The user, if it is one.", "user_id")
+    session: Session | None = link("The session, if there is one.", "session_id")
+    organization_id: Private[str]
+    user_id: Private[str | None]
+    session_id: Private[str | None]
+
+
+@plain
+class SignedIn:
+    """A session's tokens. Keep them secret; they are shown nowhere else."""
+
+    access_token: str = about("Send it with each request, as Authorization: Bearer …; it lasts half an hour.")
+    access_expires_at: datetime = about("When the access token ends.")
+    refresh_token: str = about(
+        "Good for one refreshSession. Presenting one that was used before ends the session, because it may be stolen."
+    )
+    refresh_expires_at: datetime = about("When the refresh token ends.")
+    user: User | None = link("Who signed in.", "user_id")
+    session: Session | None = link("The session.", "session_id")
+    user_id: Private[str]
+    session_id: Private[str]
+
+
+@plain
+class IssuedApiKey:
+    """A key with its secret."""
+
+    api_key: ApiKey | None = link("The key.", "api_key_id")
+    secret: str | None = about("The secret, shown this once; null when a repeated request is answered again.")
+    api_key_id: Private[str]

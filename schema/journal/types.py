@@ -1,0 +1,39 @@
+"""A fact as clients see it, and a page of facts."""
+
+from datetime import datetime
+
+from app.kernel.actor import ActorKind
+from schema.kit import ID, about, describe_enum, plain
+
+describe_enum(
+    ActorKind,
+    "What stands behind a change.",
+    {
+        ActorKind.USER: "A signed-in person.",
+        ActorKind.API_KEY: "A partner's API key.",
+        ActorKind.SYSTEM: "The system itself: timers, jobs, followers, the command line.",
+    },
+)
+
+
+@plain
+class Change:
+    """One fact: something that happened to one thing."""
+
+    cursor: str = about("Where you stand after this fact; resume with it.")
+    id: ID = about("The fact's own id, the same whenever it is read.")
+    at: datetime = about("When it happened.")
+    fact: str = about("What happened, such as WorkOrderCompleted.")
+    noun: str = about("What kind of thing it happened to, such as work order.")
+    subject_id: ID = about("To which; read it with node(id:).")
+    actor_kind: ActorKind = about("What stands behind it.")
+    actor_id: str = about("Who: the id of a user or key, or system.")
+
+
+@plain
+class Changes:
+    """A page of facts, oldest first."""
+
+    nodes: list[Change] = about("The facts that you may hear.")
+    cursor: str = about("Where to go on, also when no fact on this page was for you.")
+    has_more: bool = about("Whether there is more right now.")

@@ -1,0 +1,1 @@
+"""Technicians, skills, shifts, absences and positions as clients see them."""

@@ -1,0 +1,330 @@
+"""What clients may see of technicians: who they are, what they can do, when they work, where they are."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.infrastructure.conditions import Condition, column, exists
+from app.kernel.actor import Actor
+from app.kernel.calendar import require_aware
+from app.kernel.errors import InvalidInput
+from app.kernel.permissions import Permission
+from app.technicians import models, rules
+from app.technicians.rules import AbsenceKind, TechnicianStatus
+from schema.company.types import Territory
+from schema.customers.types import Coordinates, MapBoxInput, any_contains, within_box
+from schema.identity.types import User
+from schema.kit import (
+    ID,
+    BooleanFilter,
+    Connection,
+    DateFilter,
+    DateTimeFilter,
+    EnumFilter,
+    IdFilter,
+    IntFilter,
+    Node,
+    StringFilter,
+    about,
+    by,
+    children,
+    col,
+    computed,
+    describe_enum,
+    filterable,
+    group,
+    inputs,
+    orderable,
+    parent,
+    plain,
+    ranked,
+    readable,
+    single,
+)
+
+describe_enum(
+    TechnicianStatus,
+    "What a technician is doing.",
+    {
+        TechnicianStatus.OFF: "Not on duty; no position is taken.",
+        TechnicianStatus.AVAILABLE: "On duty and free.",
+        TechnicianStatus.TRAVELLING: "On the road to a visit.",
+        TechnicianStatus.WORKING: "At work on a site.",
+        TechnicianStatus.ON_BREAK: "On duty, but pausing.",
+    },
+)
+describe_enum(
+    AbsenceKind,
+    "Why a technician is away.",
+    {
+        AbsenceKind.VACATION: "Planned time off.",
+        AbsenceKind.SICK: "Ill.",
+        AbsenceKind.TRAINING: "At a course or a meeting.",
+        AbsenceKind.PERSONAL: "Something of their own.",
+        AbsenceKind.OTHER: "Anything else.",
+    },
+)
+
+
+@plain
+class AllowedTechnicianStep:
+    """A step that the technician's lifecycle allows from where they are."""
+
+    to: TechnicianStatus = about("The status it leads to.")
+    blocked_by: list[str] = about("Sentences that say why it cannot be taken right now; empty if it can.")
+
+
+@inputs
+class SkillRequirementInput:
+    """A skill that somebody must have."""
+
+    skill_id: ID = about("Which skill.")
+    level: int = about("The least level, 1 to 5.", default=1)
+
+
+@inputs
+class TimeRangeInput:
+    """A time from a moment up to, and without, another one."""
+
+    starts_at: datetime = about("When it begins.")
+    ends_at: datetime = about("When it is over.")
+
+
+def sharing(range: dict[str, Any]) -> Condition:
+    """A row that begins and ends shares time with a range."""
+    starts_at, ends_at = require_aware(range["startsAt"], "startsAt"), require_aware(range["endsAt"], "endsAt")
+    if ends_at <= starts_at:
+        raise InvalidInput("A range ends after it begins.", path=["endsAt"])
+    return (column("starts_at") < ends_at) & (column("ends_at") > starts_at)
+
+
+def holding(actor: Actor, required: dict[str, Any]) -> Condition:
+    """A technician holds a skill at a level or above. Expiry is asked by date, because today differs by zone."""
+    held = (
+        (column("organization_id") == actor.organization_id)
+        & (column("skill_id") == required["skillId"])
+        & (column("level") >= required.get("level", rules.LEVEL_MIN))
+    )
+    return exists("technician_skill", "technician_id", held)
+
+
+@filterable(models.Skill)
+class SkillFilter:
+    """Which skills."""
+
+    code: StringFilter | None = by("Its code.")
+    name: StringFilter | None = by("What it is called.")
+
+
+SkillOrder = orderable(
+    "SkillOrder",
+    models.Skill,
+    default=("name",),
+    name="What it is called.",
+    code="Its code.",
+    created_at="When it was added.",
+)
+
+
+@filterable(models.TechnicianSkill)
+class TechnicianSkillFilter:
+    """Which of the skills that are held."""
+
+    technician_id: IdFilter | None = by("Held by whom.")
+    skill_id: IdFilter | None = by("Which skill.")
+    level: IntFilter | None = by("How well, 1 to 5.")
+    expires_on: DateFilter | None = by("The last day on which it counts.")
+
+
+TechnicianSkillOrder = orderable(
+    "TechnicianSkillOrder",
+    models.TechnicianSkill,
+    default=("-level",),
+    level="How well it is mastered.",
+    expires_on="The last day on which it counts; those that never expire come last.",
+)
+
+
+@readable(models.TechnicianSkill, permission=Permission.VIEW_TECHNICIANS)
+class TechnicianSkill(Node):
+    """A skill that a technician holds."""
+
+    level: int = col("How well it is mastered, 1 to 5.")
+    expires_on: date | None = col("The last day on which it counts; missing means for ever.")
+    technician: "Technician" = parent("Who holds it.")
+    skill: "Skill" = parent("Which skill.")
+
+
+@readable(models.Skill, permission=Permission.VIEW_TECHNICIANS)
+class Skill(Node):
+    """Something a technician can be good at or certified for, and work can ask for."""
+
+    version: int = col("Counts up with every change.")
+    code: str = col("Short code, unique in the organization.")
+    name: str = col("What it is called.")
+    created_at: datetime = col("When it was added.")
+    holders: Connection[TechnicianSkill] = children(
+        "Who holds it, and how well.", via="skill_id", filter=TechnicianSkillFilter, order=TechnicianSkillOrder
+    )
+
+
+@filterable(models.Shift)
+class ShiftFilter:
+    """Which shifts."""
+
+    technician_id: IdFilter | None = by("Whose.")
+    starts_at: DateTimeFilter | None = by("When it begins.")
+    ends_at: DateTimeFilter | None = by("When it is over.")
+    during: TimeRangeInput | None = by("Shares time with this.", where=lambda _actor, range: sharing(range))
+
+
+ShiftOrder = orderable(
+    "ShiftOrder", models.Shift, default=("starts_at",), starts_at="When it begins.", ends_at="When it is over."
+)
+
+
+@readable(models.Shift, permission=Permission.VIEW_TECHNICIANS)
+class Shift(Node):
+    """When a technician works. Shifts of one technician do not overlap. Technicians see their own."""
+
+    version: int = col("Counts up with every change.")
+    starts_at: datetime = col("When it begins.")
+    ends_at: datetime = col("When it is over.")
+    break_minutes: int = col("How long the break is; 0 means none.")
+    break_earliest_at: datetime | None = col("When the break begins at the earliest; missing without a break.")
+    break_latest_at: datetime | None = col("When the break begins at the latest; missing without a break.")
+    overtime_minutes_max: int = col("How much longer it may last when work runs late.")
+    technician: "Technician" = parent("Who works.")
+
+
+@filterable(models.Absence)
+class AbsenceFilter:
+    """Which absences."""
+
+    technician_id: IdFilter | None = by("Whose.")
+    kind: EnumFilter[AbsenceKind] | None = by("Why.")
+    starts_at: DateTimeFilter | None = by("When it begins.")
+    ends_at: DateTimeFilter | None = by("When it is over.")
+    during: TimeRangeInput | None = by("Shares time with this.", where=lambda _actor, range: sharing(range))
+
+
+AbsenceOrder = orderable(
+    "AbsenceOrder", models.Absence, default=("starts_at",), starts_at="When it begins.", ends_at="When it is over."
+)
+
+
+@readable(models.Absence, permission=Permission.VIEW_TECHNICIANS)
+class Absence(Node):
+    """When a technician is away. Technicians see their own."""
+
+    version: int = col("Counts up with every change.")
+    starts_at: datetime = col("When it begins.")
+    ends_at: datetime = col("When it is over.")
+    kind: AbsenceKind = col("Why.")
+    reason: str = col("In somebody's words; often empty.")
+    technician: "Technician" = parent("Who is away.")
+
+
+@filterable(models.Position)
+class PositionFilter:
+    """Which positions."""
+
+    technician_id: IdFilter | None = by("Whose.")
+    at: DateTimeFilter | None = by("When it was taken.")
+    within: MapBoxInput | None = by("On this part of the map.", where=lambda _actor, box: within_box(box))
+
+
+PositionOrder = orderable("PositionOrder", models.Position, default=("-at",), at="When it was taken.")
+
+
+@readable(models.Position, permission=None)
+class Position(Node):
+    """Where a technician on duty was last. The office sees all with VIEW_POSITIONS, technicians their own."""
+
+    coordinates: Coordinates | None = group(
+        "Where on the map.", latitude="latitude", longitude="longitude", null_without="latitude"
+    )
+    accuracy_metres: float | None = col("How far off it may be.")
+    heading: float | None = col("In which direction they moved: degrees from north, clockwise.")
+    at: datetime = col("When the device was there.")
+    technician: "Technician" = parent("Who.")
+
+
+def steps_of(status: str) -> list[AllowedTechnicianStep]:
+    """The steps that the lifecycle allows from a status."""
+    allowed = rules.STATUS_LIFECYCLE.allowed(TechnicianStatus(status))
+    return [AllowedTechnicianStep(to=step.to, blocked_by=list(step.blocked_by)) for step in allowed]
+
+
+@filterable(models.Technician)
+class TechnicianFilter:
+    """Which technicians."""
+
+    number: StringFilter | None = by("Their number.")
+    name: StringFilter | None = by("What they are called.")
+    status: EnumFilter[TechnicianStatus] | None = by("What they are doing.")
+    is_active: BooleanFilter | None = by("Whether they still work here.")
+    territory_id: IdFilter | None = by("Where they work mostly.")
+    user_id: IdFilter | None = by("Whose account it is.", permission=Permission.VIEW_TECHNICIANS)
+    has_skill: SkillRequirementInput | None = by("Holds this skill at this level or above.", where=holding)
+    search: str | None = by(
+        "Every word is in the number or the name.", where=lambda _actor, text: any_contains(text, "number", "name")
+    )
+
+
+TechnicianOrder = orderable(
+    "TechnicianOrder",
+    models.Technician,
+    default=("name",),
+    name="What they are called.",
+    number="Their number.",
+    created_at="When they were added.",
+    status=ranked("Who is off last.", "status", ["AVAILABLE", "TRAVELLING", "WORKING", "ON_BREAK", "OFF"]),
+)
+
+
+@readable(models.Technician, permission=None)
+class Technician(Node):
+    """Somebody who goes out to work. Customers see the name of whoever is sent to them, and little else."""
+
+    version: int = col("Counts up with every change, of the skills too.")
+    number: str = col("Human number, unique in the organization.")
+    name: str = col("What they are called.")
+    status: TechnicianStatus = col("What they are doing.")
+    allowed_transitions: list[AllowedTechnicianStep] = computed(
+        "Steps their lifecycle allows from here.", steps_of, needs=("status",)
+    )
+    is_active: bool = col("Whether they still work here.")
+    phone: str | None = col("Where to call, as E.164.", permission=Permission.VIEW_TECHNICIANS)
+    email: str | None = col("Where to write to.", permission=Permission.VIEW_TECHNICIANS)
+    home: Coordinates | None = group(
+        "Where their day begins and ends.",
+        latitude="home_latitude",
+        longitude="home_longitude",
+        null_without="latitude",
+        permission=Permission.VIEW_POSITIONS,
+    )
+    time_zone: str = col("IANA zone by whose clocks their days are reckoned.")
+    cost_per_hour: Decimal | None = col("What an hour of theirs costs us.", permission=Permission.VIEW_TECHNICIAN_COSTS)
+    currency: str = col("The currency of what they cost, ISO 4217.")
+    speed_factor: float | None = col(
+        "How much faster than planned they work: 2.0 does a visit in half its minutes.",
+        permission=Permission.VIEW_TECHNICIANS,
+    )
+    color: str | None = col("The color that boards draw them in, such as #2f6fde.")
+    created_at: datetime = col("When they were added.")
+    updated_at: datetime = col("When they were changed last.")
+    user: User = parent("Their account.", permission=Permission.VIEW_TECHNICIANS)
+    territory: Territory = parent("Where they work mostly.")
+    position: Position = single(
+        "Where they were last; only on duty, and only for those who may see it.", via="technician_id"
+    )
+    skills: Connection[TechnicianSkill] = children(
+        "What they can do, best first.", via="technician_id", filter=TechnicianSkillFilter, order=TechnicianSkillOrder
+    )
+    shifts: Connection[Shift] = children(
+        "When they work, earliest first.", via="technician_id", filter=ShiftFilter, order=ShiftOrder
+    )
+    absences: Connection[Absence] = children(
+        "When they are away, earliest first.", via="technician_id", filter=AbsenceFilter, order=AbsenceOrder
+    )
