@@ -1,1 +1,107 @@
-"""What all rooms' types and operations are made of."""
+"""What all rooms' types and operations are made of. Rooms import from here."""
+
+from strawberry import ID, Maybe, Private, Some
+from strawberry.scalars import JSON
+
+from schema.kit.building import build_schema
+from schema.kit.connections import Connection, Edge, PageInfo
+from schema.kit.context import Context
+from schema.kit.declarations import (
+    Node,
+    about,
+    arg,
+    children,
+    col,
+    computed,
+    extends,
+    given,
+    group,
+    inputs,
+    link,
+    parent,
+    plain,
+    readable,
+    single,
+    sql_value,
+)
+from schema.kit.enums import describe_enum
+from schema.kit.execution import encode, execute, plain_data
+from schema.kit.filters import (
+    BooleanFilter,
+    DateFilter,
+    DateTimeFilter,
+    DecimalFilter,
+    EnumFilter,
+    FloatFilter,
+    IdFilter,
+    IntFilter,
+    StringFilter,
+    by,
+    contains,
+    filterable,
+)
+from schema.kit.operations import ANYONE, OPERATIONS, SIGNED_IN, many, mutation, one, query
+from schema.kit.orders import orderable, ranked
+from schema.kit.problems import Problem
+from schema.kit.reading import read_many, read_one
+from schema.kit.values import count_of, exists_in, sum_of
+
+__all__ = [
+    "ANYONE",
+    "ID",
+    "JSON",
+    "OPERATIONS",
+    "SIGNED_IN",
+    "BooleanFilter",
+    "Connection",
+    "Context",
+    "DateFilter",
+    "DateTimeFilter",
+    "DecimalFilter",
+    "Edge",
+    "EnumFilter",
+    "FloatFilter",
+    "IdFilter",
+    "IntFilter",
+    "Maybe",
+    "Node",
+    "PageInfo",
+    "Private",
+    "Problem",
+    "Some",
+    "StringFilter",
+    "about",
+    "arg",
+    "build_schema",
+    "by",
+    "children",
+    "col",
+    "computed",
+    "contains",
+    "count_of",
+    "describe_enum",
+    "encode",
+    "execute",
+    "exists_in",
+    "extends",
+    "filterable",
+    "given",
+    "group",
+    "inputs",
+    "link",
+    "many",
+    "mutation",
+    "one",
+    "orderable",
+    "parent",
+    "plain",
+    "plain_data",
+    "query",
+    "ranked",
+    "read_many",
+    "read_one",
+    "readable",
+    "single",
+    "sql_value",
+    "sum_of",
+]

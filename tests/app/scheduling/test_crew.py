@@ -9,9 +9,7 @@ async def test_a_technician_accepts_the_own_assignment_only(company: Company) ->
     id = await booked(company)
     (assignment,) = await assignments_of(id)
     assert isinstance(await refused(commands.accept_assignment(company.bob, assignment.id)), NotFound)
-    assert isinstance(
-        await refused(commands.accept_assignment(company.customer, assignment.id)), NotPermitted
-    )
+    assert isinstance(await refused(commands.accept_assignment(company.customer, assignment.id)), NotPermitted)
     (fact,) = await told(company, commands.accept_assignment(company.ann, assignment.id))
     assert (fact.type, fact.subject_id, fact.technician_ids) == ("AssignmentAccepted", id, (company.ann_id,))
     (assignment,) = await assignments_of(id)
@@ -20,9 +18,7 @@ async def test_a_technician_accepts_the_own_assignment_only(company: Company) ->
         True,
         True,
     )
-    assert isinstance(
-        await refused(commands.accept_assignment(company.ann, assignment.id)), IllegalTransition
-    )
+    assert isinstance(await refused(commands.accept_assignment(company.ann, assignment.id)), IllegalTransition)
 
 
 async def test_a_visit_that_the_last_technician_declines_waits_for_a_new_time(company: Company) -> None:
@@ -67,7 +63,5 @@ async def test_nobody_drops_out_of_a_visit_under_way(company: Company) -> None:
     await commands.depart(company.ann, id)
     attempt = commands.decline_assignment(company.ann, assignment.id, "Too late.")
     assert isinstance(await refused(attempt), IllegalTransition)
-    assert isinstance(
-        await refused(commands.release_assignment(company.dispatcher, assignment.id)), IllegalTransition
-    )
+    assert isinstance(await refused(commands.release_assignment(company.dispatcher, assignment.id)), IllegalTransition)
     assert isinstance(await refused(commands.release_assignment(company.ann, assignment.id)), NotPermitted)

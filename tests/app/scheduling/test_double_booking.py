@@ -44,18 +44,12 @@ async def test_two_visits_that_change_crews_crosswise_at_once_do_not_wait_for_ea
 
     async def move(id: str, technician_ids: list[str]) -> str:
         try:
-            return await commands.reschedule_appointment(
-                company.dispatcher, id, technician_ids=technician_ids
-            )
+            return await commands.reschedule_appointment(company.dispatcher, id, technician_ids=technician_ids)
         except ScheduleConflict as problem:
             return problem.code
 
     answers = await asyncio.gather(
-        *(
-            move(id, crew)
-            for id in (one, other)
-            for crew in ([company.bob_id, company.ann_id], [company.ann_id])
-        )
+        *(move(id, crew) for id in (one, other) for crew in ([company.bob_id, company.ann_id], [company.ann_id]))
     )
     assert set(answers) <= {one, other, "SCHEDULE_CONFLICT"}
     rows = await Assignment.filter(is_active=True)

@@ -98,9 +98,7 @@ async def clear() -> None:
 
 
 def test_the_steps_cover_the_table() -> None:
-    covered = {(state, to) for _, to, allowed in STEPS.values() for state in allowed} - {
-        (A.SCHEDULED, A.SCHEDULED)
-    }
+    covered = {(state, to) for _, to, allowed in STEPS.values() for state in allowed} - {(A.SCHEDULED, A.SCHEDULED)}
     table = {(A(state), A(to)) for state, targets in LEGAL.items() for to in targets.split()}
     assert table - covered == {(state, A.PARTIALLY_COMPLETED) for state in (A.IN_PROGRESS, A.PAUSED)}
 

@@ -21,8 +21,8 @@ from tests.app.scheduling.world import NINE, Company, found, snapshot, visit
 VISITS = 3
 # "go on" is the next step of a visit that goes well; it is there so that visits get anywhere.
 STEPS = (
-    "go on", "go on", "go on", "go on", "go on", "schedule", "move", "unschedule", "dispatch", "depart", "turn back", "arrive", "start", "pause", "resume",
-    "complete", "give up", "cancel", "decline",
+    "go on", "go on", "go on", "go on", "go on", "schedule", "move", "unschedule", "dispatch", "depart", "turn back",
+    "arrive", "start", "pause", "resume", "complete", "give up", "cancel", "decline",
 )  # fmt: skip
 WELL = {
     "UNSCHEDULED": "schedule",
@@ -115,16 +115,10 @@ async def require_sense(before: dict[str, str]) -> None:
         assert (row.starts_at is None) == (row.technician_ids == [])
     for technician in await Technician.all():
         mine = sorted(
-            (one.starts_at, one.ends_at)
-            for one in assignments
-            if one.is_active and one.technician_id == technician.id
+            (one.starts_at, one.ends_at) for one in assignments if one.is_active and one.technician_id == technician.id
         )
         assert all(first[1] <= second[0] for first, second in pairwise(mine))
-        doing = [
-            row.status
-            for row in visits.values()
-            if technician.id in row.technician_ids and row.status in ACTIVE
-        ]
+        doing = [row.status for row in visits.values() if technician.id in row.technician_ids and row.status in ACTIVE]
         assert len(doing) <= 1
         assert technician.status in ([DOING[doing[0]]] if doing else ["OFF", "AVAILABLE"])
         clocks = await TimeEntry.filter(technician_id=technician.id, ended_at=None)

@@ -38,9 +38,7 @@ async def test_numbers_the_visits_of_a_work_order_and_takes_over_what_it_asks_fo
     asked = await work(company, requested_window_start=NINE, requested_window_end=NINE + 2 * HOUR)
     first = await row_of(await commands.create_appointment(company.dispatcher, asked))
     second = await row_of(await commands.create_appointment(company.dispatcher, asked, duration_minutes=30))
-    assert [
-        (one.number, one.duration_minutes, one.window_start, one.window_end) for one in (first, second)
-    ] == [
+    assert [(one.number, one.duration_minutes, one.window_start, one.window_end) for one in (first, second)] == [
         (1, 60, NINE, NINE + 2 * HOUR),
         (2, 30, NINE, NINE + 2 * HOUR),
     ]
@@ -55,9 +53,7 @@ async def test_schedules_a_crew_and_rolls_the_work_order_up(company: Company) ->
     id = await visit(company)
     facts = await told(
         company,
-        commands.schedule_appointment(
-            company.dispatcher, id, [company.bob_id, company.ann_id], NINE, pin_when=True
-        ),
+        commands.schedule_appointment(company.dispatcher, id, [company.bob_id, company.ann_id], NINE, pin_when=True),
     )
     row = await row_of(id)
     assert (row.status, row.starts_at, row.ends_at) == ("SCHEDULED", NINE, NINE + HOUR)
@@ -66,9 +62,7 @@ async def test_schedules_a_crew_and_rolls_the_work_order_up(company: Company) ->
         False,
         True,
     )
-    assert [
-        (one.technician_id, one.is_lead, one.status, one.is_active) for one in await assignments_of(id)
-    ] == [
+    assert [(one.technician_id, one.is_lead, one.status, one.is_active) for one in await assignments_of(id)] == [
         (company.bob_id, True, "PROPOSED", True),
         (company.ann_id, False, "PROPOSED", True),
     ]
@@ -114,9 +108,7 @@ async def test_bends_a_rule_for_a_reason_but_never_books_twice(company: Company)
     assert (payload["override_reason"], payload["overridden"]) == ("Ann offered to stay.", ["OUTSIDE_SHIFT"])
     second = await visit(company)
     problem = await refused(
-        commands.schedule_appointment(
-            company.dispatcher, second, [company.ann_id], late, override_reason="Both."
-        )
+        commands.schedule_appointment(company.dispatcher, second, [company.ann_id], late, override_reason="Both.")
     )
     assert isinstance(problem, ScheduleConflict)
 
@@ -136,9 +128,7 @@ async def test_moves_a_visit_to_another_time_and_technician_and_releases_the_fir
     id = await sent(company)
     facts = await told(
         company,
-        commands.reschedule_appointment(
-            company.dispatcher, id, technician_ids=[company.bob_id], starts_at=NINE + HOUR
-        ),
+        commands.reschedule_appointment(company.dispatcher, id, technician_ids=[company.bob_id], starts_at=NINE + HOUR),
     )
     row = await row_of(id)
     assert (row.status, row.starts_at, row.dispatched_at) == ("SCHEDULED", NINE + HOUR, None)
@@ -211,9 +201,7 @@ async def test_dispatches_several_or_none(company: Company) -> None:
 async def test_only_who_manages_the_schedule_schedules(company: Company, who: str) -> None:
     id = await visit(company)
     actor = getattr(company, who)
-    assert isinstance(
-        await refused(commands.schedule_appointment(actor, id, [company.ann_id], NINE)), NotPermitted
-    )
+    assert isinstance(await refused(commands.schedule_appointment(actor, id, [company.ann_id], NINE)), NotPermitted)
 
 
 async def test_ids_of_another_company_do_not_exist_here(company: Company, stranger: Company) -> None:

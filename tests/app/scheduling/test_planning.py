@@ -31,9 +31,7 @@ async def company(sqlite_database: Dialect) -> Company:
     return await found("Acme")
 
 
-async def material_of(
-    company: Company, day: date = DAY, zone: str = "Europe/Berlin", **values: Any
-) -> Material:
+async def material_of(company: Company, day: date = DAY, zone: str = "Europe/Berlin", **values: Any) -> Material:
     run = PlanRun(
         organization_id=company.organization_id,
         day=day,
@@ -215,9 +213,7 @@ async def test_a_site_without_coordinates_or_closed_on_the_day_is_left_out_and_s
 
 
 async def test_opening_hours_hold_the_whole_visit(company: Company) -> None:
-    await Site.filter(id=company.site_id).update(
-        opening_hours={"0": [["10:00", "11:00"], ["15:00", "16:30"]]}
-    )
+    await Site.filter(id=company.site_id).update(opening_hours={"0": [["10:00", "11:00"], ["15:00", "16:30"]]})
     first, second, third = [await visit(company) for _ in range(3)]
     rows = await visits_of(await planned(company, technician_ids=[company.ann_id]))
     starts = sorted(rows[id].starts_at for id in (first, second, third) if rows[id].starts_at)  # type: ignore[type-var]
@@ -248,9 +244,10 @@ async def test_a_crew_that_is_scheduled_is_planned_as_a_crew(company: Company) -
     id = await booked(company, company.bob_id, company.ann_id)
     run = await planned(company)
     rows = await PlannedVisit.filter(run_id=run.id, appointment_id=id).order_by("id")
-    if rows[0].change != "UNASSIGNED":
-        assert [row.technician_id for row in rows] == [company.bob_id, company.ann_id]
-        assert len({row.starts_at for row in rows}) == 1
+    assert [row.technician_id for row in rows] == [company.bob_id, company.ann_id]
+    assert len({row.starts_at for row in rows}) == 1
+    await commands.commit_plan(company.dispatcher, run.id)
+    assert (await row_of(id)).technician_ids == [company.bob_id, company.ann_id]
 
 
 async def test_open_work_gets_one_visit_however_often_the_day_is_planned(company: Company) -> None:
@@ -276,9 +273,16 @@ async def test_a_pin_keeps_a_technician_whom_somebody_chose_although_a_skill_is_
     run = await planned(company)
     rows = await visits_of(run)
     assert (rows[id].technician_id, rows[id].change == "UNASSIGNED") == (company.bob_id, False)
-    await PlannedVisit.filter(id=rows[id].id).update(
-        change="MOVED", starts_at=NINE + 5 * HOUR, ends_at=NINE + 6 * HOUR
-    )
+    await PlannedVisit.filter(id=rows[id].id).update(change="MOVED", starts_at=NINE + 5 * HOUR, ends_at=NINE + 6 * HOUR)
     await PlannedVisit.filter(id=rows[blocked].id).update(change="KEPT")
     await commands.commit_plan(company.dispatcher, run.id)
     assert (await row_of(id)).starts_at == NINE + 5 * HOUR
+
+
+async def test_a_visit_of_somebody_who_left_takes_nobody_elses_time(company: Company) -> None:
+    left = await booked(company, company.bob_id)
+    await Technician.filter(id=company.bob_id).update(is_active=False)
+    request = planning.request_of(await material_of(company), seconds=1, seed=0, now=NINE - 24 * HOUR)
+    assert request.visits == ()
+    rows = await visits_of(await planned(company))
+    assert (rows[left].change, rows[left].technician_id) == ("KEPT", company.bob_id)

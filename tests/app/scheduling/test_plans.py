@@ -78,11 +78,7 @@ async def schedule_now() -> list[tuple[Any, ...]]:
             row.starts_at,
             row.ends_at,
             tuple(row.technician_ids),
-            tuple(
-                sorted(
-                    (one.technician_id, one.starts_at, one.ends_at) for one in held[row.id] if one.is_active
-                )
-            ),
+            tuple(sorted((one.technician_id, one.starts_at, one.ends_at) for one in held[row.id] if one.is_active)),
         )
         for row in rows
     ]
@@ -145,9 +141,7 @@ async def test_keeps_what_is_pinned_or_sent_and_moves_only_the_rest(company: Com
     assert {id: rows[id].change for id in (pinned, dispatched, outside)} == dict.fromkeys(before, "KEPT")
     assert rows[bobs].technician_id == company.bob_id
     await commands.commit_plan(company.dispatcher, run.id)
-    assert {id: (await row_of(id)).version for id in before} == {
-        id: row.version for id, row in before.items()
-    }
+    assert {id: (await row_of(id)).version for id in before} == {id: row.version for id, row in before.items()}
     assert "UNASSIGNED" not in {row.change for row in rows.values()}
 
 
@@ -279,9 +273,7 @@ async def test_a_run_of_many_seconds_is_stopped_while_it_runs(company: Company) 
             await on_progress(progress)
             await commands.cancel_plan_run(company.dispatcher, id)
 
-        return await solve_apart(
-            request, on_progress=tell_and_cancel, should_stop=should_stop, poll_seconds=0.05
-        )
+        return await solve_apart(request, on_progress=tell_and_cancel, should_stop=should_stop, poll_seconds=0.05)
 
     await reactions.answer(context, id, solve)
     assert datetime.now(UTC) - started < timedelta(seconds=60)
@@ -349,9 +341,7 @@ async def test_a_worker_makes_the_plan_in_the_background_and_tells(company: Comp
     finally:
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
-    assert {key: row.change for key, row in (await visits_of(await PlanRun.get(id=run_id))).items()} == {
-        id: "ADDED"
-    }
+    assert {key: row.change for key, row in (await visits_of(await PlanRun.get(id=run_id))).items()} == {id: "ADDED"}
     told_types = [fact.type for fact in await journal.read(company.organization_id, before)]
     assert told_types[:2] == ["PlanRunRequested", "PlanRunStarted"]
     assert set(told_types[2:-1]) <= {"PlanProgressed"}

@@ -21,9 +21,7 @@ async def test_nobody_drives_to_work_that_was_canceled(company: Company, again: 
     other = await visit(company)
     before = await journal.head(company.organization_id)
     await work_orders.cancel_work_order(company.dispatcher, order, reason="CUSTOMER_REQUEST")
-    entry = next(
-        one for one in await journal.read(company.organization_id, before) if one.type == "WorkOrderCanceled"
-    )
+    entry = next(one for one in await journal.read(company.organization_id, before) if one.type == "WorkOrderCanceled")
     for _ in range(2 if again else 1):
         await reactions.call_off_visits(system_actor(company.organization_id), entry)
     assert [(await row_of(id)).status for id in (on_the_way, wanted, other)] == [

@@ -71,9 +71,7 @@ def test_has_exactly_the_steps_of_the_table(lifecycle, state, to, legal) -> None
 
 def test_nobody_sets_out_for_two_visits_or_without_a_technician() -> None:
     busy = rules.StepFacts(technician_count=1, busy_technicians=("Ann",))
-    blocked = {
-        step.to: step.blocked_by for step in rules.APPOINTMENT.allowed(AppointmentStatus.DISPATCHED, busy)
-    }
+    blocked = {step.to: step.blocked_by for step in rules.APPOINTMENT.allowed(AppointmentStatus.DISPATCHED, busy)}
     assert blocked[AppointmentStatus.EN_ROUTE] == (
         "Ann is on the way to or at another visit; pause or finish that first.",
     )

@@ -49,9 +49,7 @@ async def test_the_loop_goes_on_and_a_cancel_leaves_no_process() -> None:
 
     started = time.monotonic()
     with pytest.raises(SolveCanceled):
-        await solve_apart(
-            replace(REQUEST, seconds=300), on_progress=ignore, should_stop=beat, poll_seconds=0.02
-        )
+        await solve_apart(replace(REQUEST, seconds=300), on_progress=ignore, should_stop=beat, poll_seconds=0.02)
     assert time.monotonic() - started < 30
     assert children() == []
 

@@ -1,4 +1,4 @@
-"""A small company in Berlin with two customers' sites, two technicians on shift, and people who may see more or less."""
+"""A small company in Berlin: two sites, two technicians on shift, and people who may see more or less."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -53,14 +53,10 @@ class Company:
 
 async def found(name: str) -> Company:
     """A company, put down row by row so that the journal begins empty."""
-    organization = await add_row(
-        Organization, name=name, time_zone="Europe/Berlin", currency="EUR", country="DE"
-    )
+    organization = await add_row(Organization, name=name, time_zone="Europe/Berlin", currency="EUR", country="DE")
     mine = {"organization_id": organization.id}
     skill = await add_row(Skill, **mine, code="GAS", name="Gas fitting")
-    customer = await add_row(
-        Customer, **mine, account_number="C-1", name="Ada", type="RESIDENTIAL", currency="EUR"
-    )
+    customer = await add_row(Customer, **mine, account_number="C-1", name="Ada", type="RESIDENTIAL", currency="EUR")
     site, far = [
         await add_row(
             Site,
@@ -143,9 +139,7 @@ async def booked(company: Company, *technician_ids: str, at: datetime = NINE, **
 
 async def sent(company: Company, *technician_ids: str, at: datetime = NINE) -> str:
     """A visit that was dispatched."""
-    return await commands.dispatch_appointment(
-        company.dispatcher, await booked(company, *technician_ids, at=at)
-    )
+    return await commands.dispatch_appointment(company.dispatcher, await booked(company, *technician_ids, at=at))
 
 
 async def row_of(id: str) -> Appointment:

@@ -53,9 +53,7 @@ async def stranger(company: Company) -> Company:
     return await found("Globex")
 
 
-async def ask(
-    schema: strawberry.Schema, actor: Actor, document: str, **variables: object
-) -> Mapping[str, Any]:
+async def ask(schema: strawberry.Schema, actor: Actor, document: str, **variables: object) -> Mapping[str, Any]:
     """The whole answer."""
     return plain_data(await execute(schema, document, variables, None, Context(actor)))
 
@@ -149,9 +147,7 @@ async def test_says_what_blocks_a_step(schema: strawberry.Schema, company: Compa
     query = "query ($id: ID!) { appointment(id: $id) { allowedTransitions { to blockedBy } } }"
     steps = (await data(schema, company.dispatcher, query, id=second))["allowedTransitions"]
     blocked = {step["to"]: step["blockedBy"] for step in steps}
-    assert blocked["EN_ROUTE"] == [
-        "A technician is on the way to or at another visit; pause or finish that first."
-    ]
+    assert blocked["EN_ROUTE"] == ["A technician is on the way to or at another visit; pause or finish that first."]
     assert blocked["SCHEDULED"] == []
 
 
@@ -182,9 +178,7 @@ async def test_conflicts_come_typed_and_nothing_changes(schema: strawberry.Schem
             ],
         }
     ]
-    payload = await do(
-        schema, company.dispatcher, "dispatchAppointments", "appointments { id }", ids=[taken, id]
-    )
+    payload = await do(schema, company.dispatcher, "dispatchAppointments", "appointments { id }", ids=[taken, id])
     assert [error["code"] for error in payload["errors"]] == ["ILLEGAL_TRANSITION"]
     assert await snapshot() == before
 
@@ -263,9 +257,7 @@ async def test_lower_rooms_show_their_visits(schema: strawberry.Schema, company:
         order: node(id: $order) { ... on WorkOrder { appointments { nodes { id } } } }
         ann: node(id: $ann) { ... on Technician { assignments { nodes { appointment { id } } } } }
         site: node(id: $site) { ... on Site { appointments { nodes { id } } } } }"""
-    answer = await ask(
-        schema, company.dispatcher, document, order=order, ann=company.ann_id, site=company.site_id
-    )
+    answer = await ask(schema, company.dispatcher, document, order=order, ann=company.ann_id, site=company.site_id)
     assert answer["data"] == {
         "order": {"appointments": {"nodes": [{"id": id}]}},
         "ann": {"assignments": {"nodes": [{"appointment": {"id": id}}]}},
@@ -299,12 +291,10 @@ async def test_each_hears_of_the_own_visits(company: Company, stranger: Company)
     run = await planned(company)
     await commands.cancel_appointment(company.dispatcher, id, ReasonCode.CUSTOMER_REQUEST)
     entries = {entry.type: entry for entry in await journal.read(company.organization_id, before)}
-    moved, ready, canceled = (
-        entries[name] for name in ("AppointmentRescheduled", "PlanReady", "AppointmentCanceled")
-    )
-    assert [
-        hears(actor, moved) for actor in (company.dispatcher, company.ann, company.bob, company.customer)
-    ] == [True] * 4
+    moved, ready, canceled = (entries[name] for name in ("AppointmentRescheduled", "PlanReady", "AppointmentCanceled"))
+    assert [hears(actor, moved) for actor in (company.dispatcher, company.ann, company.bob, company.customer)] == [
+        True
+    ] * 4
     assert [hears(actor, canceled) for actor in (company.ann, company.bob)] == [False, True]
     assert [hears(actor, ready) for actor in (company.dispatcher, company.ann, company.customer)] == [
         True,

@@ -1,0 +1,254 @@
+"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | schema``."""
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from app.kernel.actor import system_actor
+from app.kernel.errors import ConfigurationError, Problem
+from app.settings import Settings, read_settings
+
+T = TypeVar("T")
+SNAPSHOT = Path("schema/schema.graphql")
+
+# Each command imports what it needs: `truckroll --help` should not wait for the ORM, nor `schema export` for the server.
+
+
+class Commands(click.Group):
+    """Says expected problems in one sentence, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except ConfigurationError as problem:
+            click.echo(f"truckroll: {problem}", err=True)
+            sys.exit(2)
+        except Problem as problem:
+            click.echo(f"truckroll: {problem.message}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="truckroll")
+def main() -> None:
+    """The backend field-service companies run on. Settings come from the environment, TRUCKROLL_…; see the README."""
+
+
+@main.command()
+def serve() -> None:
+    """Serve the API, GraphiQL and the live page."""
+    from app import main as server
+    from app import process
+
+    settings = read_settings()
+    process.configure_logs(settings)
+    server.serve(settings)
+
+
+@main.command()
+def worker() -> None:
+    """Do the background work: follow the journal, keep timers, work off jobs such as plans."""
+    from app import process
+    from app import worker as background
+
+    settings = read_settings()
+    process.configure_logs(settings)
+    run(background.work(settings))
+
+
+@main.command()
+@click.option("--fresh", is_flag=True, help="Forget the demo's data and begin anew.")
+@click.option("--speed", default=30.0, show_default=True, help="How many times faster than the clock technicians work.")
+@click.option("--seed", default=7, show_default=True, help="Another number, another company.")
+def demo(fresh: bool, speed: float, seed: int) -> None:
+    """Run a demo company in New York City, live, with simulated technicians, on an embedded database."""
+    from app.demo import running
+
+    running.run_demo(fresh=fresh, speed=speed, seed=seed)
+
+
+@main.command()
+@click.option("--name", prompt="Company", help="The company's name.")
+@click.option("--time-zone", prompt="Time zone", default="UTC", show_default=True, help="Such as Europe/Berlin.")
+@click.option("--currency", prompt="Currency", default="USD", show_default=True, help="Such as EUR.")
+@click.option("--country", prompt="Country", default="US", show_default=True, help="Two letters, such as DE.")
+@click.option("--email", prompt="Administrator's e-mail", help="The first administrator's login.")
+@click.option("--legal-name", prompt="Administrator's name", help="The first administrator's name.")
+@click.password_option(help="The first administrator's password.", envvar="TRUCKROLL_SETUP_PASSWORD")
+def setup(name: str, time_zone: str, currency: str, country: str, email: str, legal_name: str, password: str) -> None:
+    """Make a company and its first administrator."""
+    from app import process
+    from app.identity.set_up import set_up_organization
+
+    settings = read_settings()
+
+    async def make() -> None:
+        await process.require_current_schema(settings)
+        async with process.connected(settings):
+            organization_id = await set_up_organization(
+                name=name,
+                time_zone=time_zone,
+                currency=currency,
+                country=country,
+                administrator_email=email,
+                administrator_name=legal_name,
+                password=password,
+            )
+            click.echo(f"{name} is {organization_id}. Sign in as {email}.")
+
+    run(make())
+
+
+@main.command()
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; fail when models and migrations differ.")
+@click.option("--make", "new", metavar="NAME", help="Write the migration that the models lack.")
+@click.option("--history", "show_history", is_flag=True, help="List what has been applied.")
+def migrate(only_check: bool, new: str | None, show_history: bool) -> None:
+    """Bring the database up to date. Safe to run at any time, and from several processes at once."""
+    from app import database, process
+
+    settings = read_settings()
+    if only_check:
+        process.prepare_folders(settings)
+        differences = run(database.check_drift(settings.database_url))
+        for difference in differences:
+            click.echo(difference, err=True)
+        if differences:
+            sys.exit(1)
+        click.echo("Models and migrations agree.")
+        return
+    process.prepare_folders(settings)
+    if new:
+        for path in run(database.make_migration(new)):
+            click.echo(f"Wrote {path}.")
+        return
+    if show_history:
+        for name, at in run(database.history(settings.database_url)):
+            click.echo(f"{at:%Y-%m-%d %H:%M} {name}")
+        return
+    applied = run(database.migrate(settings.database_url))
+    click.echo("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
+
+
+@main.command()
+def check() -> None:
+    """Say whether the settings can be used and the database is there and up to date."""
+    from app import process
+
+    settings = read_settings()
+
+    async def look() -> None:
+        await process.require_current_schema(settings)
+        async with process.connected(settings):
+            click.echo(f"Settings are fine; the database ({_without_password(settings)}) answers and is up to date.")
+
+    process.prepare_folders(settings)
+    run(look())
+
+
+@main.group("import")
+def import_group() -> None:
+    """Take in data from files."""
+
+
+@import_group.command("work-orders")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--mapping", default="generic", show_default=True, help="How columns become fields; `--mapping list` shows all."
+)
+@click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing.")
+@click.option("--organization", metavar="ID", help="Whose they are; not needed when there is one organization.")
+def import_work_orders(file: Path, mapping: str, dry_run: bool, organization: str | None) -> None:
+    """Import work orders, with their customers and sites, from a CSV file. Repeating an import changes nothing."""
+    from app import process
+    from app.integrations.commands import Progress, import_file
+    from app.integrations.mappings import MAPPINGS
+    from app.integrations.rules import ImportOutcome
+
+    if mapping == "list":
+        for one in MAPPINGS.values():
+            click.echo(f"{one.name}: {one.description}")
+        return
+    settings = read_settings()
+
+    async def take_in() -> bool:
+        await process.require_current_schema(settings)
+        async with process.connected(settings):
+            actor = system_actor(await _organization(organization))
+            with click.progressbar(length=1, label=file.name, file=sys.stderr) as bar:
+
+                def show(progress: Progress) -> None:
+                    bar.length = progress.total
+                    bar.update(progress.done - bar.pos)
+
+                result = await import_file(actor, file, mapping, dry_run, show)
+        for row in result.rows:
+            for error in row.errors:
+                where = f" {error.column}:" if error.column else ""
+                click.echo(f"Row {row.row} ({row.external_id or 'no id'}):{where} {error.message}")
+        counts = ", ".join(f"{result.count(outcome)} {outcome.lower()}" for outcome in ImportOutcome)
+        click.echo(f"{'Dry run, nothing was changed: ' if dry_run else ''}{counts}.")
+        return result.failed == 0
+
+    sys.exit(0 if run(take_in()) else 1)
+
+
+async def _organization(id: str | None) -> str:
+    """The organization that is meant: the one named, or the only one."""
+    from app import database
+
+    known = [str(row[0]) for row in await database.read_rows('SELECT "id" FROM "organization" ORDER BY "id"')]
+    if id is not None and id in known:
+        return id
+    if id is None and len(known) == 1:
+        return known[0]
+    if not known:
+        raise click.ClickException("There is no organization yet; run `truckroll setup` first.")
+    raise click.ClickException(f"Name the organization with --organization: {', '.join(known)}.")
+
+
+@main.group("schema")
+def schema_group() -> None:
+    """The API's schema as clients see it."""
+
+
+@schema_group.command("export")
+@click.option("--to", "target", default=SNAPSHOT, type=click.Path(dir_okay=False, path_type=Path), show_default=True)
+def export(target: Path) -> None:
+    """Write the schema to a file."""
+    from schema.schema import sdl
+
+    target.write_text(sdl(), encoding="utf-8")
+    click.echo(f"Wrote {target}.")
+
+
+@schema_group.command("check")
+def check_snapshot() -> None:
+    """Fail when the committed schema is not the one the code makes."""
+    from schema.schema import sdl
+
+    if not SNAPSHOT.exists() or SNAPSHOT.read_text(encoding="utf-8") != sdl():
+        click.echo(f"{SNAPSHOT} is not up to date; run `truckroll schema export` and look at the difference.", err=True)
+        sys.exit(1)
+    click.echo("The schema is the committed one.")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run one coroutine to its end."""
+    return asyncio.run(work)
+
+
+def _without_password(settings: Settings) -> str:
+    from urllib.parse import urlsplit
+
+    address = urlsplit(settings.database_url)
+    return settings.database_url if address.password is None else settings.database_url.replace(address.password, "…")
+
+
+if __name__ == "__main__":
+    main()

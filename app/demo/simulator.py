@@ -1,0 +1,274 @@
+"""Simulated people: a dispatcher who plans the day, and technicians who drive, arrive, work and finish.
+
+They are clients like any other: everything goes through the public API, as from a board and from phones. A day takes
+minutes: ``speed`` says how many times faster than the clock they drive and work.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+import httpx
+
+from app.demo.company import DOMAIN, PASSWORD, TECHNICIANS, ZONE, technician_email
+from app.kernel.calendar import local_day, utc_now
+from app.kernel.places import Point, great_circle_metres
+
+TICK_SECONDS = 2.0
+IDLE_SECONDS = 5.0
+PLAN_SECONDS = 5
+DRIVING_METRES_PER_MINUTE = 420.0  # city traffic, stops and parking included
+SHORTEST_DRIVE_SECONDS = 4.0
+SHORTEST_WORK_SECONDS = 4.0
+
+VISITS = """
+query Visits($from: DateTime!) {
+  appointments(
+    first: 20
+    filter: { status: { in: [DISPATCHED, EN_ROUTE, ON_SITE, IN_PROGRESS, PAUSED] }, startsAt: { gte: $from } }
+    orderBy: [{ field: STARTS_AT }]
+  ) {
+    nodes {
+      id status durationMinutes
+      site { name coordinates { latitude longitude } }
+      workOrder { id number summary }
+    }
+  }
+}
+"""
+WHO = "{ viewer { user { technicianId } } }"
+ME = "query Me($id: ID!) { technician(id: $id) { status position { coordinates { latitude longitude } } } }"
+HOMES = "{ technicians(first: 100) { nodes { id home { latitude longitude } } } }"
+
+Tell = Callable[[str], None]
+
+
+class Refused(Exception):
+    """The API answered with a problem."""
+
+
+class Client:
+    """Somebody signed in. Signs in again when the session has ended, and waits when the server is away."""
+
+    def __init__(self, url: str, login: str) -> None:
+        self._http = httpx.AsyncClient(base_url=url, timeout=30)
+        self._login = login
+        self._token: str | None = None
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._http.aclose()
+
+    async def ask(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The data of an answer."""
+        for _ in range(2):
+            if self._token is None:
+                await self._sign_in()
+            response = await self._http.post(
+                "/graphql",
+                json={"query": document, "variables": variables},
+                headers={"authorization": f"Bearer {self._token}"},
+            )
+            if response.status_code == httpx.codes.UNAUTHORIZED:
+                self._token = None
+                continue
+            answer = response.json()
+            if answer.get("errors"):
+                raise Refused(answer["errors"][0]["message"])
+            data: dict[str, Any] = answer["data"]
+            return data
+        raise Refused("not signed in")
+
+    async def do(self, mutation: str, selection: str = "", **input: Any) -> dict[str, Any]:
+        """A mutation's payload."""
+        name = mutation[0].upper() + mutation[1:]
+        document = f"mutation($input: {name}Input!) {{ {mutation}(input: $input) {{ {selection} cursor errors {{ message }} }} }}"
+        payload: dict[str, Any] = (await self.ask(document, input=input))[mutation]
+        if payload["errors"]:
+            raise Refused(f"{mutation}: {payload['errors'][0]['message']}")
+        return payload
+
+    async def _sign_in(self) -> None:
+        document = (
+            "mutation($input: LogInInput!) { logIn(input: $input) { signedIn { accessToken } errors { message } } }"
+        )
+        body = {"query": document, "variables": {"input": {"email": self._login, "password": PASSWORD}}}
+        answer = (await self._http.post("/graphql", json=body)).json()
+        payload = answer["data"]["logIn"]
+        if payload["errors"]:
+            raise Refused(payload["errors"][0]["message"])
+        self._token = payload["signedIn"]["accessToken"]
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast simulated time goes."""
+
+    speed: float
+
+    async def pass_minutes(self, minutes: float, at_least: float) -> None:
+        """Wait as long as so many simulated minutes take."""
+        await asyncio.sleep(self.seconds(minutes, at_least))
+
+    def seconds(self, minutes: float, at_least: float) -> float:
+        """So many simulated minutes as seconds of the clock."""
+        return max(minutes * 60 / self.speed, at_least)
+
+
+class Simulator:
+    """Everybody at once."""
+
+    def __init__(self, url: str, *, speed: float, seed: int, tell: Tell) -> None:
+        self._url = url
+        self._pace = Pace(max(speed, 1.0))
+        self._random = Random(seed)
+        self._tell = tell
+
+    async def run(self) -> None:
+        """Plan the day, then live it until cancelled."""
+        dispatcher = Client(self._url, f"dispatcher@{DOMAIN}")
+        try:
+            await self._plan_the_day(dispatcher)
+            found = await dispatcher.ask(HOMES)
+        finally:
+            await dispatcher.close()
+        homes = {one["id"]: Point(**one["home"]) for one in found["technicians"]["nodes"] if one["home"]}
+        async with asyncio.TaskGroup() as people:
+            for number in range(TECHNICIANS):
+                random = Random(self._random.random())
+                technician = SimulatedTechnician(self._url, number, homes, self._pace, random, self._tell)
+                people.create_task(technician.run())
+
+    async def _plan_the_day(self, dispatcher: Client) -> None:
+        try:
+            day = local_day(utc_now(), ZONE).isoformat()
+            self._tell(f"  Planning the day, {PLAN_SECONDS} seconds …")
+            run = (await dispatcher.do("planDay", "planRun { id }", day=day, seconds=PLAN_SECONDS))["planRun"]
+            while True:
+                found = await dispatcher.ask(
+                    "query($id: ID!) { planRun(id: $id) { status error summary { added moved kept unassigned } } }",
+                    id=run["id"],
+                )
+                plan = found["planRun"]
+                if plan["status"] not in {"QUEUED", "RUNNING"}:
+                    break
+                await asyncio.sleep(0.5)
+            if plan["status"] != "READY":
+                raise Refused(plan["error"] or f"the plan is {plan['status']}")
+            await dispatcher.do("commitPlan", id=run["id"])
+            await dispatcher.do("dispatchDay", day=day)
+            figures = plan["summary"]
+            visits = figures["added"] + figures["moved"] + figures["kept"]
+            self._tell(f"  Planned and dispatched: {visits} visits; {figures['unassigned']} did not fit today.")
+        except (Refused, httpx.HTTPError) as problem:
+            self._tell(f"  The day could not be planned: {problem}")
+
+
+class SimulatedTechnician:
+    """One technician with a phone: drives to each visit in turn, works, writes down what was done, and finishes."""
+
+    def __init__(self, url: str, number: int, homes: dict[str, Point], pace: Pace, random: Random, tell: Tell) -> None:
+        self._client = Client(url, technician_email(number))
+        self._pace = pace
+        self._random = random
+        self._tell = tell
+        self._homes = homes
+        self._where: Point | None = None
+
+    async def run(self) -> None:
+        """Work until cancelled; what goes wrong once is tried again."""
+        started = False
+        try:
+            while True:
+                try:
+                    if not started:
+                        await self._begin()
+                        started = True
+                    visit = await self._next_visit()
+                    if visit is None:
+                        await asyncio.sleep(IDLE_SECONDS)
+                    else:
+                        await self._make(visit)
+                except (Refused, httpx.HTTPError, KeyError, ValueError) as problem:
+                    self._tell(f"  {self._client._login}: {problem}")
+                    await asyncio.sleep(IDLE_SECONDS)
+        finally:
+            await self._client.close()
+
+    async def _begin(self) -> None:
+        who = (await self._client.ask(WHO))["viewer"]["user"]
+        me = (await self._client.ask(ME, id=who["technicianId"]))["technician"]
+        # A real phone knows where it is; a simulated one begins at home, or where it was last.
+        self._where = Point(**me["position"]["coordinates"]) if me["position"] else self._homes[who["technicianId"]]
+        if me["status"] == "OFF":
+            await self._client.do("checkIn")
+        await self._report()
+
+    async def _next_visit(self) -> dict[str, Any] | None:
+        since = (utc_now() - timedelta(hours=24)).isoformat()
+        visits = (await self._client.ask(VISITS, **{"from": since}))["appointments"]["nodes"]
+        begun = [visit for visit in visits if visit["status"] != "DISPATCHED"]
+        return next(iter(begun or visits), None)
+
+    async def _make(self, visit: dict[str, Any]) -> None:
+        id, site = visit["id"], visit["site"]
+        there = Point(**site["coordinates"])
+        status = visit["status"]
+        if status == "DISPATCHED":
+            await self._client.do("depart", id=id, etaAt=self._eta(there).isoformat())
+            status = "EN_ROUTE"
+        if status == "EN_ROUTE":
+            await self._drive(there)
+            await self._client.do("arrive", id=id, latitude=there.latitude, longitude=there.longitude)
+            status = "ON_SITE"
+        if status == "ON_SITE":
+            await self._pace.pass_minutes(3, 1.0)
+            await self._client.do("startWork", id=id)
+        elif status == "PAUSED":
+            await self._client.do("resumeWork", id=id)
+        await self._pace.pass_minutes(visit["durationMinutes"] * self._random.uniform(0.7, 1.25), SHORTEST_WORK_SECONDS)
+        await self._finish(visit)
+
+    async def _finish(self, visit: dict[str, Any]) -> None:
+        work_order_id = visit["workOrder"]["id"]
+        await self._client.do(
+            "addNote", workOrderId=work_order_id, text=f"Found: {visit['workOrder']['summary']}. Mended and tested.",
+            visibility="CUSTOMER",
+        )  # fmt: skip
+        await self._client.do(
+            "addLineItem", workOrderId=work_order_id, kind="LABOR", description="On-site service", quantity="1",
+        )  # fmt: skip
+        await self._client.do("completeAppointment", id=visit["id"], result="COMPLETED")
+        await self._client.do("completeWorkOrder", id=work_order_id)
+
+    def _minutes_to(self, there: Point) -> float:
+        assert self._where is not None
+        return 1.3 * great_circle_metres(self._where, there) / DRIVING_METRES_PER_MINUTE
+
+    def _eta(self, there: Point) -> datetime:
+        return utc_now() + timedelta(seconds=self._pace.seconds(self._minutes_to(there), SHORTEST_DRIVE_SECONDS))
+
+    async def _drive(self, there: Point) -> None:
+        assert self._where is not None
+        start = self._where
+        seconds = self._pace.seconds(self._minutes_to(there), SHORTEST_DRIVE_SECONDS)
+        steps = max(2, math.ceil(seconds / TICK_SECONDS))
+        for step in range(1, steps + 1):
+            await asyncio.sleep(seconds / steps)
+            done = step / steps
+            self._where = Point(
+                start.latitude + (there.latitude - start.latitude) * done,
+                start.longitude + (there.longitude - start.longitude) * done,
+            )
+            with suppress(Refused):  # a position that is refused is no reason to stop driving
+                await self._report()
+
+    async def _report(self) -> None:
+        assert self._where is not None
+        position = {"latitude": self._where.latitude, "longitude": self._where.longitude, "at": utc_now().isoformat()}
+        await self._client.do("reportPositions", positions=[position])

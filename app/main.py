@@ -1,0 +1,226 @@
+"""Where everything meets for HTTP: routes, GraphQL, sockets, and the beginning and end of a server process."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import database, process
+from app.identity.queries import actor_of_token
+from app.infrastructure import journal, metrics
+from app.kernel.errors import ConfigurationError, NotAuthenticated
+from app.kernel.ids import new_id
+from app.settings import Introspection, Settings
+from schema.identity.operations import AUTHENTICATION_MUTATIONS
+from schema.kit.http import GraphQLEndpoint, bearer_token
+from schema.kit.service import GraphQLService
+from schema.kit.sockets import GraphQLSockets
+from schema.schema import api, sdl
+
+BOARD = Path(str(files("app") / "board"))
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+GRACE_SECONDS = 10
+MESSAGE_BYTES_MAX = 65_536
+CONNECTIONS_MAX = 10_000
+
+
+log = structlog.get_logger(__name__)
+Message = MutableMapping[str, Any]
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application of one server process."""
+    service = GraphQLService(api, introspection=settings.introspection.value, once=AUTHENTICATION_MUTATIONS)
+    page = (BOARD / "graphiql.html").read_text(encoding="utf-8")
+    endpoint = GraphQLEndpoint(service, actor_of_token, page, settings.trusted_proxies)
+    sockets = GraphQLSockets(service, actor_of_token, settings.allowed_origins, settings.trusted_proxies)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with process.running(settings, background=settings.runs_background_inside):
+            log.info("serving", database=settings.database_url, broadcast=settings.broadcast_url)
+            yield
+            await sockets.close()
+
+    async def show_schema(request: Request) -> Response:
+        if settings.introspection is Introspection.NOBODY:
+            return PlainTextResponse("Not found\n", 404)
+        if settings.introspection is Introspection.AUTHENTICATED:
+            try:
+                token = bearer_token(request.headers.get("authorization", "")) or ""
+                await actor_of_token(token, request.client.host if request.client else "")
+            except NotAuthenticated as problem:
+                return PlainTextResponse(problem.message + "\n", 401, {"www-authenticate": "Bearer"})
+        return PlainTextResponse(sdl())
+
+    async def show_metrics(request: Request) -> Response:
+        wanted = settings.metrics_token
+        if wanted is not None and request.headers.get("authorization") != f"Bearer {wanted}":
+            return PlainTextResponse("A token is needed\n", 401, {"www-authenticate": "Bearer"})
+        return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
+
+    middleware = [Middleware(Envelope)]
+    if settings.allowed_origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(settings.allowed_origins),
+                allow_methods=["GET", "POST"],
+                allow_headers=["authorization", "content-type"],
+                max_age=600,
+            )
+        )
+    return Starlette(
+        routes=[
+            Route("/", show_board, methods=["GET"]),
+            Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
+            WebSocketRoute("/graphql", sockets.handle),
+            Route("/schema.graphql", show_schema, methods=["GET"]),
+            Route("/healthz", show_health, methods=["GET"]),
+            Route("/readyz", show_readiness, methods=["GET"]),
+            Route("/metrics", show_metrics, methods=["GET"]),
+            Mount("/assets", StaticFiles(directory=BOARD)),
+        ],
+        middleware=middleware,
+        lifespan=lifespan,
+    )
+
+
+async def show_board(request: Request) -> Response:
+    """The small live page."""
+    return FileResponse(BOARD / "index.html")
+
+
+async def show_health(request: Request) -> Response:
+    """The process lives."""
+    return JSONResponse({"status": "ok"})
+
+
+async def show_readiness(request: Request) -> Response:
+    """The process can serve: its database answers."""
+    started = time.perf_counter()
+    try:
+        await database.read_rows("SELECT 1")
+    except (database.DatabaseError, OSError, RuntimeError) as problem:
+        log.warning("not ready", reason=type(problem).__name__)
+        return JSONResponse({"status": "unavailable", "database": "away"}, 503)
+    milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    return JSONResponse({"status": "ok", "database": "ok", "database_milliseconds": milliseconds})
+
+
+class Envelope:
+    """Gives each request an id, answers carry it back, and pages get their security headers; the last resort for bugs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        id = new_id("req")
+        token = journal.request_id.set(id)
+        begun = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                message["headers"] = [*message.get("headers", ()), *_headers(id)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:  # the last resort: the client gets a reference, the log the reason
+            log.exception("a request failed", path=scope.get("path"))
+            if scope["type"] == "http" and not begun:
+                failed = JSONResponse(
+                    {
+                        "errors": [
+                            {
+                                "message": f"Something went wrong here. Reference: {id}",
+                                "extensions": {"code": "INTERNAL"},
+                            }
+                        ]
+                    },
+                    500,
+                )
+                await failed(scope, receive, send_with_headers)
+        finally:
+            journal.request_id.reset(token)
+
+
+def _headers(request_id: str) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"x-request-id", request_id.encode()),
+        (b"content-security-policy", CONTENT_POLICY.encode()),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+
+
+def server_of(settings: Settings) -> uvicorn.Server:
+    """A server that is not started yet."""
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop" if find_spec("uvloop") else "asyncio",
+        http="httptools" if find_spec("httptools") else "h11",
+        ws="websockets-sansio",
+        ws_max_size=MESSAGE_BYTES_MAX,
+        ws_per_message_deflate=False,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        proxy_headers=False,
+    )
+    return uvicorn.Server(config)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    listener = listen(settings)
+    server = server_of(settings)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listener]))
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket, or ``ConfigurationError`` when the address is taken or not ours."""
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as problem:
+        listener.close()
+        raise ConfigurationError(
+            f"Cannot listen on {settings.host}:{settings.port} ({problem.strerror}); set TRUCKROLL_HOST or TRUCKROLL_PORT."
+        ) from None
+    listener.listen(2048)
+    return listener

@@ -1,0 +1,92 @@
+"""What every process of ours opens at its start and closes at its end: logs, database, broadcast, background work."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from app import database
+from app.identity import reactions as identity_reactions
+from app.infrastructure import broadcast, followers, jobs, limits, logs, outbox, storage, tail, timers
+from app.kernel.errors import ConfigurationError
+from app.scheduling import reactions as scheduling_reactions
+from app.settings import LogFormat, Settings
+
+# What the rooms do in the background registers itself when it is imported.
+REACTIONS = (identity_reactions, scheduling_reactions)
+DRAIN_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+def configure_logs(settings: Settings) -> None:
+    """Log as the settings say."""
+    as_json = None if settings.log_format is LogFormat.AUTO else settings.log_format is LogFormat.JSON
+    logs.configure(settings.log_level, json=as_json)
+
+
+def prepare_folders(settings: Settings) -> None:
+    """Make the folders that the settings name, or say which one cannot be made."""
+    folders = [settings.data_folder]
+    if settings.embedded and (path := settings.database_url.removeprefix("sqlite:///")) != settings.database_url:
+        folders.append(Path(path).parent)
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise ConfigurationError(
+                f"The folder {folder} cannot be made ({problem.strerror}); set TRUCKROLL_DATA_FOLDER or "
+                "TRUCKROLL_DATABASE_URL to a place that can be written to."
+            ) from None
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[None]:
+    """The database, connected and up to date; no background work, no broadcast."""
+    prepare_folders(settings)
+    await database.connect(settings.database_url, pool_max=settings.database_pool_max)
+    try:
+        yield
+    finally:
+        await database.drain(DRAIN_SECONDS)
+        await database.disconnect()
+
+
+async def require_current_schema(settings: Settings) -> None:
+    """Refuse to work on a database that lacks migrations."""
+    if missing := await database.pending(settings.database_url):
+        raise ConfigurationError(
+            f"The database lacks {len(missing)} migrations ({', '.join(missing)}); run `truckroll migrate` first."
+        )
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, background: bool) -> AsyncIterator[None]:
+    """Everything a process needs to serve; with ``background`` it also follows the journal and works off jobs."""
+    prepare_folders(settings)
+    await require_current_schema(settings)
+    async with connected(settings):
+        await broadcast.start(settings.broadcast_url)
+        await limits.start(settings.broadcast_url)
+        storage.configure(settings.data_folder / "files")
+        outbox.configure(settings.data_folder / "outbox")
+        loops = _start_background(settings) if background else []
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await tail.stop()
+            await limits.stop()
+            await broadcast.stop()
+
+
+def _start_background(settings: Settings) -> list[asyncio.Task[None]]:
+    return [
+        asyncio.create_task(followers.run_followers(), name="followers"),
+        asyncio.create_task(jobs.run_jobs(concurrency=settings.planner_processes + 1), name="jobs"),
+        asyncio.create_task(timers.run_timers(), name="timers"),
+    ]

@@ -1,0 +1,193 @@
+"""What happens to a plan run until there is a plan: asked for, begun, under way, ready, failed, canceled, discarded."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from app.infrastructure import jobs, journal
+from app.infrastructure.command import command
+from app.infrastructure.tables import add_row, change_row, lock_one, require_visible
+from app.kernel.actor import Actor
+from app.kernel.calendar import utc_now
+from app.kernel.errors import InvalidInput
+from app.kernel.ids import new_id
+from app.kernel.permissions import Permission
+from app.scheduling import events, planning, queries, rules
+from app.scheduling.commands import office
+from app.scheduling.models import PlannedVisit, PlanRun
+from app.scheduling.planning import Material, Proposal
+from app.scheduling.rules import PlanRunStatus, VisitChange
+from app.technicians.models import Technician
+from app.work_orders.models import WorkOrder
+from app.work_orders.rules import WorkOrderStatus
+
+JOB = "scheduling.plan_day"
+SECONDS_DEFAULT = 10
+NEW_VISITS = (WorkOrderStatus.SUBMITTED, WorkOrderStatus.TRIAGED)
+ROWS_AT_ONCE = 500
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def plan_day(
+    actor: Actor,
+    day: date,
+    *,
+    id: str | None = None,
+    time_zone: str | None = None,
+    seconds: int = SECONDS_DEFAULT,
+    seed: int = 0,
+    technician_ids: Sequence[str] | None = None,
+    work_order_ids: Sequence[str] | None = None,
+) -> str:
+    """Ask the planner for a day, for all open work and technicians or for some. Open work without a visit gets one."""
+    if not 1 <= seconds <= rules.PLAN_SECONDS_MAX:
+        raise InvalidInput(f"The planner takes 1 to {rules.PLAN_SECONDS_MAX} seconds.", path=["seconds"])
+    tz = await queries.get_time_zone(actor, time_zone)
+    if technician_ids is not None:
+        await require_visible(Technician, actor, technician_ids, "technicianIds")
+    if work_order_ids is not None:
+        await require_visible(WorkOrder, actor, work_order_ids, "workOrderIds")
+    run = await add_row(
+        PlanRun,
+        id=id,
+        organization_id=actor.organization_id,
+        day=day,
+        time_zone=tz.key,
+        status=PlanRunStatus.QUEUED.value,
+        requested_by=actor.id,
+        seconds=seconds,
+        seed=seed,
+        technician_ids=None if technician_ids is None else list(technician_ids),
+        work_order_ids=None if work_order_ids is None else list(work_order_ids),
+    )
+    await _want_visits(run)
+    await jobs.enqueue(actor, JOB, {"run_id": run.id})
+    journal.record(events.PlanRunRequested(subject_id=run.id, day=day.isoformat()))
+    return run.id
+
+
+async def _want_visits(run: PlanRun) -> None:
+    """Open work that waits for a visit gets an appointment, so that the plan can be about appointments alone."""
+    waiting = await queries.find_work_without_visit(run, NEW_VISITS, rules.PLAN_VISITS_MAX)
+    for work_order in waiting:
+        # A visit without a time changes nothing about work that has none, so nothing is rolled up.
+        await office.add_appointment(
+            work_order,
+            window_start=work_order.requested_window_start,
+            window_end=work_order.requested_window_end,
+            duration_minutes=min(work_order.duration_minutes, rules.DURATION_MINUTES_MAX),
+        )
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def begin_plan_run(actor: Actor, id: str) -> Material | None:
+    """Read the day and remember its base; None when the run was canceled meanwhile. A repeated try begins anew."""
+    run = await lock_one(PlanRun, actor, id)
+    if run.status not in (PlanRunStatus.QUEUED, PlanRunStatus.RUNNING):
+        return None
+    material = await planning.gather(run)
+    if len(material.appointments) > rules.PLAN_VISITS_MAX:
+        raise InvalidInput(
+            f"A plan is about at most {rules.PLAN_VISITS_MAX} visits, not {len(material.appointments)}; name some."
+        )
+    if run.status == PlanRunStatus.QUEUED:
+        await change_run_status(run, PlanRunStatus.RUNNING, started_at=utc_now(), base=material.base)
+        journal.record(
+            events.PlanRunStarted(subject_id=run.id, visits=len(material.appointments), technicians=len(material.crew))
+        )
+    else:
+        await change_row(run, base=material.base)
+    return material
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def note_plan_progress(actor: Actor, id: str, progress: Mapping[str, Any]) -> str:
+    """Show how far the planner has come."""
+    run = await lock_one(PlanRun, actor, id)
+    if run.status == PlanRunStatus.RUNNING:
+        await change_row(run, progress=dict(progress))
+        journal.record(events.PlanProgressed(subject_id=run.id, progress=dict(progress)))
+    return run.id
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def store_plan(actor: Actor, id: str, proposals: Sequence[Proposal], score: Mapping[str, Any]) -> str:
+    """Keep the planner's answer, ready to be looked at. One that was canceled meanwhile is dropped."""
+    run = await lock_one(PlanRun, actor, id)
+    if run.status != PlanRunStatus.RUNNING:
+        return run.id
+    rows = [row for proposal in proposals for row in _rows_of(run, proposal)]
+    await PlannedVisit.bulk_create(rows, batch_size=ROWS_AT_ONCE)
+    counts = {change.value: sum(one.change is change for one in proposals) for change in VisitChange}
+    travel = [leg for one in proposals for leg in one.travel.values()]
+    totals = {
+        **score,
+        "travel_minutes": sum(minutes for _, minutes, _ in travel),
+        "travel_metres": sum(metres for _, _, metres in travel),
+        "changes": counts,
+    }
+    await change_run_status(run, PlanRunStatus.READY, finished_at=utc_now(), score=totals)
+    journal.record(events.PlanReady(subject_id=run.id, counts=counts))
+    return run.id
+
+
+def _rows_of(run: PlanRun, proposal: Proposal) -> list[PlannedVisit]:
+    now = utc_now()
+    rows = []
+    for technician_id in proposal.technician_ids or (None,):
+        sequence, minutes, metres = proposal.travel.get(technician_id or "", (0, 0, 0))
+        rows.append(
+            PlannedVisit(
+                id=new_id(PlannedVisit.prefix),
+                created_at=now,
+                updated_at=now,
+                organization_id=run.organization_id,
+                run_id=run.id,
+                appointment_id=proposal.appointment_id,
+                work_order_id=proposal.work_order_id,
+                technician_id=technician_id,
+                sequence=sequence,
+                starts_at=proposal.starts_at,
+                ends_at=proposal.ends_at,
+                travel_minutes=minutes,
+                travel_metres=metres,
+                change=proposal.change.value,
+                before=proposal.before,
+                reasons=list(proposal.reasons),
+            )
+        )
+    return rows
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def fail_plan_run(actor: Actor, id: str, error: str) -> str:
+    """Say that there will be no plan, and why."""
+    run = await lock_one(PlanRun, actor, id)
+    if run.status in (PlanRunStatus.QUEUED, PlanRunStatus.RUNNING):
+        await change_run_status(run, PlanRunStatus.FAILED, finished_at=utc_now(), error=error[:500])
+        journal.record(events.PlanRunFailed(subject_id=run.id, error=error[:500]))
+    return run.id
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def cancel_plan_run(actor: Actor, id: str, *, version: int | None = None) -> str:
+    """Stop the planner; what it found so far is dropped."""
+    run = await lock_one(PlanRun, actor, id, version=version)
+    await change_run_status(run, PlanRunStatus.CANCELED, finished_at=utc_now())
+    journal.record(events.PlanRunCanceled(subject_id=run.id))
+    return run.id
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def discard_plan(actor: Actor, id: str, *, version: int | None = None) -> str:
+    """Put a plan away unused."""
+    run = await lock_one(PlanRun, actor, id, version=version)
+    await change_run_status(run, PlanRunStatus.DISCARDED)
+    journal.record(events.PlanDiscarded(subject_id=run.id))
+    return run.id
+
+
+async def change_run_status(run: PlanRun, to: PlanRunStatus, **values: Any) -> dict[str, list[Any]]:
+    """The one way a run's status changes: checked against the table."""
+    rules.PLAN_RUN.require(PlanRunStatus(run.status), to)
+    return await change_row(run, status=to.value, **values)

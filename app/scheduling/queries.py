@@ -1,0 +1,210 @@
+"""What this room asks of the tables, its own and those below, to decide whether and where a visit fits."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from app import database
+from app.company.queries import get_organization
+from app.customers.models import Site
+from app.infrastructure.conditions import Condition, any_of, column, exists
+from app.infrastructure.tables import find_rows
+from app.kernel.actor import Actor
+from app.kernel.calendar import day_bounds, zone
+from app.kernel.dialects import Dialect
+from app.scheduling import rules
+from app.scheduling.models import HELD, Appointment, Assignment, PlanRun
+from app.scheduling.rules import Availability, Busy, SkillHeld
+from app.technicians import models as technicians
+from app.work_orders.models import TimeEntry, WorkOrder
+
+# How long a shift may go on into overtime, so that a search by time finds those that reach into it.
+OVERTIME_MAX = timedelta(hours=24)
+
+
+async def get_time_zone(actor: Actor, name: str | None) -> ZoneInfo:
+    """The zone of that name, or the organization's own."""
+    return zone(name if name is not None else (await get_organization(actor)).time_zone)
+
+
+def of_day(day: date, tz: ZoneInfo) -> Condition:
+    """Appointments whose planned time reaches into a local day."""
+    starts, ends = day_bounds(day, tz)
+    return (column("starts_at") < ends) & (column("ends_at") > starts)
+
+
+def of_technicians(technician_ids: Iterable[str]) -> Condition:
+    """Appointments given to any of the technicians."""
+    return exists("assignment", "appointment_id", held_by(technician_ids))
+
+
+def held_by(technician_ids: Iterable[str]) -> Condition:
+    """Assignments that the technicians have, also those that are done."""
+    return column("technician_id").one_of(technician_ids) & column("status").one_of(HELD)
+
+
+async def find_appointments_of_work_order(organization_id: str, work_order_id: str) -> list[Appointment]:
+    """All visits of a work order, first to last."""
+    own = (column("organization_id") == organization_id) & (column("work_order_id") == work_order_id)
+    return await find_rows(Appointment, own, order=["number"])
+
+
+async def find_assignments(appointment_ids: Sequence[str], *, held_only: bool = True) -> dict[str, list[Assignment]]:
+    """The assignments of visits by visit, the lead first."""
+    wanted: Condition = column("appointment_id").one_of(appointment_ids)
+    if held_only:
+        wanted = wanted & column("status").one_of(HELD)
+    found: dict[str, list[Assignment]] = defaultdict(list)
+    for assignment in await find_rows(Assignment, wanted, order=["-is_lead", "created_at", "id"]):
+        found[assignment.appointment_id].append(assignment)
+    return found
+
+
+async def find_busy_names(
+    organization_id: str, crew: Sequence[technicians.Technician], appointment_id: str
+) -> tuple[str, ...]:
+    """The names of those of a crew who are on the way to or at another visit."""
+    active = exists("appointment", "id", column("status").one_of(sorted(rules.ACTIVE)), ours="appointment_id")
+    elsewhere = (
+        (column("organization_id") == organization_id)
+        & column("technician_id").one_of([technician.id for technician in crew])
+        & (column("is_active") == True)  # noqa: E712  # builds SQL
+        & (column("appointment_id") != appointment_id)
+        & active
+    )
+    busy = {assignment.technician_id for assignment in await find_rows(Assignment, elsewhere)}
+    return tuple(technician.name for technician in crew if technician.id in busy)
+
+
+async def find_running_timers(appointment: Appointment) -> list[TimeEntry]:
+    """The time entries of a visit that still run."""
+    running = (
+        (column("organization_id") == appointment.organization_id)
+        & (column("appointment_id") == appointment.id)
+        & column("ended_at").is_null()
+    )
+    return await find_rows(TimeEntry, running, order=["id"])
+
+
+async def visit_of(
+    appointment: Appointment, work_order: WorkOrder, starts_at: datetime, ends_at: datetime
+) -> rules.Visit:
+    """What a visit at some time asks of its technicians."""
+    skills = dict(work_order.required_skills or {})
+    named = await find_rows(technicians.Skill, column("id").one_of(list(skills))) if skills else []
+    sites = await find_rows(Site, column("id") == appointment.site_id)
+    declined = (column("appointment_id") == appointment.id) & (
+        column("status") == rules.AssignmentStatus.DECLINED.value
+    )
+    return rules.Visit(
+        starts_at=starts_at,
+        ends_at=ends_at,
+        window_start=appointment.window_start,
+        window_end=appointment.window_end,
+        required_skills=skills,
+        skill_names={skill.id: skill.name for skill in named},
+        territory_id=sites[0].territory_id if sites else None,
+        declined_by=frozenset(one.technician_id for one in await find_rows(Assignment, declined)),
+    )
+
+
+async def find_availability(
+    organization_id: str,
+    crew: Sequence[technicians.Technician],
+    starts_at: datetime,
+    ends_at: datetime,
+    *,
+    without: Collection[str] = (),
+) -> list[Availability]:
+    """What each technician can do between two moments. Visits in ``without`` do not count as taken time."""
+    ids = [technician.id for technician in crew]
+    ours = (column("organization_id") == organization_id) & column("technician_id").one_of(ids)
+    reaching = (column("starts_at") < ends_at) & (column("ends_at") > starts_at)
+    taking = ours & reaching & (column("is_active") == True)  # noqa: E712  # builds SQL
+    lately = (column("starts_at") < ends_at) & (column("ends_at") > starts_at - OVERTIME_MAX)
+    skills: dict[str, dict[str, SkillHeld]] = defaultdict(dict)
+    for held in await find_rows(technicians.TechnicianSkill, ours):
+        skills[held.technician_id][held.skill_id] = SkillHeld(held.level, held.expires_on)
+    shifts: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for shift in await find_rows(technicians.Shift, ours & lately, order=["starts_at"]):
+        end = shift.ends_at + timedelta(minutes=shift.overtime_minutes_max)
+        shifts[shift.technician_id].append((shift.starts_at, end))
+    absences: dict[str, list[tuple[datetime, datetime, str]]] = defaultdict(list)
+    for absence in await find_rows(technicians.Absence, ours & reaching, order=["starts_at"]):
+        absences[absence.technician_id].append((absence.starts_at, absence.ends_at, absence.kind))
+    busy: dict[str, list[Busy]] = defaultdict(list)
+    for taken in await find_rows(Assignment, taking, order=["starts_at"]):
+        if taken.appointment_id not in without:
+            busy[taken.technician_id].append(Busy(taken.appointment_id, taken.starts_at, taken.ends_at))
+    return [
+        Availability(
+            technician_id=technician.id,
+            name=technician.name,
+            tz=zone(technician.time_zone),
+            is_active=technician.is_active,
+            skills=skills[technician.id],
+            shifts=shifts[technician.id],
+            absences=absences[technician.id],
+            busy=busy[technician.id],
+            territory_id=technician.territory_id,
+        )
+        for technician in crew
+    ]
+
+
+async def find_overlaps(
+    organization_id: str, wanted: Sequence[tuple[str, datetime, datetime]]
+) -> list[tuple[str, Busy]]:
+    """The taken times that overlap with wanted ones (technician, from, to), each with its technician."""
+    if not wanted:
+        return []
+    near = (
+        (column("organization_id") == organization_id)
+        & column("technician_id").one_of(sorted({technician_id for technician_id, _, _ in wanted}))
+        & (column("is_active") == True)  # noqa: E712  # builds SQL
+        & (column("starts_at") < max(end for _, _, end in wanted))
+        & (column("ends_at") > min(start for _, start, _ in wanted))
+    )
+    taken: dict[str, list[Busy]] = defaultdict(list)
+    for one in await find_rows(Assignment, near, order=["starts_at"]):
+        taken[one.technician_id].append(Busy(one.appointment_id, one.starts_at, one.ends_at))
+    return [
+        (technician_id, busy)
+        for technician_id, start, end in wanted
+        for busy in taken[technician_id]
+        if busy.starts_at < end and start < busy.ends_at
+    ]
+
+
+async def find_technicians_of_run(run: PlanRun) -> list[str]:
+    """The technicians a plan is about: those named, or all who work."""
+    if run.technician_ids is not None:
+        return sorted(run.technician_ids)
+    own = (column("organization_id") == run.organization_id) & (column("is_active") == True)  # noqa: E712
+    return [row.id for row in await find_rows(technicians.Technician, own, order=["id"])]
+
+
+async def find_work_without_visit(run: PlanRun, statuses: Sequence[str], limit: int) -> list[WorkOrder]:
+    """Work that waits for a visit on a run's day, the oldest first, kept for this transaction."""
+    starts, ends = day_bounds(run.day, zone(run.time_zone))
+    ended = sorted(status.value for status in rules.ENDED)
+    wanted = (
+        (column("organization_id") == run.organization_id)
+        & column("status").one_of(statuses)
+        & ~exists("appointment", "work_order_id", ~column("status").one_of(ended))
+        & any_of(
+            column("requested_window_start").is_null(),
+            (column("requested_window_start") < ends) & (column("requested_window_end") > starts),
+        )
+    )
+    if run.work_order_ids is not None:
+        wanted = wanted & column("id").one_of(run.work_order_ids)
+    return await find_rows(WorkOrder, wanted, order=["submitted_at", "id"], limit=limit, lock=True)
+
+
+async def get_plan_status(run_id: str) -> str | None:
+    """Where a plan run stands, past every open transaction; None when there is none."""
+    mark = "$1" if database.dialect() is Dialect.POSTGRES else "?"
+    rows = await database.read_rows(f'SELECT "status" FROM "plan_run" WHERE "id" = {mark}', [run_id])
+    return rows[0][0] if rows else None

@@ -1,0 +1,324 @@
+"""From the rooms' declarations to the schema: Strawberry makes the types, the kit's own answers are put behind the fields,
+and whatever is not described, or does not fit, is refused before the first request.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
+from typing import Annotated, Any, Optional
+
+import strawberry
+from graphql import (
+    ASTValidationRule,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    get_named_type,
+)
+from strawberry.annotation import StrawberryAnnotation
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import create_type
+from strawberry.types.field import StrawberryField
+
+from app.kernel.errors import InvalidInput
+from app.kernel.ids import prefix_of
+from app.kernel.pages import PAGE_SIZE_MAX
+from schema.kit.declarations import (
+    READABLE_BY_PREFIX,
+    Children,
+    Column,
+    Computed,
+    Group,
+    KitField,
+    Link,
+    Many,
+    Node,
+    One,
+    Parent,
+    Single,
+    SqlValue,
+    arg,
+    optional,
+)
+from schema.kit.filters import spec_of
+from schema.kit.kinds import column_kind
+from schema.kit.operations import (
+    SIGNED_IN,
+    OperationField,
+    answer_many,
+    answer_mutation,
+    answer_noun,
+    answer_one,
+    answer_query,
+    query,
+)
+from schema.kit.problems import PROBLEM_TYPES, Problem
+from schema.kit.reading import read_many, read_one
+from schema.kit.reading.selection import (
+    BACKREF,
+    Info,
+    connection_target,
+    field_declaration,
+    python_name,
+    readable_behind,
+)
+from schema.kit.scalars import SCALARS
+
+Resolve = Callable[..., Any]
+NODES_MAX = PAGE_SIZE_MAX
+
+
+class NodeQueries:
+    """Anything by its id alone."""
+
+    @query("Anything with a global id, or null where the asker may not see it.", permission=SIGNED_IN)
+    async def node(id: Annotated[strawberry.ID, arg("The global id.")]) -> Optional[Node]:  # noqa: UP045  # a GraphQL name
+        raise NotImplementedError("the kit answers this field itself")
+
+    @query(f"Up to {NODES_MAX} things by their global ids, in that order, with null for each that may not be seen.",
+           permission=SIGNED_IN)  # fmt: skip
+    async def nodes(ids: Annotated[list[strawberry.ID], arg("The global ids.")]) -> list[Optional[Node]]:  # noqa: UP045
+        raise NotImplementedError("the kit answers this field itself")
+
+
+def build_schema(
+    rooms: Iterable[ModuleType | type[Any]],
+    *,
+    types: Sequence[type[Any]] = (),
+    rules: Sequence[type[ASTValidationRule]] = (),
+) -> strawberry.Schema:
+    """The schema of all rooms. ``rooms`` are modules with classes Queries, Mutations, Subscriptions, or such holders.
+
+    ``rules`` are validation rules beside GraphQL's own; ``schema.kit.execution`` applies them.
+    """
+    holders = list(rooms)
+    queries = _fields(holders, "Queries")
+    queries.extend(_class_fields(NodeQueries))
+    mutations = _fields(holders, "Mutations")
+    subscriptions = _fields(holders, "Subscriptions")
+    for field in mutations:
+        if isinstance(field, OperationField) and field.payload is not None:
+            field.type_annotation = StrawberryAnnotation(Optional[_payload_type(field)])  # noqa: UP045  # made at run time
+    schema = strawberry.Schema(
+        query=create_type("Query", queries, description="What can be asked."),
+        mutation=create_type("Mutation", mutations, description="What can be done.") if mutations else None,
+        subscription=create_type("Subscription", subscriptions, description="What can be heard.")
+        if subscriptions
+        else None,
+        types=[*PROBLEM_TYPES.values(), *types],
+        config=StrawberryConfig(auto_camel_case=True, disable_field_suggestions=True, scalar_map=SCALARS),
+    )
+    core = schema._schema
+    core.extensions["rules"] = tuple(rules)
+    _answer_fields(core)
+    require_described(core)
+    return schema
+
+
+def _fields(holders: Iterable[ModuleType | type[Any]], name: str) -> list[StrawberryField]:
+    return [field for holder in holders if hasattr(holder, name) for field in _class_fields(getattr(holder, name))]
+
+
+def _class_fields(cls: type[Any]) -> list[StrawberryField]:
+    fields = []
+    for name, value in vars(cls).items():
+        if isinstance(value, StrawberryField):
+            value.python_name = name
+            if isinstance(value, KitField) and isinstance(value.declaration, One | Many):
+                annotation = cls.__annotations__[name]
+                value.type_annotation = StrawberryAnnotation(annotation, namespace=sys.modules[cls.__module__].__dict__)
+            fields.append(value)
+    return fields
+
+
+def _payload_type(field: OperationField) -> type[Any]:
+    payload = field.payload
+    assert payload is not None
+    result = strawberry.field(description="What it is now; null where there are errors.", name=None)
+    result.python_name = payload.noun
+    result.type_annotation = StrawberryAnnotation(optional(payload.result))
+    errors = strawberry.field(description="What kept it from being done; empty when it was done.")
+    errors.python_name = "errors"
+    errors.type_annotation = StrawberryAnnotation(list[Problem])
+    cursor = strawberry.field(description="Where the journal stood afterwards: follow changes from here.")
+    cursor.python_name = "cursor"
+    cursor.type_annotation = StrawberryAnnotation(Optional[str])  # noqa: UP045  # as the others
+    return create_type(
+        payload.type_name, [result, errors, cursor], description=f"What {field.python_name} answers with."
+    )
+
+
+# The kit's own answers behind the fields
+
+
+def _answer_fields(schema: GraphQLSchema) -> None:
+    payloads: dict[str, OperationField] = {}
+    for root in (schema.query_type, schema.mutation_type):
+        for name, field in (root.fields if root is not None else {}).items():
+            definition = field.extensions[BACKREF]
+            if name in ("node", "nodes") and root is schema.query_type:
+                field.resolve = _node if name == "node" else _nodes
+            elif isinstance(definition, OperationField):
+                field.resolve = _resolver(definition, field)
+                if definition.payload is not None:
+                    payloads[definition.payload.type_name] = definition
+    for field in (schema.subscription_type.fields if schema.subscription_type is not None else {}).values():
+        if isinstance(field.extensions[BACKREF], OperationField):
+            field.resolve = _event
+    for type in schema.type_map.values():
+        if isinstance(type, GraphQLObjectType) and not type.name.startswith("__"):
+            if type.name in payloads:
+                _answer_payload(type, payloads[type.name])
+            else:
+                _answer_object(schema, type)
+
+
+def _resolver(definition: OperationField, field: GraphQLField) -> Resolve:
+    if definition.payload is not None:
+        return lambda _source, info, **raw: answer_mutation(definition, info, raw)
+    if isinstance(definition.declaration, One):
+        target = _origin(get_named_type(field.type))
+        _require_nullable(field, definition.python_name)
+        return lambda _source, info, **raw: answer_one(definition, info, raw, target)
+    if isinstance(definition.declaration, Many):
+        rows = connection_target(get_named_type(field.type))
+        target = _origin(rows)
+        _protect(rows, definition.declaration)
+        return lambda _source, info, **raw: answer_many(definition, info, raw, target)
+    return lambda _source, info, **raw: answer_query(definition, info, raw)
+
+
+def _event(source: Any, _info: Info, **_raw: Any) -> Any:
+    """An event is the root value of its own execution."""
+    return source
+
+
+async def _node(_source: Any, info: Info, id: str) -> Any:
+    info.context.require_actor()
+    target = READABLE_BY_PREFIX.get(prefix_of(id))
+    return await read_one(target, id, info) if target is not None and target.name in info.schema.type_map else None
+
+
+async def _nodes(_source: Any, info: Info, ids: list[str]) -> Any:
+    if len(ids) > NODES_MAX:
+        raise InvalidInput(f"Ask for at most {NODES_MAX} things at once.", path=["ids"])
+    return await read_many(ids, info)
+
+
+def _answer_payload(type: GraphQLObjectType, definition: OperationField) -> None:
+    payload = definition.payload
+    assert payload is not None
+    for field in type.fields.values():
+        name = python_name(field)
+        if name == payload.noun:
+            field.resolve = lambda outcome, info: answer_noun(payload, outcome, info)
+        else:
+            field.resolve = _attribute(name)
+
+
+def _attribute(name: str) -> Resolve:
+    return lambda source, _info: getattr(source, name)
+
+
+def _answer_object(schema: GraphQLSchema, type: GraphQLObjectType) -> None:
+    origin = type.extensions[BACKREF].origin if BACKREF in type.extensions else None
+    for name, field in type.fields.items():
+        definition = field.extensions.get(BACKREF)
+        if not isinstance(definition, KitField) or isinstance(definition, OperationField):
+            continue
+        where = f"{type.name}.{name}"
+        if isinstance(definition.declaration, Link):
+            _require_nullable(field, where)
+            field.resolve = _link(definition.declaration.attribute, _origin(get_named_type(field.type)))
+        elif not hasattr(origin, "__readable__"):
+            raise TypeError(f"{where} belongs to a readable type, and {type.name} is none")
+        else:
+            _require_fit(field, definition, where)
+
+
+def _link(attribute: str, target: Any) -> Resolve:
+    return lambda source, info: read_one(target, getattr(source, attribute), info)
+
+
+def _require_fit(field: GraphQLField, definition: KitField, where: str) -> None:
+    declaration = definition.declaration
+    if declaration.permission is not None and not isinstance(declaration, Children):
+        _require_nullable(field, where)
+    named = get_named_type(field.type)
+    try:
+        if isinstance(declaration, Children):
+            rows = connection_target(named)
+            column_kind(readable_behind(rows).model, declaration.via)
+            _protect(rows, declaration)
+        elif isinstance(declaration, Single):
+            column_kind(readable_behind(named).model, declaration.via)
+        elif isinstance(declaration, Parent):
+            readable_behind(named)
+        elif isinstance(declaration, Group):
+            assert isinstance(named, GraphQLObjectType)
+            for part in named.fields.values():
+                if python_name(part) not in declaration.columns:
+                    raise TypeError(f"no column for {python_name(part)}")
+            if declaration.null_without is not None:
+                _require_nullable(field, where)
+        elif isinstance(declaration, SqlValue | Computed) and isinstance(named, GraphQLInterfaceType):
+            raise TypeError("a computed value has one type")
+    except (TypeError, KeyError, AttributeError) as wrong:
+        raise TypeError(f"{where}: {wrong}") from None
+
+
+def _protect(rows: GraphQLObjectType, declaration: Children | Many) -> None:
+    """Who may not read a column may not filter or sort by it either: that would tell it."""
+    for field in rows.fields.values():
+        column = field_declaration(field)
+        if isinstance(column, Column) and column.permission is not None:
+            if declaration.filter is not None:
+                spec_of(declaration.filter).protect(column.column, column.permission)
+            if declaration.order is not None:
+                declaration.order.protect(column.column, column.permission)
+
+
+def _require_nullable(field: GraphQLField, where: str) -> None:
+    if isinstance(field.type, GraphQLNonNull):
+        raise TypeError(f"{where} may be missing for some, so its type must allow null")
+
+
+def _origin(type: Any) -> Any:
+    origin = type.extensions[BACKREF].origin
+    if not hasattr(origin, "__readable__"):
+        raise TypeError(f"{type.name} is not a readable type")
+    return origin
+
+
+# Descriptions
+
+
+def require_described(schema: GraphQLSchema) -> None:
+    """Raise unless every type, field, argument, enum value and input field of ours says what it is."""
+    missing: list[str] = []
+    for type in schema.type_map.values():
+        if type.name.startswith("__"):
+            continue
+        _note(missing, type.name, type.description)
+        if isinstance(type, GraphQLObjectType | GraphQLInterfaceType):
+            for name, field in type.fields.items():
+                _note(missing, f"{type.name}.{name}", field.description)
+                for argument, definition in field.args.items():
+                    _note(missing, f"{type.name}.{name}({argument})", definition.description)
+        elif isinstance(type, GraphQLInputObjectType):
+            for name, part in type.fields.items():
+                _note(missing, f"{type.name}.{name}", part.description)
+        elif isinstance(type, GraphQLEnumType):
+            for name, value in type.values.items():
+                _note(missing, f"{type.name}.{name}", value.description)
+    if missing:
+        raise TypeError("not described: " + ", ".join(missing))
+
+
+def _note(missing: list[str], name: str, description: str | None) -> None:
+    if not description:
+        missing.append(name)

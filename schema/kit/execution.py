@@ -1,0 +1,290 @@
+"""Runs an operation, for HTTP, sockets, events and tests alike: parse and validate once per document, execute, and answer
+with a plain dict whose JSON parts from the database are spliced in as they came.
+"""
+
+import hashlib
+import secrets
+import traceback
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import strawberry
+import structlog
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    Executor,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    parse,
+    specified_rules,
+    validate,
+)
+
+from app.kernel.errors import Problem
+from schema.kit.context import Context
+from schema.kit.scalars import require_strict_literals, strict_values
+
+DOCUMENTS_MAX = 1024
+JUDGED_MAX = 64
+DOCUMENT_LENGTH_MAX = 100_000
+TOKENS_MAX = 10_000
+ERRORS_MAX = 20
+FRAMES_MAX = 20
+
+log = structlog.get_logger(__name__)
+
+
+class KitExecutor(Executor[None]):
+    """Hands through what the reader made, which is complete JSON already."""
+
+    def complete_value(
+        self, return_type: Any, field_details_list: Any, info: Any, path: Any, result: Any, position_context: Any
+    ) -> Any:
+        if type(result) is orjson.Fragment:
+            return result
+        return super().complete_value(return_type, field_details_list, info, path, result, position_context)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A document that is parsed, and its operations by name."""
+
+    document: DocumentNode
+    operations: dict[str, OperationDefinitionNode] = field(default_factory=dict)
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        """The operation of that name, or the only one."""
+        if name is None and len(self.operations) != 1:
+            raise GraphQLError("Must provide operation name if query contains multiple operations.")
+        if name is not None and name not in self.operations:
+            raise GraphQLError("There is no operation of that name in the document.")
+        return next(iter(self.operations.values())) if name is None else self.operations[name]
+
+
+class Refused(Exception):
+    """The request cannot be executed at all. ``status`` says which part of it is wrong."""
+
+    def __init__(self, errors: list[GraphQLError], code: str) -> None:
+        super().__init__(code)
+        self.errors = errors
+        self.code = code
+
+
+_prepared: OrderedDict[tuple[int, bytes], Prepared] = OrderedDict()
+_judged: OrderedDict[tuple[int, bytes], Prepared] = OrderedDict()
+
+
+def core_of(schema: strawberry.Schema | GraphQLSchema) -> GraphQLSchema:
+    """The graphql-core schema inside."""
+    return schema if isinstance(schema, GraphQLSchema) else schema._schema
+
+
+def parsed(schema: strawberry.Schema | GraphQLSchema, text: str) -> Prepared:
+    """A document that can be parsed, to be judged before it is validated. ``Refused`` when it cannot."""
+    core = core_of(schema)
+    key = _key(core, text)
+    found = _prepared.get(key) or _judged.get(key)
+    return found if found is not None else _keep(_judged, key, _prepared_of(_parsed(text)), JUDGED_MAX)
+
+
+def prepare(schema: strawberry.Schema | GraphQLSchema, text: str) -> Prepared:
+    """Parse and validate a document; those that passed are kept. ``Refused`` with all that is wrong otherwise."""
+    core = core_of(schema)
+    key = _key(core, text)
+    found = _prepared.get(key)
+    if found is not None:
+        _prepared.move_to_end(key)
+        return found
+    made = _judged.pop(key, None) or _prepared_of(_parsed(text))
+    rules = [*specified_rules, *core.extensions.get("rules", ())]
+    errors = validate(core, made.document, rules, max_errors=ERRORS_MAX, hide_suggestions=True)
+    if errors:
+        raise Refused(errors, "GRAPHQL_VALIDATION_FAILED")
+    return _keep(_prepared, key, made, DOCUMENTS_MAX)
+
+
+def _key(core: GraphQLSchema, text: str) -> tuple[int, bytes]:
+    return id(core), hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _keep(cache: "OrderedDict[Any, Prepared]", key: Any, made: Prepared, most: int) -> Prepared:
+    cache[key] = made
+    if len(cache) > most:
+        cache.popitem(last=False)
+    return made
+
+
+def _prepared_of(document: DocumentNode) -> Prepared:
+    named = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    return Prepared(document, {one.name.value if one.name else "": one for one in named})
+
+
+def _parsed(text: str) -> DocumentNode:
+    try:
+        if len(text) > DOCUMENT_LENGTH_MAX:
+            raise GraphQLError(f"A document has at most {DOCUMENT_LENGTH_MAX} characters.")
+        document = parse(text, max_tokens=TOKENS_MAX)
+        require_strict_literals(document)
+    except GraphQLError as error:
+        raise Refused([error], "GRAPHQL_PARSE_FAILED") from None
+    except RecursionError:
+        raise Refused([GraphQLError("The document is nested too deeply.")], "GRAPHQL_PARSE_FAILED") from None
+    return document
+
+
+def operation_type(schema: strawberry.Schema | GraphQLSchema, text: str, operation_name: str | None) -> OperationType:
+    """Whether an operation is a query, a mutation or a subscription. Raises ``Refused``."""
+    try:
+        return prepare(schema, text).operation(operation_name).operation
+    except GraphQLError as error:
+        raise Refused([error], "OPERATION_RESOLUTION_FAILURE") from None
+
+
+def executor_of(
+    schema: strawberry.Schema | GraphQLSchema,
+    text: str,
+    variables: dict[str, Any] | None,
+    operation_name: str | None,
+    context: Context,
+    root: Any = None,
+) -> KitExecutor:
+    """What runs the operation: prepared, its variables coerced. Raises ``Refused``. Subscriptions use it per event."""
+    prepared = prepare(schema, text)
+    try:
+        operation = prepared.operation(operation_name)
+    except GraphQLError as error:
+        raise Refused([error], "OPERATION_RESOLUTION_FAILURE") from None
+    try:
+        raw = strict_values(variables or {})
+    except GraphQLError as error:
+        raise Refused([error], "BAD_USER_INPUT") from None
+    name = operation.name.value if operation.name else None
+    built = KitExecutor.build(
+        core_of(schema),
+        prepared.document,
+        root,
+        context,
+        raw,
+        name,
+        max_coercion_errors=ERRORS_MAX,
+        hide_suggestions=True,
+    )
+    if isinstance(built, list):
+        raise Refused(built, "BAD_USER_INPUT")
+    assert isinstance(built, KitExecutor)
+    return built
+
+
+async def execute(
+    schema: strawberry.Schema | GraphQLSchema,
+    text: str,
+    variables: dict[str, Any] | None,
+    operation_name: str | None,
+    context: Context,
+    root: Any = None,
+) -> dict[str, Any]:
+    """Run an operation: ``{"data", "errors"}``. A request that cannot be executed at all has no data."""
+    try:
+        executor = executor_of(schema, text, variables, operation_name, context, root)
+    except Refused as refused:
+        return refusal(refused)
+    return await run(executor)
+
+
+async def run(executor: Executor[None], *, serially: bool | None = None) -> dict[str, Any]:
+    """The answer of an executor that is ready."""
+    result = executor.execute_operation(serially)
+    if executor.is_awaitable(result):
+        result = await result
+    assert isinstance(result, ExecutionResult)
+    return answer(result, executor.context_value)
+
+
+def answer(result: ExecutionResult, context: Context) -> dict[str, Any]:
+    """A result as clients get it: bugs masked, and what the reader had to refuse among the errors."""
+    made: dict[str, Any] = {"data": result.data}
+    errors = [formatted(error, context) for error in (*(result.errors or ()), *context.refused)]
+    if errors:
+        made["errors"] = errors
+    return made
+
+
+def refusal(refused: Refused) -> dict[str, Any]:
+    """The answer to a request that cannot be executed."""
+    return {"errors": [_with_code(error, refused.code) for error in refused.errors]}
+
+
+def formatted(error: GraphQLError, context: Context | None = None) -> dict[str, Any]:
+    """An error as clients get it. A problem keeps its words; a bug is logged and becomes a reference number."""
+    original = _root_cause(error)
+    if isinstance(original, Problem):
+        extensions: dict[str, Any] = {"code": original.code, **original.data()}
+        if original.path:
+            extensions["input"] = list(original.path)
+        return _placed({"message": original.message, "extensions": extensions}, error)
+    if original is None or isinstance(original, GraphQLError):
+        return _with_code(error, "BAD_USER_INPUT")
+    reference = secrets.token_hex(6)
+    log.error("bug", reference=reference, path=error.path, request_id=context.request_id if context else "",
+              error=type(original).__name__, at=_where(original))  # fmt: skip
+    said = f"Something went wrong on our side. If you report it, give this reference: {reference}."
+    return _placed({"message": said, "extensions": {"code": "INTERNAL", "reference": reference}}, error)
+
+
+def _where(error: BaseException) -> list[str]:
+    """The frames of an error, innermost last. Its message stays out of the log: it may hold what the client sent."""
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+def _root_cause(error: GraphQLError) -> BaseException | None:
+    original: BaseException | None = error.original_error
+    while isinstance(original, GraphQLError) and original.original_error is not None:
+        original = original.original_error
+    return original
+
+
+def _with_code(error: GraphQLError, code: str) -> dict[str, Any]:
+    extensions = {"code": code, **(error.extensions or {})}
+    return _placed({"message": error.message, "extensions": extensions}, error)
+
+
+def _placed(made: dict[str, Any], error: GraphQLError) -> dict[str, Any]:
+    if error.locations:
+        made["locations"] = [{"line": one.line, "column": one.column} for one in error.locations]
+    if error.path is not None:
+        made["path"] = list(error.path)
+    return made
+
+
+def encode(result: dict[str, Any]) -> bytes:
+    """The answer as JSON."""
+    return orjson.dumps(result)
+
+
+def plain_data(result: dict[str, Any]) -> Any:
+    """The answer with every part as plain Python values, as a client would parse it."""
+    return orjson.loads(encode(result))
+
+
+__all__ = [
+    "KitExecutor",
+    "Prepared",
+    "Refused",
+    "answer",
+    "encode",
+    "execute",
+    "executor_of",
+    "formatted",
+    "operation_type",
+    "parsed",
+    "plain_data",
+    "prepare",
+    "refusal",
+    "run",
+]

@@ -1,0 +1,202 @@
+"""Expected problems as clients see them: one interface, and a type for each with the figures behind the message."""
+
+import dataclasses
+from typing import Any
+
+import strawberry
+from strawberry.utils.str_converters import to_camel_case
+
+from app.kernel import errors
+from schema.kit.declarations import plain
+
+STRICT = False
+"""In tests: a problem that a mutation does not declare is an error, not only a line in the log."""
+
+ALWAYS_POSSIBLE: tuple[type[errors.Problem], ...] = (
+    errors.InvalidInput,
+    errors.NotAuthenticated,
+    errors.NotPermitted,
+    errors.NotFound,
+    errors.RateLimited,
+    errors.Unavailable,
+    errors.AlreadyExists,
+    errors.IdempotencyMismatch,
+)
+
+
+def _says(description: str) -> Any:
+    return strawberry.field(description=description)
+
+
+@strawberry.interface(description="Something expected went wrong, and nothing was changed.")
+class Problem:
+    """What all problems say."""
+
+    code: str = _says("A stable word for programs.")
+    message: str = _says("A sentence for a person, which says what to do.")
+    path: list[str] = _says("The input field it is about, from the outside in; empty if it is about the whole.")
+
+
+@strawberry.type(description="A value cannot be used; the path names it.")
+class InvalidInput(Problem):
+    """See the kernel."""
+
+
+@strawberry.type(description="There is no valid session or key.")
+class NotAuthenticated(Problem):
+    """See the kernel."""
+
+
+@strawberry.type(description="The role lacks a permission.")
+class NotPermitted(Problem):
+    """See the kernel."""
+
+    permission: str = _says("The permission that is missing.")
+
+
+@strawberry.type(description="There is no such thing, or none that the asker may see.")
+class NotFound(Problem):
+    """See the kernel."""
+
+    noun: str = _says("What was looked for.")
+    id: str = _says("The id that was looked for.")
+
+
+@strawberry.type(description="The request is understood, but the world is not as it assumes.")
+class Conflict(Problem):
+    """See the kernel."""
+
+
+@strawberry.type(description="The id or number is taken.")
+class AlreadyExists(Problem):
+    """See the kernel."""
+
+    noun: str = _says("What exists already.")
+    id: str = _says("Its id or number.")
+
+
+@strawberry.type(description="Somebody else changed the row since the version the client saw.")
+class StaleVersion(Problem):
+    """See the kernel."""
+
+    expected: int = _says("The version that the client saw.")
+    actual: int = _says("The version it is at.")
+
+
+@strawberry.type(description="The lifecycle has no such step from the state the thing is in.")
+class IllegalTransition(Problem):
+    """See the kernel."""
+
+    state: str = _says("The state it is in.")
+    to: str = _says("The state it was asked to take.")
+    allowed: list[str] = _says("The states it can take from here.")
+
+
+@plain
+class MissingItem:
+    """Something that stands between a work order and its completion."""
+
+    code: str = _says("A stable word for programs.")
+    message: str = _says("What to do about it.")
+
+
+@strawberry.type(description="Something is missing before completion; all of it is listed.")
+class CompletionBlocked(Problem):
+    """See the kernel."""
+
+    missing: list[MissingItem] = _says("Everything that is missing.")
+
+
+@plain
+class ScheduleClash:
+    """A reason why a visit does not fit."""
+
+    code: str = _says("A stable word for programs.")
+    message: str = _says("The reason in a sentence.")
+    overridable: bool = _says("Whether it may be overridden with permission and a reason.")
+    appointment_id: strawberry.ID | None = _says("The appointment in the way, if one is.")
+    technician_id: strawberry.ID | None = _says("The technician it is about, if it is about one.")
+
+
+@strawberry.type(description="The visit does not fit the technician's schedule; every reason is listed.")
+class ScheduleConflict(Problem):
+    """See the kernel."""
+
+    conflicts: list[ScheduleClash] = _says("Every reason why it does not fit.")
+
+
+@strawberry.type(description="The schedule moved between the plan's start and its commit.")
+class PlanOutdated(Problem):
+    """See the kernel."""
+
+    moved: list[strawberry.ID] = _says("The appointments that moved.")
+
+
+@strawberry.type(description="The same idempotency key came before with another request.")
+class IdempotencyMismatch(Problem):
+    """See the kernel."""
+
+    key: str = _says("The key.")
+
+
+@strawberry.type(description="The cursor is older than what is kept: read everything anew and take a fresh cursor.")
+class ResyncRequired(Problem):
+    """See the kernel."""
+
+
+@strawberry.type(description="Too many requests of this kind.")
+class RateLimited(Problem):
+    """See the kernel."""
+
+    retry_after_seconds: int = _says("When to try again.")
+
+
+@strawberry.type(description="Busy, or a part is away. Nothing was changed; the same request may be sent again.")
+class Unavailable(Problem):
+    """See the kernel."""
+
+    retry_after_seconds: int = _says("When to try again.")
+
+
+PROBLEM_TYPES: dict[type[errors.Problem], type[Any]] = {
+    errors.InvalidInput: InvalidInput,
+    errors.NotAuthenticated: NotAuthenticated,
+    errors.NotPermitted: NotPermitted,
+    errors.NotFound: NotFound,
+    errors.Conflict: Conflict,
+    errors.AlreadyExists: AlreadyExists,
+    errors.StaleVersion: StaleVersion,
+    errors.IllegalTransition: IllegalTransition,
+    errors.CompletionBlocked: CompletionBlocked,
+    errors.ScheduleConflict: ScheduleConflict,
+    errors.PlanOutdated: PlanOutdated,
+    errors.IdempotencyMismatch: IdempotencyMismatch,
+    errors.ResyncRequired: ResyncRequired,
+    errors.RateLimited: RateLimited,
+    errors.Unavailable: Unavailable,
+}
+
+
+def shown_problem(problem: errors.Problem) -> Any:
+    """The object that clients get for a problem."""
+    made = next((PROBLEM_TYPES[kind] for kind in type(problem).__mro__ if kind in PROBLEM_TYPES), None)
+    if made is None:
+        raise TypeError(f"{type(problem).__name__} has no type in the schema") from problem
+    data = problem.data()
+    figures = {
+        one.name: _figure(one.name, data[to_camel_case(one.name)])
+        for one in dataclasses.fields(made)
+        if one.name not in ("code", "message", "path")
+    }
+    return made(code=problem.code, message=problem.message, path=list(problem.path), **figures)
+
+
+_PARTS: dict[str, type[Any]] = {"missing": MissingItem, "conflicts": ScheduleClash}
+
+
+def _figure(name: str, value: Any) -> Any:
+    if name not in _PARTS:
+        return value
+    made = _PARTS[name]
+    parts = dataclasses.fields(made)
+    return [made(**{part.name: one[to_camel_case(part.name)] for part in parts}) for one in value]

@@ -1,0 +1,194 @@
+"""The ways into the reader: one row, some rows by id, a page. Each is one statement."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from graphql import GraphQLError, GraphQLObjectType, get_named_type
+
+from app import database
+from app.infrastructure.conditions import Condition, column
+from app.kernel.actor import Actor
+from app.kernel.errors import InvalidInput, Unavailable
+from app.kernel.ids import prefix_of
+from app.kernel.pages import encode_cursor
+from schema.kit.context import Context
+from schema.kit.declarations import READABLE_BY_PREFIX, Readable, readable_of
+from schema.kit.reading.opening import open_object, page_info
+from schema.kit.reading.selection import (
+    ConnectionPart,
+    ConnectionSelection,
+    Info,
+    Selection,
+    connection_selection,
+    object_selection,
+)
+from schema.kit.reading.statement import Refusal, Request, Template, Window, kept_template
+
+
+async def read_one(type: Any, id: str | None, info: Info, context: Context | None = None) -> Any:
+    """What a field asks of the row of that id: an ``orjson.Fragment``, or None where the actor may not see it."""
+    if id is None:
+        return None
+    return await read_where(type, column("id") == id, info, context)
+
+
+async def read_where(type: Any, condition: Condition, info: Info, context: Context | None = None) -> Any:
+    """What a field asks of the one row of which a condition is true. More than one is a bug of ours."""
+    target = type if isinstance(type, Readable) else readable_of(type)
+    context = info.context if context is None else context
+    actor = context.require_actor()
+    if not _allowed(target, actor, context, info):
+        return None
+    selection = object_selection(info, _object_type(info, target))
+    request = Request(actor, info.variable_values, database.dialect(), condition=condition)
+    template = kept_template(selection, request, lambda builder: builder.root_objects(selection, target))
+    rows = await _read(template, request, context, info)
+    if len(rows) > 1:
+        raise RuntimeError(f"the condition for one {target.name} is true of several")
+    return orjson.Fragment(_opened(rows[0][1], selection, request)) if rows else None
+
+
+async def read_many(ids: Sequence[str], info: Info, context: Context | None = None) -> list[Any]:
+    """What a field asks of the rows of some ids, in their order, None where there is none that the actor may see.
+
+    The ids may be of different types; there is one statement for each type.
+    """
+    context = info.context if context is None else context
+    actor = context.require_actor()
+    found: dict[str, Any] = {}
+    for prefix in dict.fromkeys(map(prefix_of, ids)):
+        target = READABLE_BY_PREFIX.get(prefix)
+        if target is None or target.name not in info.schema.type_map or not _allowed(target, actor, context, info):
+            continue
+        wanted = [id for id in dict.fromkeys(ids) if prefix_of(id) == prefix]
+        found |= await _read_ids(target, wanted, actor, context, info)
+    return [found.get(id) for id in ids]
+
+
+async def _read_ids(target: Readable, ids: list[str], actor: Actor, context: Context, info: Info) -> dict[str, Any]:
+    selection = object_selection(info, _object_type(info, target))
+    request = Request(actor, info.variable_values, database.dialect(), condition=column("id").one_of(ids))
+    template = kept_template(selection, request, lambda builder: builder.root_objects(selection, target))
+    rows = await _read(template, request, context, info)
+    return {id: orjson.Fragment(_opened(text, selection, request)) for id, text in rows}
+
+
+async def read_connection(type: Any, window: Window, info: Info, context: Context | None = None) -> orjson.Fragment:
+    """What a field asks of a page of rows."""
+    context = info.context if context is None else context
+    actor = context.require_actor()
+    connection_type = get_named_type(info.return_type)
+    assert isinstance(connection_type, GraphQLObjectType)
+    connection = connection_selection(info, connection_type)
+    request = Request(actor, info.variable_values, database.dialect(), root=window)
+    if not _allowed(connection.target, actor, context, info):
+        return orjson.Fragment(_page([], connection, window, request))
+    template = kept_template(connection, request, lambda builder: builder.root_connection(connection))
+    wants_statement = connection.wants_page or connection.wants_total
+    rows = await _read(template, request, context, info) if wants_statement else []
+    return orjson.Fragment(_page(rows, connection, window, request))
+
+
+async def _read(template: Template, request: Request, context: Context, info: Info) -> list[Any]:
+    sql, values = template.fill(request)
+    try:
+        rows = await database.read_rows(sql, values)
+    except (database.RetryableError, database.TookTooLong) as busy:
+        raise Unavailable() from busy
+    except sqlite3.OperationalError as error:
+        if "parser stack overflow" in str(error):
+            raise InvalidInput("This selection is nested too deeply to be read at once: ask in two steps.") from error
+        raise
+    for refusal in template.refusals:
+        context.refused.append(_refusal(refusal, info))
+    return rows
+
+
+def _refusal(refusal: Refusal, info: Info) -> GraphQLError:
+    return GraphQLError(
+        f"Your role does not hold the permission {refusal.permission}, so this is left out.",
+        refusal.nodes,
+        path=[*info.path.as_list(), *refusal.keys],
+        extensions={"code": "FORBIDDEN", "permission": str(refusal.permission)},
+    )
+
+
+def _allowed(target: Readable, actor: Actor, context: Context, info: Info) -> bool:
+    if target.permission is None or actor.holds(target.permission):
+        return True
+    context.refused.append(_refusal(Refusal((), info.field_nodes, target.permission), info))
+    return False
+
+
+def _object_type(info: Info, target: Readable) -> GraphQLObjectType:
+    found = info.schema.get_type(target.name)
+    if not isinstance(found, GraphQLObjectType):
+        raise TypeError(f"the schema has no type {target.name}")
+    return found
+
+
+def _opened(text: str, selection: Selection, request: Request) -> str | bytes:
+    if not selection.must_open:
+        return text
+    return orjson.dumps(open_object(orjson.loads(text), selection, request))
+
+
+# A page at the root is put together from rows, so that its JSON need not be opened for cursors.
+
+
+def _page(rows: list[Any], connection: ConnectionSelection, window: Window, request: Request) -> str:
+    total = 0
+    if connection.wants_total and rows:
+        total = rows[0][0]
+        rows = [row[1:] for row in rows if len(row) > 1 and row[1] is not None]
+    size, backward = window.page.size, window.page.backward
+    more = len(rows) > size
+    kept = rows[:size]
+    if backward:
+        kept = kept[::-1]
+    columns = {
+        id(selection): _texts([row[index] for row in kept], selection, request)
+        for index, selection in enumerate(connection.rows, start=1)
+    }
+    keyed = kept if connection.wants_cursors else [kept[0], kept[-1]] if kept and connection.wants_ends else []
+    cursors = [encode_cursor(window.kind, orjson.loads(row[-1])) for row in keyed]
+    info = page_info(window, more, cursors)
+    parts = (f'"{part.key}":{_part(part, columns, len(kept), cursors, info, total)}' for part in connection.parts)
+    return "{" + ",".join(parts) + "}"
+
+
+def _texts(texts: list[str], selection: Selection, request: Request) -> list[str]:
+    if not selection.must_open:
+        return texts
+    return [orjson.dumps(open_object(orjson.loads(text), selection, request)).decode() for text in texts]
+
+
+def _part(
+    part: ConnectionPart,
+    columns: dict[int, list[str]],
+    count: int,
+    cursors: list[str],
+    info: dict[str, Any],
+    total: int,
+) -> str:
+    if part.name == "nodes":
+        return "[" + ",".join(columns[id(part.rows)]) + "]"
+    if part.name == "totalCount":
+        return str(total)
+    if part.name == "pageInfo":
+        return orjson.dumps({key: info.get(name, type) for key, name, _, type in part.parts}).decode()
+    if part.name == "edges":
+        return "[" + ",".join(_edge(part, index, columns, cursors) for index in range(count)) + "]"
+    return f'"{part.literal}"'
+
+
+def _edge(part: ConnectionPart, index: int, columns: dict[int, list[str]], cursors: list[str]) -> str:
+    pairs = []
+    for key, name, selection, type in part.parts:
+        if selection is not None:
+            pairs.append(f'"{key}":{columns[id(selection)][index]}')
+        else:
+            pairs.append(f'"{key}":"{cursors[index] if name == "cursor" else type}"')
+    return "{" + ",".join(pairs) + "}"

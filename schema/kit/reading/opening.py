@@ -1,0 +1,134 @@
+"""Where Python has to look into the JSON: values that a function computes, and nested pages that want cursors."""
+
+from typing import Any
+
+from graphql import GraphQLList, GraphQLNonNull, get_named_type, is_leaf_type
+
+from app.kernel.pages import encode_cursor
+from schema.kit.declarations import Children, Computed, SqlValue
+from schema.kit.kinds import python_of, scalar_kind
+from schema.kit.reading.selection import (
+    ConnectionPart,
+    ConnectionSelection,
+    Pick,
+    Selection,
+    field_declaration,
+    python_name,
+)
+from schema.kit.reading.statement import Request, Window
+
+
+def open_object(value: dict[str, Any], selection: Selection, request: Request) -> dict[str, Any]:
+    """Put what Python has to compute into an object that the database made."""
+    for pick in selection.picks:
+        if not pick.must_open:
+            continue
+        found = value[pick.key]
+        if isinstance(pick.declaration, Computed):
+            value[pick.key] = None if found is None else _computed(found, pick, pick.declaration, request)
+        elif isinstance(pick.declaration, Children):
+            assert pick.connection is not None
+            value[pick.key] = _nested_page(found, pick.connection, request.window(pick), request)
+        elif found is not None and pick.selection is not None:
+            open_object(found, pick.selection, request)
+    return value
+
+
+def _computed(needs: list[Any], pick: Pick, declaration: Computed, request: Request) -> Any:
+    assert declaration.function is not None and pick.field is not None
+    values = [_need(pick, declaration, need, value) for need, value in zip(declaration.needs, needs, strict=True)]
+    arguments = [request.actor, *values] if declaration.actor else values
+    return shown(declaration.function(*arguments), pick.field.type, pick.selection)
+
+
+def _need(pick: Pick, declaration: Computed, need: Any, value: Any) -> Any:
+    if not isinstance(need, str):
+        return value
+    if need in declaration.kinds:
+        return python_of(declaration.kinds[need], value)
+    for field in pick.owner.fields.values():
+        if isinstance(field_declaration(field), SqlValue) and python_name(field) == need:
+            return python_of(scalar_kind(get_named_type(field.type).name), value)
+    return value
+
+
+def shown(value: Any, type: Any, selection: Selection | None) -> Any:
+    """A Python value as its GraphQL type shows it, and of an object only what is asked."""
+    if isinstance(type, GraphQLNonNull):
+        found = shown(value, type.of_type, selection)
+        if found is None:
+            raise TypeError(f"a value of the type {type} must not be missing")
+        return found
+    if value is None:
+        return None
+    if isinstance(type, GraphQLList):
+        return [shown(one, type.of_type, selection) for one in value]
+    if is_leaf_type(type):
+        return type.coerce_output_value(value)
+    assert selection is not None
+    return {pick.key: _part(value, pick) for pick in selection.picks}
+
+
+def _part(value: Any, pick: Pick) -> Any:
+    if pick.field is None:
+        return pick.literal
+    name = python_name(pick.field)
+    part = value.get(name, value.get(pick.name)) if isinstance(value, dict) else getattr(value, name)
+    return shown(part, pick.field.type, pick.selection)
+
+
+# Pages
+
+
+def _nested_page(
+    found: dict[str, Any], connection: ConnectionSelection, window: Window, request: Request
+) -> dict[str, Any]:
+    columns = [found[f"r{index}"] for index in range(len(connection.rows))]
+    keys: list[list[Any]] = found.get("k", [])
+    size = window.page.size
+    more = connection.wants_more and len(keys) > size
+    kept = slice(1, None) if more and window.page.backward else slice(0, size)
+    columns = [
+        [open_object(row, selection, request) if selection.must_open else row for row in column[kept]]
+        for column, selection in zip(columns, connection.rows, strict=True)
+    ]
+    keyed = keys[kept]
+    if not connection.wants_cursors:
+        keyed = [keyed[0], keyed[-1]] if keyed and connection.wants_ends else []
+    cursors = [encode_cursor(window.kind, one) for one in keyed]
+    count = len(keys[kept]) if "k" in found else len(columns[0]) if columns else 0
+    rows = dict(zip(map(id, connection.rows), columns, strict=True))
+    info = page_info(window, more, cursors)
+    return {part.key: _page_part(part, rows, count, cursors, info, found.get("c", 0)) for part in connection.parts}
+
+
+def _page_part(
+    part: ConnectionPart, rows: dict[int, list[Any]], count: int, cursors: list[str], info: dict[str, Any], total: int
+) -> Any:
+    if part.name == "nodes":
+        return rows[id(part.rows)]
+    if part.name == "totalCount":
+        return total
+    if part.name == "pageInfo":
+        return {key: info.get(name, type) for key, name, _, type in part.parts}
+    if part.name == "edges":
+        return [
+            {
+                key: cursors[index] if name == "cursor" else type if selection is None else rows[id(selection)][index]
+                for key, name, selection, type in part.parts
+            }
+            for index in range(count)
+        ]
+    return part.literal
+
+
+def page_info(window: Window, more: bool, cursors: list[str]) -> dict[str, Any]:
+    """What PageInfo says of a page."""
+    came_from_somewhere = window.page.cursor is not None
+    backward = window.page.backward
+    return {
+        "hasNextPage": came_from_somewhere if backward else more,
+        "hasPreviousPage": more if backward else came_from_somewhere,
+        "startCursor": cursors[0] if cursors else None,
+        "endCursor": cursors[-1] if cursors else None,
+    }

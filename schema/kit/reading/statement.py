@@ -1,0 +1,537 @@
+"""From a selection to SQL. A template is text with gaps: conditions, page windows and limits are written into the gaps for
+each request, in the order of the text, so that placeholders and values always agree.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import FieldNode, get_named_type
+from graphql.execution.values import VariableValues
+
+from app.infrastructure.conditions import Condition, Writer, all_of, quoted
+from app.infrastructure.tables import Table
+from app.kernel.actor import Actor
+from app.kernel.dialects import Dialect
+from app.kernel.errors import InvalidInput
+from app.kernel.pages import Page, decode_cursor, page_of
+from app.kernel.permissions import Permission
+from schema.kit.declarations import (
+    Children,
+    Column,
+    Computed,
+    Declaration,
+    Group,
+    Parent,
+    Readable,
+    Single,
+    Sql,
+    SqlValue,
+    condition_of,
+    sorted_by,
+)
+from schema.kit.filters import spec_of
+from schema.kit.kinds import Kind, bind, bound, from_cursor, json_of, scalar_kind
+from schema.kit.orders import Sorted
+from schema.kit.reading.notation import NOTATIONS, Pairs, Write
+from schema.kit.reading.selection import (
+    ConnectionPart,
+    ConnectionSelection,
+    Pick,
+    Selection,
+    field_declaration,
+    python_name,
+)
+
+HERE = "\0"
+TEMPLATES_MAX = 32
+
+
+@dataclass(slots=True)
+class Window:
+    """Which rows of a list, in which order, from where."""
+
+    condition: Condition | None
+    order: Sorted
+    page: Page
+    cursor: list[Any] | None
+    kind: str
+
+    def keyset(self, writer: Writer, alias: str) -> str:
+        """SQL that is true of the rows beyond the cursor."""
+        if self.cursor is None:
+            return ""
+        terms = [(term, descending is not self.page.backward) for term, descending in self.order]
+        if all(not term.nullable and descending is terms[0][1] for term, descending in terms):
+            left = ", ".join(term.sql(alias, writer.dialect) for term, _ in terms)
+            right = ", ".join(
+                bind(writer, term.kind, value) for (term, _), value in zip(terms, self.cursor, strict=True)
+            )
+            return f" AND ({left}) {'<' if terms[0][1] else '>'} ({right})"
+        choices = []
+        for last in range(len(terms)):
+            ties = [_tie(writer, alias, terms[i][0], self.cursor[i]) for i in range(last)]
+            beyond = _beyond(writer, alias, *terms[last], self.cursor[last])
+            choices.append("(" + " AND ".join([*ties, beyond]) + ")")
+        return " AND (" + " OR ".join(choices) + ")"
+
+    def order_by(self, alias: str, dialect: Dialect, *, as_shown: bool = False) -> str:
+        """SQL that sorts; backward pages are read from the other end unless they are wanted as shown."""
+        turned = self.page.backward and not as_shown
+        return " ORDER BY " + ", ".join(
+            term.sql(alias, dialect)
+            + (" DESC" if descending is not turned else " ASC")
+            + ((" NULLS FIRST" if descending is not turned else " NULLS LAST") if term.nullable else "")
+            for term, descending in self.order
+        )
+
+    def keys(self, alias: str, dialect: Dialect) -> str:
+        """SQL of what a row's cursor is made of, as a JSON array."""
+        make = "json_array" if dialect is Dialect.SQLITE else "json_build_array"
+        return f"{make}({', '.join(term.json(alias, dialect) for term, _ in self.order)})"
+
+
+def _tie(writer: Writer, alias: str, term: Any, value: Any) -> str:
+    cell = term.sql(alias, writer.dialect)
+    return f"{cell} IS NULL" if value is None else f"{cell} = {bind(writer, term.kind, value)}"
+
+
+def _beyond(writer: Writer, alias: str, term: Any, descending: bool, value: Any) -> str:
+    """A missing value counts as the greatest."""
+    cell = term.sql(alias, writer.dialect)
+    if value is None:
+        return f"{cell} IS NOT NULL" if descending else "1 = 0"
+    if descending:
+        return f"{cell} < {bind(writer, term.kind, value)}"
+    greater = f"{cell} > {bind(writer, term.kind, value)}"
+    return f"({greater} OR {cell} IS NULL)" if term.nullable else greater
+
+
+def cursor_kind(target: Readable, order: Sorted) -> str:
+    """What a cursor belongs to: a type in an order."""
+    return target.name + "".join(f" {'-' if descending else ''}{term.name}" for term, descending in order)
+
+
+def window_of(
+    actor: Actor, target: Readable, declaration: Any, arguments: dict[str, Any], extra: Condition | None = None
+) -> Window:
+    """The window that a connection's arguments ask for."""
+    order = sorted_by(declaration.order, actor, arguments.get("orderBy"))
+    page = page_of(arguments.get("first"), arguments.get("after"), arguments.get("last"), arguments.get("before"))
+    kind = cursor_kind(target, order)
+    cursor = None
+    if page.cursor is not None:
+        path = "before" if page.backward else "after"
+        values = decode_cursor(page.cursor, kind, path)
+        if len(values) != len(order):
+            raise InvalidInput("This cursor does not belong to this list. Take it from pageInfo as it is.", path=[path])
+        cursor = [from_cursor(term.kind, value, path) for (term, _), value in zip(order, values, strict=True)]
+    conditions = [extra] if extra is not None else []
+    if arguments.get("filter"):
+        conditions.append(spec_of(declaration.filter).condition(actor, arguments["filter"]))
+    return Window(all_of(*conditions) if conditions else None, order, page, cursor, kind)
+
+
+@dataclass(slots=True)
+class Request:
+    """Whose request fills the gaps, and with what."""
+
+    actor: Actor
+    variables: VariableValues
+    dialect: Dialect
+    root: Window | None = None
+    condition: Condition | None = None
+    windows: dict[int, Window] = field(default_factory=dict)
+
+    def window(self, pick: Pick) -> Window:
+        """The window of a nested connection."""
+        found = self.windows.get(id(pick))
+        if found is None:
+            declaration = pick.declaration
+            assert isinstance(declaration, Children) and pick.target is not None
+            extra = condition_of(declaration.where, self.actor)
+            found = window_of(self.actor, pick.target, declaration, pick.arguments(self.variables), extra)
+            self.windows[id(pick)] = found
+        return found
+
+
+Gap = Callable[[Request, Writer], str]
+
+
+@dataclass(slots=True)
+class Refusal:
+    """A field that the actor may not read: where it is, and what is missing."""
+
+    keys: tuple[str, ...]
+    nodes: list[FieldNode]
+    permission: Permission
+
+
+@dataclass(slots=True)
+class Template:
+    """A statement with gaps."""
+
+    parts: list[str | Gap]
+    refusals: list[Refusal]
+
+    def fill(self, request: Request) -> tuple[str, list[Any]]:
+        """The statement and its values for one request."""
+        writer = Writer(request.dialect)
+        text = "".join([part if isinstance(part, str) else part(request, writer) for part in self.parts])
+        return text, bound(writer.values, request.dialect)
+
+
+def kept_template(
+    owner: Selection | ConnectionSelection, request: Request, make: Callable[["Builder"], None]
+) -> Template:
+    """The template of a selection for the shape of what an actor may see; made once, kept with the selection."""
+    key = (request.actor.scope_key, request.dialect)
+    found: Template | None = owner.templates.get(key)
+    if found is None:
+        builder = Builder(request.dialect, request.actor)
+        make(builder)
+        found = builder.template()
+        if len(owner.templates) >= TEMPLATES_MAX:
+            owner.templates.clear()
+        owner.templates[key] = found
+    return found
+
+
+class Builder:
+    """Writes a template from left to right."""
+
+    def __init__(self, dialect: Dialect, actor: Actor) -> None:
+        self.dialect = dialect
+        self.actor = actor
+        self.notation = NOTATIONS[dialect]
+        self._parts: list[str | Gap] = []
+        self._text: list[str] = []
+        self._refusals: list[Refusal] = []
+        self._aliases = 0
+
+    def text(self, text: str) -> None:
+        """Add text."""
+        self._text.append(text)
+
+    def gap(self, gap: Gap) -> None:
+        """Add a gap."""
+        self._parts.append("".join(self._text))
+        self._text = []
+        self._parts.append(gap)
+
+    def template(self) -> Template:
+        """What was written."""
+        return Template([*self._parts, "".join(self._text)], self._refusals)
+
+    def alias(self) -> str:
+        """A fresh alias of a table."""
+        self._aliases += 1
+        return f"t{self._aliases}"
+
+    def visible(self, model: type[Table], alias: str) -> None:
+        """The model's own condition on what the actor may see."""
+        self.gap(lambda request, writer: model.visible_to(request.actor).write(writer, alias))
+
+    # Objects
+
+    def root_objects(self, selection: Selection, target: Readable) -> None:
+        """The rows of which the request's condition is true, each with its id."""
+        alias = self.alias()
+        self.text(f'SELECT {quoted(alias)}."id", ')
+        self.as_text(lambda: self.object(selection, alias, ()))
+        self.text(f" FROM {target.table} {quoted(alias)} WHERE ")
+        self.gap(lambda request, writer: _written(request.condition, writer, alias))
+        self.text(" AND ")
+        self.visible(target.model, alias)
+
+    def as_text(self, write: Write) -> None:
+        """JSON as the text that it is."""
+        self.between(self.notation.whole, write)
+
+    def between(self, ends: tuple[str, str], write: Write) -> None:
+        """Something between two texts."""
+        self.text(ends[0])
+        write()
+        self.text(ends[1])
+
+    def object(self, selection: Selection, alias: str, keys: tuple[str, ...]) -> None:
+        """A JSON object of what is asked of the row called ``alias``."""
+        self.pairs([(pick.key, self._writer_of(pick, alias, (*keys, pick.key))) for pick in selection.picks])
+
+    def _writer_of(self, pick: Pick, alias: str, keys: tuple[str, ...]) -> Write:
+        return lambda: self.value(pick, alias, keys)
+
+    def pairs(self, pairs: Pairs) -> None:
+        """A JSON object."""
+        self.notation.write_object(self.text, pairs)
+
+    def value(self, pick: Pick, alias: str, keys: tuple[str, ...]) -> None:
+        """The value of one pick."""
+        declaration = pick.declaration
+        if declaration is None:
+            self.text(self.notation.literal(pick.literal))
+        elif (missing := self._missing(declaration, pick.target)) is not None:
+            self._refusals.append(Refusal(keys, pick.nodes, missing))
+            self._refused(pick)
+        elif isinstance(declaration, Column):
+            self.text(self.column(declaration.column, declaration.kind, alias))
+        elif isinstance(declaration, Parent):
+            self.related(pick, "id", declaration.via, alias, keys, None)
+        elif isinstance(declaration, Single):
+            self.related(pick, declaration.via, declaration.ours, alias, keys, declaration)
+        elif isinstance(declaration, Children):
+            self.nested_connection(pick, declaration, alias, keys)
+        elif isinstance(declaration, Group):
+            self.group(pick, declaration, alias)
+        elif isinstance(declaration, SqlValue):
+            self.sql_value(pick.field, declaration, alias)
+        elif isinstance(declaration, Computed):
+            self.needs(pick, declaration, alias)
+        else:
+            raise TypeError(f"{pick.name} cannot be read from a row")
+
+    def column(self, column: str, kind: Any, alias: str) -> str:
+        """A column's JSON."""
+        return self.notation.value(kind, f"{quoted(alias)}.{quoted(column)}")
+
+    def _missing(self, declaration: Declaration, target: Readable | None) -> Permission | None:
+        for permission in (declaration.permission, target.permission if target is not None else None):
+            if permission is not None and not self.actor.holds(permission):
+                return permission
+        return None
+
+    def _refused(self, pick: Pick) -> None:
+        connection = pick.connection
+        if connection is None:
+            self.text(self.notation.null)
+        elif pick.must_open:
+            no_rows = self._fixed(self.notation.no_rows)
+            rows = [(f"r{index}", no_rows) for index in range(len(connection.rows))]
+            self.pairs([*rows, ("k", no_rows), ("c", self._fixed(self.notation.zero))])
+        else:
+            self.pairs([(part.key, self._empty_part(part)) for part in connection.parts])
+
+    def _empty_part(self, part: ConnectionPart) -> Write:
+        if part.name == "pageInfo":
+            return self._literals(part)
+        if part.name == "totalCount":
+            return self._fixed(self.notation.zero)
+        return self._fixed(self.notation.literal(part.literal) if part.literal else self.notation.no_rows)
+
+    def _fixed(self, text: str) -> Write:
+        return lambda: self.text(text)
+
+    def _literal(self, text: str) -> Write:
+        return self._fixed(self.notation.literal(text))
+
+    def _literals(self, part: ConnectionPart) -> Write:
+        return lambda: self.pairs([(key, self._literal(type)) for key, _, _, type in part.parts])
+
+    def related(
+        self, pick: Pick, theirs: str, ours: str, alias: str, keys: tuple[str, ...], single: Single | None
+    ) -> None:
+        """The one row of another table that belongs to ours, or null."""
+        assert pick.selection is not None and pick.target is not None
+        inner = self.alias()
+        ends = self.notation.related if single is None else self.notation.first_related
+        self.text(ends[0])
+        self.object(pick.selection, inner, keys)
+        self.text(f" FROM {pick.target.table} {quoted(inner)} WHERE {quoted(inner)}.{quoted(theirs)} = ")
+        self.text(f"{quoted(alias)}.{quoted(ours)} AND ")
+        self.visible(pick.target.model, inner)
+        if single is not None:
+            if single.where is not None:
+                self.text(" AND ")
+                self.gap(lambda request, writer: _written(condition_of(single.where, request.actor), writer, inner))
+            self.text(f' ORDER BY {quoted(inner)}."id" DESC LIMIT 1')
+        self.text(ends[1])
+
+    def group(self, pick: Pick, declaration: Group, alias: str) -> None:
+        """Some columns of the row as an object."""
+        assert pick.selection is not None
+        if declaration.null_without is not None:
+            column = declaration.columns[declaration.null_without]
+            self.text(f"CASE WHEN {quoted(alias)}.{quoted(column)} IS NOT NULL THEN ")
+        self.pairs([(part.key, self._part_of(part, declaration, alias)) for part in pick.selection.picks])
+        if declaration.null_without is not None:
+            self.text(f" ELSE {self.notation.null} END")
+
+    def _part_of(self, part: Pick, declaration: Group, alias: str) -> Write:
+        if part.field is None:
+            return self._literal(part.literal)
+        name = python_name(part.field)
+        return lambda: self.text(self.column(declaration.columns[name], declaration.kinds[name], alias))
+
+    def sql_value(self, field: Any, declaration: SqlValue, alias: str) -> None:
+        """A value that our SQL computes."""
+        assert declaration.sql is not None
+        self._computed_by(declaration.sql, self.notation.value(_kind_of(field), HERE), alias)
+
+    def _computed_by(self, sql: Sql, form: str, alias: str) -> None:
+        before, after = form.split(HERE)
+        self.text(before + "(")
+        self.gap(lambda request, writer: sql(writer, alias, request.actor))
+        self.text(")" + after)
+
+    def needs(self, pick: Pick, declaration: Computed, alias: str) -> None:
+        """What a Python function needs, as an array in its place."""
+        self.text(self.notation.array + "(")
+        for index, need in enumerate(declaration.needs):
+            self.text(", " if index else "")
+            if callable(need):
+                self._computed_by(need, HERE, alias)
+            elif need in declaration.kinds:
+                cell = f"{quoted(alias)}.{quoted(need)}"
+                self.text(json_of(declaration.kinds[need], cell, self.dialect))
+            else:
+                field, value = self._named_value(pick, need)
+                assert value.sql is not None
+                self._computed_by(value.sql, json_of(_kind_of(field), HERE, self.dialect), alias)
+        self.text(")")
+
+    def _named_value(self, pick: Pick, need: str) -> tuple[Any, SqlValue]:
+        for known in pick.owner.fields.values():
+            declaration = field_declaration(known)
+            if isinstance(declaration, SqlValue) and python_name(known) == need:
+                return known, declaration
+        raise TypeError(f"{pick.name} needs {need}, which is neither a column nor an SQL value of its type")
+
+    # Connections
+
+    def nested_connection(self, pick: Pick, declaration: Children, alias: str, keys: tuple[str, ...]) -> None:
+        """A page of the rows that belong to ours, as one JSON object."""
+        connection, inner = pick.connection, self.alias()
+        assert connection is not None and pick.target is not None
+        joins = f"{quoted(inner)}.{quoted(declaration.via)} = {quoted(alias)}.{quoted(declaration.ours)}"
+        pairs: list[tuple[str, Write]] = []
+
+        def total() -> None:
+            self.text("(SELECT count(*)")
+            self.matching(pick.target, inner, joins, lambda request: request.window(pick))
+            self.text(")")
+
+        def rows(selection: Selection) -> Write:
+            return lambda: self.collected(lambda: self.object(selection, inner, (*keys, *selection.path)))
+
+        if connection.must_open:
+            pairs = [(f"r{index}", rows(selection)) for index, selection in enumerate(connection.rows)]
+            if connection.wants_more or connection.wants_keys:
+                pairs.append(("k", lambda: self.collected(lambda: self.keys(pick, inner))))
+            if connection.wants_total:
+                pairs.append(("c", total))
+        else:
+            for part in connection.parts:
+                if part.name == "nodes" and part.rows is not None:
+                    pairs.append((part.key, rows(part.rows)))
+                elif part.name == "edges":
+                    pairs.append((part.key, self._edges(part.parts, inner, keys)))
+                elif part.name == "totalCount":
+                    pairs.append((part.key, total))
+                elif part.name == "pageInfo":
+                    pairs.append((part.key, self._literals(part)))
+                else:
+                    pairs.append((part.key, self._literal(part.literal)))
+        self.text("(SELECT ")
+        self.pairs(pairs)
+        if connection.wants_page:
+            self.text(" FROM (")
+            self.page(pick, inner, joins)
+            self.text(f") {quoted(inner)}")
+        self.text(")")
+
+    def _edges(self, parts: list[Any], inner: str, keys: tuple[str, ...]) -> Write:
+        def edge() -> None:
+            self.pairs([(key, self._edge_part(selection, type, inner, keys)) for key, _, selection, type in parts])
+
+        return lambda: self.collected(edge)
+
+    def _edge_part(self, selection: Selection | None, type: str, inner: str, keys: tuple[str, ...]) -> Write:
+        if selection is None:
+            return self._literal(type)
+        return lambda: self.object(selection, inner, (*keys, *selection.path))
+
+    def collected(self, write: Write) -> None:
+        """The rows of a sub-query as a JSON array."""
+        self.between(self.notation.collected, write)
+
+    def keys(self, pick: Pick, alias: str) -> None:
+        """What a row's cursor is made of."""
+        self.gap(lambda request, writer: request.window(pick).keys(alias, writer.dialect))
+
+    def matching(self, target: Any, alias: str, joins: str, window: Callable[[Request], Window | None]) -> None:
+        """FROM and WHERE of all rows of a list, whatever the page."""
+        self.text(f" FROM {target.table} {quoted(alias)} WHERE {joins}{' AND ' if joins else ''}")
+        self.visible(target.model, alias)
+
+        def narrowed(request: Request, writer: Writer) -> str:
+            found = window(request)
+            return "" if found is None or found.condition is None else f" AND {found.condition.write(writer, alias)}"
+
+        self.gap(narrowed)
+
+    def page(self, pick: Pick, alias: str, joins: str) -> None:
+        """The rows of a nested page, in the order in which they are shown."""
+        connection = pick.connection
+        assert connection is not None
+        more = 1 if connection.wants_more else 0
+        self.gap(lambda request, writer: "SELECT * FROM (" if request.window(pick).page.backward else "")
+        self.text("SELECT *")
+        self.matching(pick.target, alias, joins, lambda request: request.window(pick))
+
+        def rest(request: Request, writer: Writer) -> str:
+            window = request.window(pick)
+            text = window.keyset(writer, alias) + window.order_by(alias, writer.dialect)
+            text += f" LIMIT {writer.bind(window.page.size + more)}"
+            if window.page.backward:
+                text += f") {quoted(alias)}{window.order_by(alias, writer.dialect, as_shown=True)}"
+            return text
+
+        self.gap(rest)
+
+    def root_connection(self, connection: ConnectionSelection) -> None:
+        """A page as rows: a column for each selection of nodes, one with the cursor's keys, and the total in front."""
+        target, alias = connection.target, self.alias()
+        if connection.wants_total:
+            counted = self.alias()
+            self.text("SELECT c.n" + (", p.*" if connection.wants_page else "") + " FROM (SELECT count(*) AS n")
+            self.matching(target, counted, "", lambda request: request.root)
+            self.text(") c")
+            if not connection.wants_page:
+                return
+            self.text(" LEFT JOIN (")
+        self.text("SELECT 1 AS c0")
+        for index, selection in enumerate(connection.rows):
+            self.text(", ")
+            self.as_text(self._object_of(selection, alias))
+            self.text(f" AS c{index + 1}")
+        if connection.wants_keys:
+            self.text(", ")
+            self.as_text(lambda: self.gap(lambda request, writer: _root(request).keys(alias, writer.dialect)))
+            self.text(" AS k")
+        self.matching(target, alias, "", lambda request: request.root)
+        more = 1 if connection.wants_more else 0
+
+        def rest(request: Request, writer: Writer) -> str:
+            window = _root(request)
+            text = window.keyset(writer, alias) + window.order_by(alias, writer.dialect)
+            return f"{text} LIMIT {writer.bind(window.page.size + more)}"
+
+        self.gap(rest)
+        if connection.wants_total:
+            self.text(") p ON TRUE")
+
+    def _object_of(self, selection: Selection, alias: str) -> Write:
+        return lambda: self.object(selection, alias, selection.path)
+
+
+def _kind_of(field: Any) -> Kind:
+    return scalar_kind(get_named_type(field.type).name)
+
+
+def _root(request: Request) -> Window:
+    assert request.root is not None
+    return request.root
+
+
+def _written(condition: Condition | None, writer: Writer, alias: str) -> str:
+    return "1 = 1" if condition is None else condition.write(writer, alias)

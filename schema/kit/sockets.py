@@ -1,0 +1,294 @@
+"""GraphQL over WebSocket: the graphql-transport-ws protocol, and no other.
+
+Every operation gets a context of its own; a faulty document answers ``error`` and never costs the other operations on the
+socket theirs. A session that ends closes its sockets (4403) within seconds. A reader that does not read is not read for:
+a subscription takes its next fact from the journal only when the last frame has left.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from app.infrastructure import metrics
+from app.kernel.actor import Actor
+from app.kernel.errors import NotAuthenticated, Problem, RateLimited
+from schema.kit.context import Context
+from schema.kit.http import Authenticate, bearer_token, client_address
+from schema.kit.limits import BadRequest, GraphQLRequest, read_body, request_of
+
+PROTOCOL = "graphql-transport-ws"
+INIT_SECONDS_MAX = 5.0
+SESSION_CHECK_SECONDS = 3.0
+OPERATIONS_MAX = 20
+ID_LENGTH_MAX = 128
+
+BAD_MESSAGE = 4400
+UNAUTHORIZED = 4401
+FORBIDDEN = 4403
+NO_PROTOCOL = 4406
+INIT_TIMEOUT = 4408
+DUPLICATE_ID = 4409
+TOO_MANY_INITS = 4429
+
+log = structlog.get_logger(__name__)
+
+
+class Service(Protocol):
+    """What executes operations; see ``schema.kit.service``."""
+
+    def stream(self, request: GraphQLRequest, context: Callable[[], Context]) -> AsyncIterator[dict[str, Any]]:
+        """The responses of an operation: one of a query or mutation, one for each event of a subscription."""
+
+    def encode(self, response: dict[str, Any]) -> bytes:
+        """A response as JSON."""
+
+
+class Closed(Exception):
+    """The socket must be closed with a code of the protocol."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class GraphQLSockets:
+    """The WebSocket side of the endpoint."""
+
+    def __init__(
+        self,
+        service: Service,
+        authenticate: Authenticate,
+        allowed_origins: tuple[str, ...] = (),
+        trusted_proxies: int = 0,
+    ) -> None:
+        self._service = service
+        self._authenticate = authenticate
+        self._allowed_origins = allowed_origins
+        self._trusted_proxies = trusted_proxies
+        self._open: set[Socket] = set()
+
+    async def handle(self, websocket: WebSocket) -> None:
+        """Serve one socket until either side closes it."""
+        if not self._is_from_a_friend(websocket):
+            await websocket.close(code=FORBIDDEN)
+            return
+        if PROTOCOL not in websocket.scope.get("subprotocols", []):
+            await websocket.accept()
+            await websocket.close(NO_PROTOCOL, "Subprotocol not acceptable")
+            return
+        await websocket.accept(PROTOCOL)
+        address = client_address(websocket, self._trusted_proxies)
+        socket = Socket(websocket, self._service, self._authenticate, address)
+        self._open.add(socket)
+        metrics.sockets_open(len(self._open))
+        try:
+            await socket.serve()
+        finally:
+            self._open.discard(socket)
+            metrics.sockets_open(len(self._open))
+
+    async def close(self) -> None:
+        """Close every socket, because the server stops: clients come back to another one."""
+        await asyncio.gather(*(socket.close(1012, "Server restarts") for socket in set(self._open)))
+
+    def _is_from_a_friend(self, websocket: WebSocket) -> bool:
+        """Whether the page that opens the socket is ours or an allowed one; programs send no origin."""
+        origin = websocket.headers.get("origin")
+        if origin is None:
+            return True
+        return origin in self._allowed_origins or urlsplit(origin).netloc == websocket.headers.get("host")
+
+
+class Socket:
+    """One connection: its actor and the operations that run on it."""
+
+    def __init__(self, websocket: WebSocket, service: Service, authenticate: Authenticate, address: str) -> None:
+        self._websocket = websocket
+        self._service = service
+        self._authenticate = authenticate
+        self._address = address
+        self._token: str | None = None
+        self._actor: Actor | None = None
+        self._initialized = False
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._sending = asyncio.Lock()
+
+    async def serve(self) -> None:
+        """Read messages until the socket closes."""
+        watch: asyncio.Task[None] | None = None
+        try:
+            await self._initialize()
+            watch = asyncio.create_task(self._watch_the_session())
+            while True:
+                await self._receive(await self._message())
+        except Closed as closed:
+            await self.close(closed.code, closed.reason)
+        except WebSocketDisconnect:
+            pass  # the client has gone: nothing to tell anybody
+        finally:
+            running = [*self._operations.values(), *([watch] if watch else [])]
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket; harmless when it is closed already."""
+        if self._websocket.application_state is WebSocketState.CONNECTED:
+            try:
+                await self._websocket.close(code, reason)
+            except (RuntimeError, WebSocketDisconnect):
+                pass  # the client was faster
+
+    async def _message(self) -> dict[str, Any]:
+        try:
+            text = await self._websocket.receive_text()
+        except KeyError:
+            raise Closed(BAD_MESSAGE, "Only text messages are understood") from None
+        try:
+            message = read_body(text.encode())
+        except (BadRequest, UnicodeEncodeError):
+            raise Closed(BAD_MESSAGE, "The message is not a JSON object") from None
+        if not isinstance(message.get("type"), str):
+            raise Closed(BAD_MESSAGE, "The message has no type")
+        return message
+
+    async def _initialize(self) -> None:
+        deadline = asyncio.get_running_loop().time() + INIT_SECONDS_MAX
+        while not self._initialized:
+            left = deadline - asyncio.get_running_loop().time()
+            try:
+                message = await asyncio.wait_for(self._message(), max(left, 0.001))
+            except TimeoutError:
+                raise Closed(INIT_TIMEOUT, "Connection initialisation timeout") from None
+            match message["type"]:
+                case "connection_init":
+                    await self._sign_in(message.get("payload"))
+                    self._initialized = True
+                    await self._send({"type": "connection_ack"})
+                case "ping":
+                    await self._pong(message)
+                case "pong":
+                    pass
+                case "subscribe":
+                    raise Closed(UNAUTHORIZED, "Unauthorized")
+                case _:
+                    raise Closed(BAD_MESSAGE, "Unknown message before connection_init")
+
+    async def _sign_in(self, payload: Any) -> None:
+        if payload is None:
+            return
+        if not isinstance(payload, dict):
+            raise Closed(BAD_MESSAGE, "The payload of connection_init must be an object")
+        header = payload.get("authorization") or payload.get("Authorization")
+        if header is None:
+            return
+        try:
+            self._token = bearer_token(header if isinstance(header, str) else "?")
+            self._actor = await self._authenticate(self._token or "", self._address)
+        except (NotAuthenticated, RateLimited):
+            raise Closed(FORBIDDEN, "Forbidden") from None
+
+    async def _watch_the_session(self) -> None:
+        """Look every few seconds whether the session still stands, and take over changed roles."""
+        while self._token is not None:
+            await asyncio.sleep(SESSION_CHECK_SECONDS)
+            try:
+                self._actor = await self._authenticate(self._token, self._address)
+            except Problem:
+                await self.close(FORBIDDEN, "The session has ended")
+                return
+            except Exception:  # the database may be away for a moment; the next look decides
+                log.warning("could not check a socket's session", exc_info=True)
+
+    async def _receive(self, message: dict[str, Any]) -> None:
+        match message["type"]:
+            case "subscribe":
+                await self._subscribe(message)
+            case "complete":
+                task = self._operations.pop(self._id_of(message), None)
+                if task:
+                    task.cancel()
+            case "ping":
+                await self._pong(message)
+            case "pong":
+                pass
+            case "connection_init":
+                raise Closed(TOO_MANY_INITS, "Too many initialisation requests")
+            case _:
+                raise Closed(BAD_MESSAGE, "Unknown message type")
+
+    async def _subscribe(self, message: dict[str, Any]) -> None:
+        id = self._id_of(message)
+        if id in self._operations:
+            raise Closed(DUPLICATE_ID, f"Subscriber for {id} already exists")
+        payload = message.get("payload")
+        if not isinstance(payload, dict):
+            raise Closed(BAD_MESSAGE, "The payload of subscribe must be an object")
+        if len(self._operations) >= OPERATIONS_MAX:
+            await self._fail(id, f"At most {OPERATIONS_MAX} operations run on one socket.", "TOO_MANY_OPERATIONS")
+            return
+        try:
+            request = request_of(payload)
+        except BadRequest as bad:
+            if not isinstance(payload.get("query"), str):
+                raise Closed(BAD_MESSAGE, bad.message) from None
+            await self._fail(id, bad.message, "BAD_REQUEST")
+            return
+        self._operations[id] = asyncio.create_task(self._run(id, request))
+
+    async def _run(self, id: str, request: GraphQLRequest) -> None:
+        """Send an operation's responses; the first without data is a request error and the operation's end."""
+        me = asyncio.current_task()
+        try:
+            async for response in self._service.stream(request, self._context):
+                if "data" not in response:
+                    errors = response["errors"]
+                    await self._send_raw(b'{"id":%b,"type":"error","payload":%b}' % (_json(id), _json(errors)))
+                    return
+                frame = b'{"id":%b,"type":"next","payload":%b}' % (_json(id), self._service.encode(response))
+                await self._send_raw(frame)
+            if self._operations.get(id) is me:
+                await self._send({"id": id, "type": "complete"})
+        except WebSocketDisconnect:
+            pass  # the client has gone
+        finally:
+            if self._operations.get(id) is me:
+                del self._operations[id]
+
+    def _context(self) -> Context:
+        return Context(self._actor, address=self._address)
+
+    def _id_of(self, message: dict[str, Any]) -> str:
+        id = message.get("id")
+        if not isinstance(id, str) or not 1 <= len(id) <= ID_LENGTH_MAX:
+            raise Closed(BAD_MESSAGE, f"The id must be a string of 1 to {ID_LENGTH_MAX} characters")
+        return id
+
+    async def _pong(self, message: dict[str, Any]) -> None:
+        payload = message.get("payload")
+        await self._send({"type": "pong", **({"payload": payload} if payload is not None else {})})
+
+    async def _fail(self, id: str, text: str, code: str) -> None:
+        await self._send({"id": id, "type": "error", "payload": [{"message": text, "extensions": {"code": code}}]})
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._send_raw(_json(message))
+
+    async def _send_raw(self, frame: bytes) -> None:
+        async with self._sending:
+            if self._websocket.application_state is not WebSocketState.CONNECTED:
+                raise WebSocketDisconnect(1006)
+            try:
+                await self._websocket.send_text(frame.decode())
+            except RuntimeError:
+                raise WebSocketDisconnect(1006) from None
+
+
+def _json(value: Any) -> bytes:
+    return orjson.dumps(value)

@@ -1,0 +1,604 @@
+"""What clients may ask of the schedule, do to it, and hear of it."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+from app.infrastructure.conditions import Condition
+from app.infrastructure.tables import require_visible
+from app.kernel.actor import Actor
+from app.kernel.errors import (
+    AlreadyExists,
+    Conflict,
+    IllegalTransition,
+    PlanOutdated,
+    ScheduleConflict,
+    StaleVersion,
+)
+from app.kernel.permissions import Permission
+from app.scheduling import commands, queries
+from app.scheduling.rules import AppointmentStatus, ReasonCode
+from app.technicians import models as technicians
+from schema.kit import ID, Connection, about, arg, inputs, many, mutation, one
+from schema.kit.live import changed
+from schema.scheduling.types import (
+    Appointment,
+    AppointmentFilter,
+    AppointmentOrder,
+    Assignment,
+    AssignmentFilter,
+    AssignmentOrder,
+    PlannedVisit,
+    PlannedVisitFilter,
+    PlannedVisitOrder,
+    PlanRun,
+    PlanRunFilter,
+    PlanRunOrder,
+)
+
+VERSION = "The version you saw; refused when it is not the current one. Leave it out to change whatever is there."
+NEW_ID = "Your own id for it, so that you may send this again; without it we make one."
+ZONE = "IANA zone whose clocks say when the day begins and ends; your organization's unless you say otherwise."
+STEP = (IllegalTransition, StaleVersion, Conflict)
+
+
+async def of_day(
+    actor: Actor,
+    day: Annotated[date, arg("The day.")],
+    time_zone: Annotated[str | None, arg(ZONE)] = None,
+    technician_ids: Annotated[list[ID] | None, arg("Only visits of these technicians.")] = None,
+) -> Condition:
+    """The visits whose planned time reaches into a day."""
+    wanted = queries.of_day(day, await queries.get_time_zone(actor, time_zone))
+    if technician_ids is None:
+        return wanted
+    await require_visible(technicians.Technician, actor, technician_ids, "technicianIds")
+    return wanted & queries.of_technicians(technician_ids)
+
+
+class Queries:
+    """What clients may ask."""
+
+    appointment: Appointment | None = one("One visit.", permission=Permission.VIEW_SCHEDULE)
+    appointments: Connection[Appointment] = many(
+        "The visits you may see, earliest first; those without a time come last.",
+        permission=Permission.VIEW_SCHEDULE,
+        filter=AppointmentFilter,
+        order=AppointmentOrder,
+    )
+    schedule: Connection[Appointment] = many(
+        "A day's visits, of all technicians or of some, earliest first.",
+        permission=Permission.VIEW_SCHEDULE,
+        filter=AppointmentFilter,
+        order=AppointmentOrder,
+        where=of_day,
+    )
+    assignment: Assignment | None = one("One assignment.", permission=Permission.VIEW_SCHEDULE)
+    assignments: Connection[Assignment] = many(
+        "Who has or had which visit, earliest first.",
+        permission=Permission.VIEW_SCHEDULE,
+        filter=AssignmentFilter,
+        order=AssignmentOrder,
+    )
+    plan_run: PlanRun | None = one("One plan run.", permission=Permission.VIEW_SCHEDULE)
+    plan_runs: Connection[PlanRun] = many(
+        "The plan runs, newest first.",
+        permission=Permission.VIEW_SCHEDULE,
+        filter=PlanRunFilter,
+        order=PlanRunOrder,
+    )
+    planned_visits: Connection[PlannedVisit] = many(
+        "What plans say about visits.",
+        permission=Permission.VIEW_SCHEDULE,
+        filter=PlannedVisitFilter,
+        order=PlannedVisitOrder,
+    )
+
+
+@inputs
+class CreateAppointmentInput:
+    """A visit that is needed."""
+
+    work_order_id: ID = about("For which work order.")
+    id: ID | None = about(NEW_ID, default=None)
+    window_start: datetime | None = about("The promised window's begin; the work order's unless given.", default=None)
+    window_end: datetime | None = about("The promised window's end; the work order's unless given.", default=None)
+    duration_minutes: int | None = about("How long it takes; the work order's unless given.", default=None)
+
+
+@inputs
+class ScheduleAppointmentInput:
+    """When and by whom."""
+
+    id: ID = about("Which visit.")
+    technician_ids: list[ID] = about("Who goes, the lead first.")
+    starts_at: datetime = about("When it begins.")
+    version: int | None = about(VERSION, default=None)
+    duration_minutes: int | None = about("How long it takes; as it was unless given.", default=None)
+    pin_who: bool | None = about("Whether the planner must keep the technicians; as it was unless given.", default=None)
+    pin_when: bool | None = about("Whether the planner must keep the time; as it was unless given.", default=None)
+    override_reason: str | None = about(
+        "Why it is scheduled although something speaks against it; needs OVERRIDE_SCHEDULE_CONFLICTS.",
+        default=None,
+    )
+
+
+@inputs
+class RescheduleAppointmentInput:
+    """What changes about a visit's time or technicians."""
+
+    id: ID = about("Which visit.")
+    technician_ids: list[ID] | None = about("Who goes from now on, the lead first.", default=None)
+    starts_at: datetime | None = about("When it begins from now on.", default=None)
+    version: int | None = about(VERSION, default=None)
+    duration_minutes: int | None = about("How long it takes from now on.", default=None)
+    pin_who: bool | None = about("Whether the planner must keep the technicians; as it was unless given.", default=None)
+    pin_when: bool | None = about("Whether the planner must keep the time; as it was unless given.", default=None)
+    override_reason: str | None = about(
+        "Why it is scheduled although something speaks against it; needs OVERRIDE_SCHEDULE_CONFLICTS.",
+        default=None,
+    )
+
+
+@inputs
+class PinAppointmentInput:
+    """What the planner must leave alone."""
+
+    id: ID = about("Which visit.")
+    who: bool | None = about("Whether it must keep the technicians; as it was unless given.", default=None)
+    when: bool | None = about("Whether it must keep the time; as it was unless given.", default=None)
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class UnscheduleAppointmentInput:
+    """A visit to take out of the schedule."""
+
+    id: ID = about("Which visit.")
+    reason: str | None = about("Why.", default=None)
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class AppointmentStepInput:
+    """A visit that takes a step."""
+
+    id: ID = about("Which visit.")
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class DispatchAppointmentsInput:
+    """Visits to dispatch, all or none."""
+
+    ids: list[ID] = about("Which visits, at most 500.")
+
+
+@inputs
+class DispatchDayInput:
+    """A day to dispatch."""
+
+    day: date = about("The day.")
+    time_zone: str | None = about(ZONE, default=None)
+    technician_ids: list[ID] | None = about("Only visits of these technicians.", default=None)
+
+
+@inputs
+class AcceptAssignmentInput:
+    """An assignment to accept."""
+
+    id: ID = about("Which assignment.")
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class DeclineAssignmentInput:
+    """An assignment to decline."""
+
+    id: ID = about("Which assignment.")
+    reason: str = about("Why, 1 to 500 characters.")
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class ReleaseAssignmentInput:
+    """An assignment to take back."""
+
+    id: ID = about("Which assignment.")
+    reason: str | None = about("Why.", default=None)
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class DepartInput:
+    """A visit to set out for."""
+
+    id: ID = about("Which visit.")
+    eta_at: datetime | None = about("When you should arrive; by the planned travel time unless given.", default=None)
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class TurnBackInput:
+    """A visit whose way is broken off."""
+
+    id: ID = about("Which visit.")
+    reason: str | None = about("Why.", default=None)
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class ArriveInput:
+    """A visit whose site is reached."""
+
+    id: ID = about("Which visit.")
+    latitude: float | None = about("Where the device is; only together with the longitude.", default=None)
+    longitude: float | None = about("Where the device is; only together with the latitude.", default=None)
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class PauseWorkInput:
+    """A visit whose work is interrupted."""
+
+    id: ID = about("Which visit.")
+    reason_code: ReasonCode | None = about("Why.", default=None)
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class CompleteAppointmentInput:
+    """How a visit ended."""
+
+    id: ID = about("Which visit.")
+    result: AppointmentStatus = about(
+        "COMPLETED, PARTIALLY_COMPLETED or CANNOT_COMPLETE.", default=AppointmentStatus.COMPLETED
+    )
+    reason_code: ReasonCode | None = about("Why, for any result but COMPLETED.", default=None)
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class CancelAppointmentInput:
+    """A visit to call off."""
+
+    id: ID = about("Which visit.")
+    reason_code: ReasonCode = about("Why.")
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class PlanDayInput:
+    """A question to the planner."""
+
+    day: date = about("Which day.")
+    id: ID | None = about(NEW_ID, default=None)
+    time_zone: str | None = about(ZONE, default=None)
+    seconds: int = about("How long the planner may think, 1 to 300 seconds.", default=10)
+    seed: int = about("What its chances are drawn from; the same gives the same.", default=0)
+    technician_ids: list[ID] | None = about("Only these technicians; all who work unless given.", default=None)
+    work_order_ids: list[ID] | None = about(
+        "Only the visits of this work may change; all open work unless given.", default=None
+    )
+
+
+@inputs
+class PlanRunStepInput:
+    """A plan run that takes a step."""
+
+    id: ID = about("Which plan run.")
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class CommitPlanInput:
+    """A plan, or the part of it, that becomes the schedule."""
+
+    id: ID = about("Which plan run.")
+    appointment_ids: list[ID] | None = about("Only these visits; the whole plan unless given.", default=None)
+    version: int | None = about(VERSION, default=None)
+
+
+class Mutations:
+    """What clients may do."""
+
+    @mutation(
+        Appointment,
+        "Wants one more visit for a work order, still without a time.",
+        permission=Permission.MANAGE_SCHEDULE,
+        problems=(AlreadyExists, Conflict),
+    )
+    async def create_appointment(actor: Actor, input: CreateAppointmentInput) -> str:
+        """See the command."""
+        return await commands.create_appointment(
+            actor,
+            input.work_order_id,
+            id=input.id,
+            window_start=input.window_start,
+            window_end=input.window_end,
+            duration_minutes=input.duration_minutes,
+        )
+
+    @mutation(
+        Appointment,
+        "Gives a visit its time and technicians. Everything that speaks against it is listed; nobody is booked twice.",
+        permission=Permission.MANAGE_SCHEDULE,
+        problems=(ScheduleConflict, *STEP),
+    )
+    async def schedule_appointment(actor: Actor, input: ScheduleAppointmentInput) -> str:
+        """See the command."""
+        return await commands.schedule_appointment(
+            actor,
+            input.id,
+            input.technician_ids,
+            input.starts_at,
+            version=input.version,
+            duration_minutes=input.duration_minutes,
+            pin_who=input.pin_who,
+            pin_when=input.pin_when,
+            override_reason=input.override_reason,
+        )
+
+    @mutation(
+        Appointment,
+        "Moves a scheduled visit to another time, to other technicians, or both. One that was dispatched must be "
+        "dispatched again.",
+        permission=Permission.MANAGE_SCHEDULE,
+        problems=(ScheduleConflict, *STEP),
+    )
+    async def reschedule_appointment(actor: Actor, input: RescheduleAppointmentInput) -> str:
+        """See the command."""
+        return await commands.reschedule_appointment(
+            actor,
+            input.id,
+            version=input.version,
+            technician_ids=input.technician_ids,
+            starts_at=input.starts_at,
+            duration_minutes=input.duration_minutes,
+            pin_who=input.pin_who,
+            pin_when=input.pin_when,
+            override_reason=input.override_reason,
+        )
+
+    @mutation(
+        Appointment,
+        "Says whether the planner may change a visit's technicians or its time.",
+        permission=Permission.MANAGE_SCHEDULE,
+        problems=(StaleVersion,),
+    )
+    async def pin_appointment(actor: Actor, input: PinAppointmentInput) -> str:
+        """See the command."""
+        return await commands.pin_appointment(actor, input.id, who=input.who, when=input.when, version=input.version)
+
+    @mutation(
+        Appointment,
+        "Takes a visit out of the schedule; it waits for a new time.",
+        permission=Permission.MANAGE_SCHEDULE,
+        problems=STEP,
+    )
+    async def unschedule_appointment(actor: Actor, input: UnscheduleAppointmentInput) -> str:
+        """See the command."""
+        return await commands.unschedule_appointment(actor, input.id, version=input.version, reason=input.reason)
+
+    @mutation(
+        Appointment,
+        "Tells the technicians of a visit to go there when it is time.",
+        permission=Permission.MANAGE_SCHEDULE,
+        problems=STEP,
+    )
+    async def dispatch_appointment(actor: Actor, input: AppointmentStepInput) -> str:
+        """See the command."""
+        return await commands.dispatch_appointment(actor, input.id, version=input.version)
+
+    @mutation(
+        list[Appointment],
+        "Dispatches several visits, all or none.",
+        noun="appointments",
+        permission=Permission.MANAGE_SCHEDULE,
+        problems=STEP,
+    )
+    async def dispatch_appointments(actor: Actor, input: DispatchAppointmentsInput) -> list[str]:
+        """See the command."""
+        return await commands.dispatch_appointments(actor, input.ids)
+
+    @mutation(
+        list[Appointment],
+        "Dispatches every scheduled visit of a day and answers with those that were.",
+        noun="appointments",
+        permission=Permission.MANAGE_SCHEDULE,
+        problems=STEP,
+    )
+    async def dispatch_day(actor: Actor, input: DispatchDayInput) -> list[str]:
+        """See the command."""
+        return await commands.dispatch_day(
+            actor, input.day, time_zone=input.time_zone, technician_ids=input.technician_ids
+        )
+
+    @mutation(
+        Assignment,
+        "Agrees to come.",
+        permission=Permission.EXECUTE_APPOINTMENTS,
+        problems=STEP,
+    )
+    async def accept_assignment(actor: Actor, input: AcceptAssignmentInput) -> str:
+        """See the command."""
+        return await commands.accept_assignment(actor, input.id, version=input.version)
+
+    @mutation(
+        Assignment,
+        "Turns a visit down. A visit that nobody is left for waits for a new time.",
+        permission=Permission.EXECUTE_APPOINTMENTS,
+        problems=STEP,
+    )
+    async def decline_assignment(actor: Actor, input: DeclineAssignmentInput) -> str:
+        """See the command."""
+        return await commands.decline_assignment(actor, input.id, input.reason, version=input.version)
+
+    @mutation(
+        Assignment,
+        "Takes a technician off a visit. A visit that nobody is left for waits for a new time.",
+        permission=Permission.MANAGE_SCHEDULE,
+        problems=STEP,
+    )
+    async def release_assignment(actor: Actor, input: ReleaseAssignmentInput) -> str:
+        """See the command."""
+        return await commands.release_assignment(actor, input.id, reason=input.reason, version=input.version)
+
+    @mutation(
+        Appointment,
+        "Sets out for a visit, which accepts it; the travel time runs. Nobody sets out for two at a time.",
+        permission=Permission.EXECUTE_APPOINTMENTS,
+        problems=STEP,
+    )
+    async def depart(actor: Actor, input: DepartInput) -> str:
+        """See the command."""
+        return await commands.depart(actor, input.id, version=input.version, eta_at=input.eta_at)
+
+    @mutation(
+        Appointment,
+        "Breaks off the way to a visit; it waits to be set out for again.",
+        permission=Permission.EXECUTE_APPOINTMENTS,
+        problems=STEP,
+    )
+    async def turn_back(actor: Actor, input: TurnBackInput) -> str:
+        """See the command."""
+        return await commands.turn_back(actor, input.id, version=input.version, reason=input.reason)
+
+    @mutation(
+        Appointment,
+        "Arrives on site.",
+        permission=Permission.EXECUTE_APPOINTMENTS,
+        problems=STEP,
+    )
+    async def arrive(actor: Actor, input: ArriveInput) -> str:
+        """See the command."""
+        return await commands.arrive(
+            actor, input.id, version=input.version, latitude=input.latitude, longitude=input.longitude
+        )
+
+    @mutation(
+        Appointment,
+        "Begins the work on site; the working time runs.",
+        permission=Permission.EXECUTE_APPOINTMENTS,
+        problems=STEP,
+    )
+    async def start_work(actor: Actor, input: AppointmentStepInput) -> str:
+        """See the command."""
+        return await commands.start_work(actor, input.id, version=input.version)
+
+    @mutation(
+        Appointment,
+        "Interrupts the work; the technicians can be at another visit meanwhile.",
+        permission=Permission.EXECUTE_APPOINTMENTS,
+        problems=STEP,
+    )
+    async def pause_work(actor: Actor, input: PauseWorkInput) -> str:
+        """See the command."""
+        return await commands.pause_work(actor, input.id, version=input.version, reason_code=input.reason_code)
+
+    @mutation(
+        Appointment,
+        "Goes on with paused work.",
+        permission=Permission.EXECUTE_APPOINTMENTS,
+        problems=STEP,
+    )
+    async def resume_work(actor: Actor, input: AppointmentStepInput) -> str:
+        """See the command."""
+        return await commands.resume_work(actor, input.id, version=input.version)
+
+    @mutation(
+        Appointment,
+        "Ends a visit with its result; the technicians are free again.",
+        permission=Permission.EXECUTE_APPOINTMENTS,
+        problems=STEP,
+    )
+    async def complete_appointment(actor: Actor, input: CompleteAppointmentInput) -> str:
+        """See the command."""
+        return await commands.complete_appointment(
+            actor, input.id, result=input.result, reason_code=input.reason_code, version=input.version
+        )
+
+    @mutation(
+        Appointment,
+        "Calls a visit off before its work begins.",
+        permission=Permission.MANAGE_SCHEDULE,
+        problems=STEP,
+    )
+    async def cancel_appointment(actor: Actor, input: CancelAppointmentInput) -> str:
+        """See the command."""
+        return await commands.cancel_appointment(actor, input.id, input.reason_code, version=input.version)
+
+    @mutation(
+        PlanRun,
+        "Asks the planner for a day. Open work without a visit gets one; nothing else changes until the plan is "
+        "committed. Follow the run with planProgress.",
+        permission=Permission.PLAN_SCHEDULE,
+        problems=(AlreadyExists,),
+    )
+    async def plan_day(actor: Actor, input: PlanDayInput) -> str:
+        """See the command."""
+        return await commands.plan_day(
+            actor,
+            input.day,
+            id=input.id,
+            time_zone=input.time_zone,
+            seconds=input.seconds,
+            seed=input.seed,
+            technician_ids=input.technician_ids,
+            work_order_ids=input.work_order_ids,
+        )
+
+    @mutation(
+        PlanRun,
+        "Makes a plan, or a part of it, the schedule. Refused as a whole when anything it was made from moved.",
+        permission=Permission.PLAN_SCHEDULE,
+        problems=(PlanOutdated, ScheduleConflict, *STEP),
+    )
+    async def commit_plan(actor: Actor, input: CommitPlanInput) -> str:
+        """See the command."""
+        return await commands.commit_plan(actor, input.id, appointment_ids=input.appointment_ids, version=input.version)
+
+    @mutation(
+        PlanRun,
+        "Brings back what a committed plan changed, unless one of those visits has moved on since.",
+        permission=Permission.PLAN_SCHEDULE,
+        problems=(PlanOutdated, ScheduleConflict, *STEP),
+    )
+    async def undo_plan(actor: Actor, input: PlanRunStepInput) -> str:
+        """See the command."""
+        return await commands.undo_plan(actor, input.id, version=input.version)
+
+    @mutation(
+        PlanRun,
+        "Puts a plan away unused.",
+        permission=Permission.PLAN_SCHEDULE,
+        problems=STEP,
+    )
+    async def discard_plan(actor: Actor, input: PlanRunStepInput) -> str:
+        """See the command."""
+        return await commands.discard_plan(actor, input.id, version=input.version)
+
+    @mutation(
+        PlanRun,
+        "Stops the planner; what it found so far is dropped.",
+        permission=Permission.PLAN_SCHEDULE,
+        problems=STEP,
+    )
+    async def cancel_plan_run(actor: Actor, input: PlanRunStepInput) -> str:
+        """See the command."""
+        return await commands.cancel_plan_run(actor, input.id, version=input.version)
+
+
+class Subscriptions:
+    """What clients may hear."""
+
+    appointment_changed = changed(
+        Appointment,
+        "What happens to visits: scheduled, moved, dispatched, under way, ended, and who accepts or declines; each as "
+        "one fact, in order.",
+        permission=Permission.VIEW_SCHEDULE,
+    )
+    plan_progress = changed(
+        PlanRun,
+        "What happens to plan runs: started, better plans found, ready, committed; name the run in ids to hear of one.",
+        permission=Permission.VIEW_SCHEDULE,
+    )

@@ -1,0 +1,532 @@
+"""What clients may see of the schedule: visits, who has them, and the plans that propose changes."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from app.infrastructure.conditions import Condition, Writer, column, exists, quoted
+from app.kernel.actor import Actor
+from app.kernel.permissions import Permission
+from app.scheduling import models, rules
+from app.scheduling.rules import AppointmentStatus, AssignmentStatus, PlanRunStatus, ReasonCode, VisitChange
+from schema.customers.types import Coordinates, Customer, Site
+from schema.kit import (
+    BooleanFilter,
+    Connection,
+    DateFilter,
+    DateTimeFilter,
+    EnumFilter,
+    IdFilter,
+    Node,
+    about,
+    by,
+    children,
+    col,
+    computed,
+    count_of,
+    describe_enum,
+    extends,
+    filterable,
+    group,
+    orderable,
+    parent,
+    plain,
+    readable,
+    sql_value,
+)
+from schema.technicians.types import Technician
+from schema.work_orders.types import WorkOrder
+
+A = AppointmentStatus
+describe_enum(
+    AppointmentStatus,
+    "Where a visit stands.",
+    {
+        A.UNSCHEDULED: "Wanted; it has no time and no technician yet.",
+        A.SCHEDULED: "It has a time and technicians, who have not been told to go yet.",
+        A.DISPATCHED: "The technicians were told to go.",
+        A.EN_ROUTE: "The technicians are on their way.",
+        A.ON_SITE: "The technicians have arrived.",
+        A.IN_PROGRESS: "They are at work.",
+        A.PAUSED: "The work is interrupted; they may be at another visit.",
+        A.COMPLETED: "The visit ended, and its work is done.",
+        A.PARTIALLY_COMPLETED: "The visit ended with a part of its work; another visit is needed.",
+        A.CANNOT_COMPLETE: "The visit ended without success; reasonCode says why.",
+        A.CANCELED: "The visit was called off; reasonCode says why.",
+    },
+)
+describe_enum(
+    AssignmentStatus,
+    "Where a technician stands with a visit.",
+    {
+        AssignmentStatus.PROPOSED: "Given to the technician, who has not answered.",
+        AssignmentStatus.ACCEPTED: "The technician comes, or came.",
+        AssignmentStatus.DECLINED: "The technician turned it down; reason says why.",
+        AssignmentStatus.RELEASED: "The office took the technician off.",
+    },
+)
+describe_enum(
+    PlanRunStatus,
+    "Where a question to the planner stands.",
+    {
+        PlanRunStatus.QUEUED: "It waits for a free worker.",
+        PlanRunStatus.RUNNING: "The planner thinks; progress says how far it is.",
+        PlanRunStatus.READY: "The plan is there to be looked at; nothing has changed yet.",
+        PlanRunStatus.PARTLY_COMMITTED: "A part of the plan is the schedule now.",
+        PlanRunStatus.COMMITTED: "The plan is the schedule now.",
+        PlanRunStatus.UNDONE: "The schedule is as before the commit again.",
+        PlanRunStatus.DISCARDED: "Put away unused.",
+        PlanRunStatus.CANCELED: "Stopped before there was a plan.",
+        PlanRunStatus.FAILED: "There is no plan; error says why.",
+    },
+)
+describe_enum(
+    VisitChange,
+    "What a plan would do with a visit.",
+    {
+        VisitChange.ADDED: "Schedule one that had no time.",
+        VisitChange.MOVED: "Give it another time or other technicians.",
+        VisitChange.KEPT: "Leave it as it is.",
+        VisitChange.UNASSIGNED: "Leave it without a time; reasons say why.",
+    },
+)
+describe_enum(
+    ReasonCode,
+    "Why a visit was canceled, paused or not completed.",
+    {
+        ReasonCode.CUSTOMER_NO_SHOW: "Nobody of age was there.",
+        ReasonCode.CUSTOMER_REQUEST: "The customer asked for it.",
+        ReasonCode.NO_ACCESS: "There was no way in or to the equipment.",
+        ReasonCode.PARTS_UNAVAILABLE: "Parts are missing.",
+        ReasonCode.SCOPE_DIFFERENT: "It is other work than was asked for.",
+        ReasonCode.TECHNICIAN_UNAVAILABLE: "The technician cannot come or stay.",
+        ReasonCode.UNSAFE: "Working there would be unsafe.",
+        ReasonCode.WEATHER: "The weather does not allow it.",
+        ReasonCode.RETURN_VISIT_NEEDED: "It takes another visit.",
+        ReasonCode.WORK_ORDER_CLOSED: "The work order is over.",
+        ReasonCode.DUPLICATE: "There is another visit for the same.",
+        ReasonCode.BREAK: "The technician takes a break.",
+        ReasonCode.OTHER: "Something else.",
+    },
+)
+
+
+@plain
+class AllowedAppointmentStep:
+    """A step that the visit's lifecycle allows from where it stands."""
+
+    to: AppointmentStatus = about("The status it leads to.")
+    blocked_by: list[str] = about("Sentences that say why it cannot be taken right now; empty if it can.")
+
+
+@plain
+class AllowedAssignmentStep:
+    """A step that the assignment's lifecycle allows from where it stands."""
+
+    to: AssignmentStatus = about("The status it leads to.")
+    blocked_by: list[str] = about("Sentences that say why it cannot be taken right now; empty if it can.")
+
+
+@plain
+class AllowedPlanRunStep:
+    """A step that the plan run's lifecycle allows from where it stands."""
+
+    to: PlanRunStatus = about("The status it leads to.")
+    blocked_by: list[str] = about("Sentences that say why it cannot be taken right now; empty if it can.")
+
+
+@plain
+class PlanScore:
+    """What a plan is worth: compared from the first figure to the last, less is better."""
+
+    mandatory_points: int = about("Visits left out, weighted by their urgency.")
+    lateness_cents: int = about("What being late after due times costs, in cents.")
+    wishes_cents: int = about("Travel, overtime, changed promises and the like, in cents.")
+
+
+@plain
+class PlanProgress:
+    """How far the planner has come."""
+
+    elapsed_seconds: float = about("How long it has been thinking.")
+    score: PlanScore = about("The best plan so far.")
+
+
+@plain
+class PlanSummary:
+    """A finished plan in figures."""
+
+    score: PlanScore = about("What it is worth.")
+    travel_minutes: int = about("Minutes on the road to all its visits.")
+    travel_metres: int = about("Metres on the road to all its visits.")
+    added: int = about("Visits that get their first time.")
+    moved: int = about("Visits that get another time or other technicians.")
+    kept: int = about("Visits that stay as they are.")
+    unassigned: int = about("Visits that are left without a time.")
+
+
+@plain
+class PlanReason:
+    """Why a visit is left without a time."""
+
+    code: str = about("Stable code, such as NO_TECHNICIAN_HAS_SKILL or NO_CAPACITY_LEFT.")
+    sentence: str = about("The reason for a person.")
+    deficit: int | None = about("How much was lacking, if that can be counted.")
+    unit: str | None = about("What the deficit counts, such as minutes or levels.")
+    subject: str | None = about("What it is about, such as the id of a skill.")
+
+
+@plain
+class PreviousPlacement:
+    """Where a visit was before the plan."""
+
+    status: AppointmentStatus = about("How it stood.")
+    technician_ids: list[str] = about("Who had it, the lead first.")
+    starts_at: datetime = about("When it was to begin.")
+    ends_at: datetime = about("When it was to be over.")
+
+
+def busy_elsewhere(writer: Writer, alias: str, actor: Actor) -> str:
+    """Whether a technician of the visit is on the way to or at another one."""
+    active = ",".join(writer.bind(status.value) for status in sorted(rules.ACTIVE))
+    mine, other, visit = quoted(writer.alias()), quoted(writer.alias()), quoted(writer.alias())
+    return (
+        f'EXISTS (SELECT 1 FROM "assignment" {mine} JOIN "assignment" {other} '
+        f'ON {other}."technician_id" = {mine}."technician_id" AND {other}."is_active" '
+        f'AND {other}."appointment_id" <> {mine}."appointment_id" '
+        f'JOIN "appointment" {visit} ON {visit}."id" = {other}."appointment_id" '
+        f'WHERE {mine}."appointment_id" = {quoted(alias)}."id" AND {mine}."is_active" '
+        f'AND {visit}."status" IN ({active}))'
+    )
+
+
+def appointment_steps(status: str, technician_ids: Sequence[str], busy: bool) -> list[AllowedAppointmentStep]:
+    """The lifecycle's steps, with what is known about the crew."""
+    facts = rules.StepFacts(len(technician_ids or []), ("A technician",) if busy else ())
+    return [
+        AllowedAppointmentStep(to=step.to, blocked_by=list(step.blocked_by))
+        for step in rules.APPOINTMENT.allowed(AppointmentStatus(status), facts)
+    ]
+
+
+def assignment_steps(status: str) -> list[AllowedAssignmentStep]:
+    """The lifecycle's steps."""
+    return [
+        AllowedAssignmentStep(to=step.to, blocked_by=list(step.blocked_by))
+        for step in rules.ASSIGNMENT.allowed(AssignmentStatus(status))
+    ]
+
+
+def plan_run_steps(status: str) -> list[AllowedPlanRunStep]:
+    """The lifecycle's steps."""
+    return [
+        AllowedPlanRunStep(to=step.to, blocked_by=list(step.blocked_by))
+        for step in rules.PLAN_RUN.allowed(PlanRunStatus(status))
+    ]
+
+
+def score_of(score: Mapping[str, Any]) -> PlanScore:
+    """The planner's figures."""
+    return PlanScore(
+        mandatory_points=score.get("mandatory_points", 0),
+        lateness_cents=score.get("lateness_cents", 0),
+        wishes_cents=score.get("wishes_cents", 0),
+    )
+
+
+def progress_of(progress: Mapping[str, Any]) -> PlanProgress | None:
+    """The planner's last word, if it has said one."""
+    if not progress:
+        return None
+    return PlanProgress(elapsed_seconds=progress["elapsed_seconds"], score=score_of(progress["score"]))
+
+
+def summary_of(score: Mapping[str, Any]) -> PlanSummary | None:
+    """The plan in figures, once it is there."""
+    if not score:
+        return None
+    changes = score["changes"]
+    return PlanSummary(
+        score=score_of(score),
+        travel_minutes=score["travel_minutes"],
+        travel_metres=score["travel_metres"],
+        added=changes["ADDED"],
+        moved=changes["MOVED"],
+        kept=changes["KEPT"],
+        unassigned=changes["UNASSIGNED"],
+    )
+
+
+def reasons_of(reasons: Sequence[Mapping[str, Any]]) -> list[PlanReason]:
+    """The planner's reasons."""
+    return [
+        PlanReason(
+            code=one["code"],
+            sentence=one["sentence"],
+            deficit=one.get("deficit"),
+            unit=one.get("unit"),
+            subject=one.get("subject"),
+        )
+        for one in reasons
+    ]
+
+
+def previous_of(before: Mapping[str, Any] | None) -> PreviousPlacement | None:
+    """Where the visit was, if it was anywhere."""
+    if before is None:
+        return None
+    return PreviousPlacement(
+        status=AppointmentStatus(before["status"]),
+        technician_ids=before["technician_ids"],
+        starts_at=datetime.fromisoformat(before["starts_at"]),
+        ends_at=datetime.fromisoformat(before["ends_at"]),
+    )
+
+
+def given_to(actor: Actor, technician_id: str) -> Condition:
+    """Visits that a technician has or had."""
+    held = (column("technician_id") == technician_id) & column("status").one_of(models.HELD)
+    return exists("assignment", "appointment_id", held)
+
+
+@filterable(models.Assignment)
+class AssignmentFilter:
+    """Which assignments."""
+
+    status: EnumFilter[AssignmentStatus] | None = by("Where the technician stands with the visit.")
+    technician_id: IdFilter | None = by("Whose.")
+    appointment_id: IdFilter | None = by("For which visit.")
+    work_order_id: IdFilter | None = by("For which work order.")
+    is_active: BooleanFilter | None = by("Whether its time is taken.")
+    starts_at: DateTimeFilter | None = by("When it begins.")
+    ends_at: DateTimeFilter | None = by("When it is over.")
+
+
+AssignmentOrder = orderable(
+    "AssignmentOrder",
+    models.Assignment,
+    default=("starts_at",),
+    starts_at="When it begins.",
+    created_at="When it was given.",
+)
+
+
+@filterable(models.Appointment)
+class AppointmentFilter:
+    """Which visits."""
+
+    status: EnumFilter[AppointmentStatus] | None = by("Where it stands.")
+    starts_at: DateTimeFilter | None = by("When it is to begin.")
+    ends_at: DateTimeFilter | None = by("When it is to be over.")
+    window_start: DateTimeFilter | None = by("When the promised window begins.")
+    window_end: DateTimeFilter | None = by("When the promised window ends.")
+    work_order_id: IdFilter | None = by("For which work order.")
+    customer_id: IdFilter | None = by("For which customer.")
+    site_id: IdFilter | None = by("At which site.")
+    is_pinned_who: BooleanFilter | None = by("Whether the planner must keep the technicians.")
+    is_pinned_when: BooleanFilter | None = by("Whether the planner must keep the time.")
+    technician_id: str | None = by("Given to this technician.", where=given_to)
+
+
+AppointmentOrder = orderable(
+    "AppointmentOrder",
+    models.Appointment,
+    default=("starts_at",),
+    starts_at="When it is to begin; those without a time come last.",
+    window_end="When the promised window ends; those without come last.",
+    number="Its number within the work order.",
+    created_at="When it was wanted.",
+    updated_at="When it changed last.",
+)
+
+
+@filterable(models.PlannedVisit)
+class PlannedVisitFilter:
+    """Which planned visits."""
+
+    change: EnumFilter[VisitChange] | None = by("What the plan would do.")
+    technician_id: IdFilter | None = by("Who would go.")
+    appointment_id: IdFilter | None = by("Which visit.")
+    is_accepted: BooleanFilter | None = by("Whether it was committed.")
+
+
+PlannedVisitOrder = orderable(
+    "PlannedVisitOrder",
+    models.PlannedVisit,
+    default=("technician_id", "starts_at"),
+    technician_id="By technician; those without come last.",
+    starts_at="When it would begin; those without a time come last.",
+    sequence="Its place in the technician's day.",
+)
+
+
+@filterable(models.PlanRun)
+class PlanRunFilter:
+    """Which plan runs."""
+
+    status: EnumFilter[PlanRunStatus] | None = by("Where it stands.")
+    day: DateFilter | None = by("For which day.")
+
+
+PlanRunOrder = orderable(
+    "PlanRunOrder",
+    models.PlanRun,
+    default=("-created_at",),
+    created_at="When it was asked for.",
+    day="Which day it plans.",
+)
+
+
+@readable(models.Assignment, permission=Permission.VIEW_SCHEDULE)
+class Assignment(Node):
+    """A visit given to a technician."""
+
+    version: int = col("Counts up with every change.")
+    status: AssignmentStatus = col("Where the technician stands with the visit.")
+    is_active: bool = col("Whether the time is taken: false once declined, released or over.")
+    is_lead: bool = col("Whether this technician leads the crew.")
+    starts_at: datetime = col("When it begins; when it began, once it is over.")
+    ends_at: datetime = col("When it is over; when it was, once it is.")
+    travel_minutes: int | None = col("Minutes on the road to it, by plan.")
+    decided_at: datetime | None = col("When it was accepted, declined or released.")
+    reason: str | None = col("Why it was declined or released.")
+    created_at: datetime = col("When it was given.")
+    technician: Technician = parent("Who has it.")
+    appointment: "Appointment" = parent("The visit.")
+    work_order: WorkOrder = parent("What it is for.")
+    allowed_transitions: list[AllowedAssignmentStep] = computed(
+        "Steps the lifecycle allows from here.", assignment_steps, needs=("status",)
+    )
+
+
+@readable(models.Appointment, permission=Permission.VIEW_SCHEDULE)
+class Appointment(Node):
+    """One visit to a site for a work order. Planned times and what really happened are kept apart."""
+
+    version: int = col("Counts up with every change.")
+    number: int = col("Its number within the work order, from 1.")
+    status: AppointmentStatus = col("Where it stands.")
+    window_start: datetime | None = col("From when on the customer expects the technician.")
+    window_end: datetime | None = col("Until when the technician is to arrive.")
+    starts_at: datetime | None = col("When it is to begin.")
+    ends_at: datetime | None = col("When it is to be over.")
+    duration_minutes: int = col("How long it is expected to take.")
+    is_pinned_who: bool = col("Whether the planner must keep the technicians.")
+    is_pinned_when: bool = col("Whether the planner must keep the time.")
+    dispatched_at: datetime | None = col("When the technicians were told to go.")
+    en_route_at: datetime | None = col("When they set out.")
+    eta_at: datetime | None = col("When they should arrive, once they are on their way.")
+    arrived_at: datetime | None = col("When they arrived.")
+    arrived_coordinates: Coordinates | None = group(
+        "Where their device was then.",
+        latitude="arrived_latitude",
+        longitude="arrived_longitude",
+        null_without="latitude",
+    )
+    started_at: datetime | None = col("When work began.")
+    paused_at: datetime | None = col("When work was interrupted; empty once it goes on.")
+    completed_at: datetime | None = col("When the visit ended, however it did.")
+    canceled_at: datetime | None = col("When it was called off.")
+    reason_code: ReasonCode | None = col("Why it was canceled, paused or not completed.")
+    travel_minutes: int | None = col("Minutes on the road to it, by plan.")
+    created_at: datetime = col("When it was wanted.")
+    updated_at: datetime = col("When it changed last.")
+    work_order: WorkOrder = parent("What it is for.")
+    customer: Customer = parent("For whom.")
+    site: Site = parent("Where.")
+    assignments: Connection[Assignment] = children(
+        "Who has or had it.", via="appointment_id", filter=AssignmentFilter, order=AssignmentOrder
+    )
+    allowed_transitions: list[AllowedAppointmentStep] = computed(
+        "Steps the lifecycle allows from here.",
+        appointment_steps,
+        needs=("status", "technician_ids", busy_elsewhere),
+    )
+
+
+@readable(models.PlannedVisit, permission=Permission.VIEW_SCHEDULE)
+class PlannedVisit(Node):
+    """What a plan says about one visit; a visit of several technicians has one for each."""
+
+    change: VisitChange = col("What the plan would do.")
+    sequence: int = col("Its place in the technician's day, from 0.")
+    starts_at: datetime | None = col("When it would begin.")
+    ends_at: datetime | None = col("When it would be over.")
+    travel_minutes: int = col("Minutes on the road to it.")
+    travel_metres: int = col("Metres on the road to it.")
+    is_accepted: bool = col("Whether this part of the plan was committed.")
+    before: PreviousPlacement | None = computed("Where it was before.", previous_of, needs=("before",))
+    reasons: list[PlanReason] = computed("Why it is left without a time.", reasons_of, needs=("reasons",))
+    run: "PlanRun" = parent("The plan.", via="run_id")
+    appointment: Appointment = parent("The visit.")
+    work_order: WorkOrder = parent("What it is for.")
+    technician: Technician = parent("Who would go.")
+
+
+@readable(models.PlanRun, permission=Permission.VIEW_SCHEDULE)
+class PlanRun(Node):
+    """One question to the planner about a day, and its answer. Nothing changes until it is committed."""
+
+    version: int = col("Counts up with every change.")
+    day: date = col("The day.")
+    time_zone: str = col("The zone whose clocks say when the day begins and ends.")
+    status: PlanRunStatus = col("Where it stands.")
+    seconds: int = col("How long the planner may think.")
+    seed: int = col("What its chances are drawn from; the same gives the same.")
+    requested_by: str = col("The id of the user or key who asked.")
+    error: str | None = col("Why there is no plan.")
+    created_at: datetime = col("When it was asked for.")
+    started_at: datetime | None = col("When the planner set to work.")
+    finished_at: datetime | None = col("When the planner was done.")
+    committed_at: datetime | None = col("When the plan, or its last part so far, became the schedule.")
+    progress: PlanProgress | None = computed("How far the planner has come.", progress_of, needs=("progress",))
+    summary: PlanSummary | None = computed("The plan in figures, once it is there.", summary_of, needs=("score",))
+    visit_count: int = sql_value("How many planned visits it has.", count_of("planned_visit", "run_id"))
+    visits: Connection[PlannedVisit] = children(
+        "What it says about each visit.", via="run_id", filter=PlannedVisitFilter, order=PlannedVisitOrder
+    )
+    allowed_transitions: list[AllowedPlanRunStep] = computed(
+        "Steps the lifecycle allows from here.", plan_run_steps, needs=("status",)
+    )
+
+
+@extends(WorkOrder)
+class WorkOrderVisits:
+    """What the schedule knows of a work order."""
+
+    appointments: Connection[Appointment] = children(
+        "Its visits.", via="work_order_id", filter=AppointmentFilter, order=AppointmentOrder
+    )
+
+
+@extends(Technician)
+class TechnicianVisits:
+    """What the schedule knows of a technician."""
+
+    assignments: Connection[Assignment] = children(
+        "The visits given to the technician.",
+        via="technician_id",
+        filter=AssignmentFilter,
+        order=AssignmentOrder,
+    )
+
+
+@extends(Site)
+class SiteVisits:
+    """What the schedule knows of a site."""
+
+    appointments: Connection[Appointment] = children(
+        "The visits to it.", via="site_id", filter=AppointmentFilter, order=AppointmentOrder
+    )
+
+
+@extends(Customer)
+class CustomerVisits:
+    """What the schedule knows of a customer."""
+
+    appointments: Connection[Appointment] = children(
+        "The visits to the customer's sites.",
+        via="customer_id",
+        filter=AppointmentFilter,
+        order=AppointmentOrder,
+    )

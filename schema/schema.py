@@ -1,0 +1,34 @@
+"""The whole API, one line per room."""
+
+from graphql import print_schema
+
+import schema.company.operations
+import schema.customers.operations
+import schema.equipment.operations
+import schema.identity.operations
+import schema.integrations.operations
+import schema.journal.operations
+import schema.scheduling.operations
+import schema.technicians.operations
+import schema.work_orders.operations
+from schema.kit import build_schema
+from schema.kit.execution import core_of
+
+ROOMS = (
+    schema.company.operations,
+    schema.identity.operations,
+    schema.customers.operations,
+    schema.technicians.operations,
+    schema.equipment.operations,
+    schema.work_orders.operations,
+    schema.scheduling.operations,
+    schema.integrations.operations,
+    schema.journal.operations,
+)
+
+api = build_schema(ROOMS)
+
+
+def sdl() -> str:
+    """The schema as clients see it, in GraphQL's own language."""
+    return print_schema(core_of(api)) + "\n"
