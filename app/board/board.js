@@ -7,10 +7,12 @@ const OVER = new Set(["COMPLETED", "PARTIALLY_COMPLETED", "CANNOT_COMPLETE", "CA
 const BUSY = new Set(["EN_ROUTE", "ON_SITE", "IN_PROGRESS", "PAUSED"]);
 const PAGE = 100;
 
-const WORK_ORDER = "id number summary status statusLabel priority customer { name } site { id name latitude longitude }";
-const TECHNICIAN = "id name status statusLabel color homeLatitude homeLongitude position { latitude longitude at }";
+const PLACE = "id name coordinates { latitude longitude }";
+const WORK_ORDER = `id number summary status statusLabel priority customer { name } site { ${PLACE} }`;
+const POINT = "coordinates { latitude longitude } at";
+const TECHNICIAN = `id name status statusLabel color home { latitude longitude } position { ${POINT} }`;
 const APPOINTMENT = `id status statusLabel startsAt endsAt etaAt
-  workOrder { id number summary priority customer { name } } site { id name latitude longitude }
+  workOrder { id number summary priority customer { name } } site { ${PLACE} }
   assignments(first: 5) { nodes { status technician { id } } }`;
 
 const state = { workOrders: new Map(), technicians: new Map(), appointments: new Map(), cursor: null, zone: undefined };
@@ -75,6 +77,7 @@ function follow() {
     ["technicianChanged", "technician", TECHNICIAN, state.technicians],
     ["appointmentChanged", "appointment", APPOINTMENT, state.appointments],
   ];
+  followPositions();
   for (const [field, noun, selection, rows] of subjects) {
     const variables = { after: state.cursor };
     client.subscribe({
@@ -94,6 +97,20 @@ function follow() {
       complete() {},
     });
   }
+}
+
+function followPositions() {
+  client.subscribe({ query: `subscription Positions { positionChanged { position { technician { id } ${POINT} } } }` }, {
+    next({ data }) {
+      const position = data?.positionChanged?.position;
+      const technician = state.technicians.get(position?.technician?.id);
+      if (!technician) return;
+      technician.position = position;
+      draw();
+    },
+    error() {},
+    complete() {},
+  });
 }
 
 function show(live, text) {
@@ -183,8 +200,8 @@ const dots = new Map();
 let bounds = null;
 function drawMap(visits) {
   const canvas = $("#map svg");
-  const whereIs = (one) => one.position ?? (one.homeLatitude == null ? null : { latitude: one.homeLatitude, longitude: one.homeLongitude });
-  const sites = new Map(visits.filter((v) => v.site?.latitude != null).map((v) => [v.site.id, { ...v.site, visit: v }]));
+  const whereIs = (one) => one.position?.coordinates ?? one.home;
+  const sites = new Map(visits.filter((v) => v.site?.coordinates).map((v) => [v.site.id, { ...v.site, ...v.site.coordinates, visit: v }]));
   const points = [...sites.values(), ...[...state.technicians.values()].map(whereIs).filter(Boolean)];
   if (!points.length) return;
   const latitudes = points.map((p) => p.latitude), longitudes = points.map((p) => p.longitude);
@@ -241,8 +258,8 @@ function askToSignIn(message = "") {
 
 $("#sign-in").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const { login, password } = Object.fromEntries(new FormData(event.target));
-  try { await signIn(login, password); await start(); } catch (problem) { askToSignIn(problem.message); }
+  const { email, password } = Object.fromEntries(new FormData(event.target));
+  try { await signIn(email, password); await start(); } catch (problem) { askToSignIn(problem.message); }
 });
 
 $("#sign-out").addEventListener("click", () => { signOut(); client?.dispose(); askToSignIn(); show(false, "not connected"); });

@@ -29,9 +29,9 @@ function draw() {
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const { login, password } = Object.fromEntries(new FormData(form));
+  const { email, password } = Object.fromEntries(new FormData(form));
   try {
-    await signIn(login, password);
+    await signIn(email, password);
     client.dispose();
     client = liveClient();
     draw();

@@ -21,14 +21,13 @@ export async function post(document, variables = {}, token = null) {
   return answer;
 }
 
-const SESSION_FIELDS = "accessToken accessExpiresAt refreshToken errors { code message }";
+const SESSION = "signedIn { accessToken accessExpiresAt refreshToken } errors { code message }";
 
-export async function signIn(login, password) {
+export async function signIn(email, password) {
   const { data } = await post(
-    `mutation SignIn($input: LogInInput!) { logIn(input: $input) { ${SESSION_FIELDS} } }`, { input: { login, password } });
+    `mutation SignIn($input: LogInInput!) { logIn(input: $input) { ${SESSION} } }`, { input: { email, password } });
   if (data.logIn.errors.length) throw new Error(data.logIn.errors[0].message);
-  const { errors, ...session } = data.logIn;
-  return keep(session);
+  return keep(data.logIn.signedIn);
 }
 
 let renewal = null;
@@ -38,12 +37,9 @@ export async function token() {
   if (!session) return null;
   if (Date.parse(session.accessExpiresAt) - Date.now() > 60_000) return session.accessToken;
   renewal ??= post(
-    `mutation Renew($input: RefreshSessionInput!) { refreshSession(input: $input) { ${SESSION_FIELDS} } }`,
+    `mutation Renew($input: RefreshSessionInput!) { refreshSession(input: $input) { ${SESSION} } }`,
     { input: { refreshToken: session.refreshToken } },
-  ).then(({ data }) => {
-    const { errors, ...renewed } = data.refreshSession;
-    return keep(errors.length ? null : renewed)?.accessToken ?? null;
-  }).finally(() => { renewal = null; });
+  ).then(({ data }) => keep(data.refreshSession.signedIn)?.accessToken ?? null).finally(() => { renewal = null; });
   return renewal;
 }
 
@@ -71,10 +67,10 @@ export function liveClient(listeners = {}) {
   });
 }
 
-// A link such as /#login=…&password=… signs in at once. What follows the # never leaves the browser.
+// A link such as /#email=…&password=… signs in at once. What follows the # never leaves the browser.
 export async function signInFromLink() {
   const link = new URLSearchParams(location.hash.slice(1));
-  if (!link.get("login")) return null;
+  if (!link.get("email")) return null;
   history.replaceState(null, "", location.pathname + location.search);
-  return signIn(link.get("login"), link.get("password") ?? "");
+  return signIn(link.get("email"), link.get("password") ?? "");
 }

@@ -1,5 +1,5 @@
-"""From the rooms' declarations to the schema: Strawberry makes the types, the kit's own answers are put behind the fields,
-and whatever is not described, or does not fit, is refused before the first request.
+"""From the rooms' declarations to the schema: Strawberry makes the types, the kit's own answers are put behind
+the fields, and whatever is not described, or does not fit, is refused before the first request.
 """
 
 import sys

@@ -16,6 +16,7 @@ class Context:
     request_id: str = ""
     address: str = ""
     user_agent: str = ""
+    idempotency_key: str | None = None
     refused: list[GraphQLError] = field(default_factory=list)
 
     def require_actor(self) -> Actor:

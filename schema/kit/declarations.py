@@ -178,7 +178,7 @@ class KitField(StrawberryField):
 
 
 def col(description: str, *, column: str | None = None, permission: Permission | None = None) -> Any:
-    """A column; of the field's name unless said otherwise. With a permission it is null for those who do not hold it."""
+    """A column; of the field's name unless said otherwise. With a permission it is null for those without it."""
     return KitField(description, Column(permission, column or ""))
 
 
@@ -204,7 +204,7 @@ def children(
     where: Where | None = None,
     permission: Permission | None = None,
 ) -> Any:
-    """The rows of theirs whose column ``via`` points to us, as a connection. Newest first unless ``order`` says otherwise."""
+    """The rows of theirs whose column ``via`` points to us, as a connection; newest first unless ``order`` says else."""
     made = KitField(description, Children(permission, via, ours, filter, order, where))
     made.arguments = page_arguments(filter, order)
     return made
@@ -213,7 +213,7 @@ def children(
 def group(
     description: str, /, *, null_without: str | None = None, permission: Permission | None = None, **columns: str
 ) -> Any:
-    """A plain object out of our columns: its field = our column. ``null_without`` names the part it cannot be without."""
+    """A plain object out of our columns: its field = our column. ``null_without`` names the part it cannot lack."""
     return KitField(description, Group(permission, columns, null_without))
 
 
@@ -402,7 +402,8 @@ def page_arguments(filter: type[Any] | None, order: Order | None) -> list[Strawb
         spec_of(filter)
         made.append(_argument("filter", filter | None, "Only rows of which this is true."))
     if order is not None:
-        made.append(_argument("order_by", list[order.input] | None, "How to sort; the first term counts most."))  # type: ignore[name-defined]
+        terms = list[order.input] | None  # type: ignore[name-defined]  # the input is made at run time
+        made.append(_argument("order_by", terms, "How to sort; the first term counts most."))
     return made
 
 

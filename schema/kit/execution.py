@@ -1,5 +1,5 @@
-"""Runs an operation, for HTTP, sockets, events and tests alike: parse and validate once per document, execute, and answer
-with a plain dict whose JSON parts from the database are spliced in as they came.
+"""Runs an operation, for HTTP, sockets, events and tests alike: parse and validate once per document, execute,
+and answer with a plain dict whose JSON parts from the database are spliced in as they came.
 """
 
 import hashlib

@@ -55,8 +55,9 @@ class GraphQLEndpoint:
         if media_type is None:
             return _refusal(406, f"This endpoint answers with {GRAPHQL} or {JSON}.", JSON)
         try:
-            parameters = request_of(await _parameters(request))
+            parameters = request_of(await _parameters(request), request.headers.get("idempotency-key"))
             context = await self._context(request)
+            context.idempotency_key = parameters.idempotency_key
             response = await self._service.run(parameters, context, only_queries=request.method == "GET")
         except BadRequest as bad:
             return _refusal(bad.status, bad.message, media_type)

@@ -69,7 +69,11 @@ def json_of(kind: Kind, expression: str, dialect: Dialect) -> str:
             return f"replace({expression}, ' ', 'T')"
         return f"(replace(({expression} AT TIME ZONE 'UTC')::text, ' ', 'T') || '+00:00')"
     if kind is Kind.DECIMAL:
-        return f"CAST({expression} AS TEXT)"
+        # The same text for the same amount on both: without the zeros that a column's scale adds.
+        if sqlite:
+            text = f"CAST({expression} AS TEXT)"
+            return f"CASE WHEN instr({text}, '.') THEN rtrim(rtrim({text}, '0'), '.') ELSE {text} END"
+        return f"trim_scale({expression})::text"
     if kind is Kind.JSON and sqlite:
         return f"json({expression})"
     return expression

@@ -35,6 +35,7 @@ ALIASES_MAX = 15
 DIRECTIVES_MAX = 20
 COST_MAX = 5000
 INTROSPECTION_ROOTS_MAX = 2
+IDEMPOTENCY_KEY_LENGTH_MAX = 180
 INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 PAGE_FIELDS = frozenset({"edges", "nodes"})
 _NUL = re.compile(rb"\x00|(?<!\\)(?:\\\\)*\\u0000")
@@ -100,10 +101,12 @@ class GraphQLRequest:
     document: str
     operation_name: str | None
     variables: dict[str, Any]
+    idempotency_key: str | None = None
 
 
-def request_of(parameters: Mapping[str, Any]) -> GraphQLRequest:
-    """The parameters, each of the right kind, else ``BadRequest``."""
+def request_of(parameters: Mapping[str, Any], idempotency_key: str | None = None) -> GraphQLRequest:
+    """The parameters, each of the right kind, else ``BadRequest``. The idempotency key comes with the request's headers,
+    or as ``extensions.idempotencyKey``."""
     document = parameters.get("query")
     if not isinstance(document, str):
         raise BadRequest("The parameter query must be a string with a GraphQL document.")
@@ -118,7 +121,10 @@ def request_of(parameters: Mapping[str, Any]) -> GraphQLRequest:
     extensions = parameters.get("extensions")
     if extensions is not None and not isinstance(extensions, dict):
         raise BadRequest("The parameter extensions must be an object.")
-    return GraphQLRequest(document, operation_name or None, variables or {})
+    key = (extensions or {}).get("idempotencyKey", idempotency_key)
+    if key is not None and not (isinstance(key, str) and 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX):
+        raise BadRequest(f"An idempotency key is a string of 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters.")
+    return GraphQLRequest(document, operation_name or None, variables or {}, key)
 
 
 def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:

@@ -64,6 +64,8 @@ class LiveField(OperationField):
     def __set_name__(self, owner: Any, name: str) -> None:
         """Make the payload's type."""
         super().__set_name__(owner, name)
+        if to_camel_case(name) in SUBSCRIPTIONS and SUBSCRIPTIONS[to_camel_case(name)] is self.declaration:
+            return  # the root type that is made of it names it once more
         live: Live = self.declaration  # type: ignore[assignment]  # a LiveField is made with a Live
         target = live.type
         live.noun = _snake(target.__name__)

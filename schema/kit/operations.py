@@ -13,7 +13,7 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument, convert_arguments
 from strawberry.utils.str_converters import to_camel_case
 
-from app.infrastructure.command import last_cursor
+from app.infrastructure.command import idempotency_key, last_cursor
 from app.kernel import errors
 from app.kernel.permissions import Permission
 from schema.kit import problems as problem_types
@@ -24,6 +24,7 @@ from schema.kit.declarations import (
     KitField,
     Many,
     One,
+    described,
     function_arguments,
     page_arguments,
     readable_of,
@@ -173,14 +174,25 @@ def mutation(
         declaration = Call(None, function, result, tuple(problems))
         made = OperationField("mutation", f"{description}\n\nProblems: {codes}.", declaration, permission)
         made.arguments = function_arguments(function)
+        name = "".join(part.title() for part in function.__name__.split("_"))
         for argument in made.arguments:
-            if argument.python_name == "input" and not argument.description:
-                argument.description = "All that it takes."
-        type_name = "".join(part.title() for part in function.__name__.split("_")) + "Payload"
-        made.payload = Payload(named, type_name, result, reads, item is not result)
+            if argument.python_name == "input":
+                _give_input_its_name(argument, f"{name}Input")
+                argument.description = argument.description or "All that it takes."
+        made.payload = Payload(named, f"{name}Payload", result, reads, item is not result)
         return made
 
     return decorate
+
+
+def _give_input_its_name(argument: StrawberryArgument, name: str) -> None:
+    """Every mutation has an input type of its own, so that each can grow alone; functions may share a class for several."""
+    shared = argument.type_annotation.raw_annotation if argument.type_annotation else None
+    if getattr(shared, "__name__", name) == name:
+        return
+    assert isinstance(shared, type)
+    own = type(name, (shared,), {"__doc__": shared.__doc__, "__module__": shared.__module__, "__annotations__": {}})
+    argument.type_annotation = StrawberryAnnotation(strawberry.input(own, description=described(shared, "input")))
 
 
 def _result_of(function: Function) -> Any:
@@ -245,12 +257,19 @@ async def answer_mutation(field: OperationField, info: Info, raw: dict[str, Any]
     before = last_cursor()
     try:
         field.admit(info.context)
-        value = await _called(declaration.function, field, info, raw)
+        with idempotency_key(_key_of(info)):
+            value = await _called(declaration.function, field, info, raw)
     except errors.Problem as problem:
         _require_declared(field, declaration, problem)
         return Outcome(errors=[problem_types.shown_problem(problem)])
     after = last_cursor()
     return Outcome(value, cursor=after if after != before else None)
+
+
+def _key_of(info: Info) -> str | None:
+    """The request's idempotency key, made this field's own: one request may hold several mutations."""
+    key = info.context.idempotency_key
+    return f"{key} {info.path.key}" if key is not None else None
 
 
 def _require_declared(field: OperationField, declaration: Call, problem: errors.Problem) -> None:

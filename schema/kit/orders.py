@@ -140,7 +140,7 @@ def orderable(
     permission: Permission | None = None,
     **terms: str | Ranked,
 ) -> Order:
-    """Declare what a list can be sorted by: a column each (or ``ranked``), with its description. ``-`` means descending."""
+    """Declare what a list can be sorted by: described columns, or ``ranked``. In the default ``-`` means descending."""
     known: dict[str, OrderTerm] = {}
     says: dict[str, str] = {}
     for column, term in terms.items():

@@ -70,7 +70,7 @@ class GraphQLService:
 
     def _admitted(self, request: GraphQLRequest, context: Context) -> OperationDefinitionNode:
         """The operation, once it is known to ask for no more than one may. Judged before it is validated."""
-        document = execution.prepare(self._schema, request.document)
+        document = execution.parsed(self._schema, request.document)
         operation = document.operation(request.operation_name)
         may_introspect = self._introspection == EVERYBODY or (
             self._introspection == AUTHENTICATED and context.actor is not None

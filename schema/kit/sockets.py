@@ -246,7 +246,7 @@ class Socket:
         """Send an operation's responses; the first without data is a request error and the operation's end."""
         me = asyncio.current_task()
         try:
-            async for response in self._service.stream(request, self._context):
+            async for response in self._service.stream(request, lambda: self._context(request)):
                 if "data" not in response:
                     errors = response["errors"]
                     await self._send_raw(b'{"id":%b,"type":"error","payload":%b}' % (_json(id), _json(errors)))
@@ -261,8 +261,8 @@ class Socket:
             if self._operations.get(id) is me:
                 del self._operations[id]
 
-    def _context(self) -> Context:
-        return Context(self._actor, address=self._address)
+    def _context(self, request: GraphQLRequest) -> Context:
+        return Context(self._actor, address=self._address, idempotency_key=request.idempotency_key)
 
     def _id_of(self, message: dict[str, Any]) -> str:
         id = message.get("id")

@@ -1,7 +1,7 @@
 """How each database writes JSON.
 
-PostgreSQL has a type for it. In SQLite all JSON is plain text that is put together with ``||``: that is as fast as its JSON
-functions, and its parser, which allows about a hundred open symbols, then reads documents more than twice as deep.
+PostgreSQL has a type for it. In SQLite all JSON is plain text that is put together with ``||``: that is as fast as
+its JSON functions, and its parser, which keeps at most a hundred open symbols, then reads documents much deeper.
 """
 
 from collections.abc import Callable, Sequence

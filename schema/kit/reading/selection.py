@@ -1,7 +1,7 @@
 """What a client asks for: field nodes, fragments, aliases, @skip and @include resolved into a tree of picks.
 
-A selection depends on the document and on the variables of its @skip and @include only, so it is made once and kept. The
-nodes are kept with it, because an ``id()`` names a node only as long as it lives.
+A selection depends on the document and on the variables of its @skip and @include only, so it is made once and
+kept. The nodes are kept with it, because an ``id()`` names a node only as long as it lives.
 """
 
 from collections import OrderedDict

@@ -1,5 +1,5 @@
-"""From a selection to SQL. A template is text with gaps: conditions, page windows and limits are written into the gaps for
-each request, in the order of the text, so that placeholders and values always agree.
+"""From a selection to SQL. A template is text with gaps: conditions, page windows and limits are written into the
+gaps for each request, in the order of the text, so that placeholders and values always agree.
 """
 
 from collections.abc import Callable

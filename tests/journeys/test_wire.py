@@ -1,0 +1,273 @@
+"""The wire: GraphQL over HTTP and WebSocket as their specifications say, and bad input that never becomes a 500."""
+
+import asyncio
+import json
+import subprocess
+
+import httpx
+import pytest
+import websockets
+
+from tests.journeys.followers import CLIENTS, require_node
+from tests.journeys.worlds import ADMINISTRATOR
+from tests.servers import Api
+
+pytestmark = pytest.mark.slow
+
+JSON = {"content-type": "application/json"}
+SPEC = {**JSON, "accept": "application/graphql-response+json"}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """One server for all tests of this file."""
+    from tests.journeys.worlds import small_world
+
+    with small_world(tmp_path_factory.mktemp("wire")) as world:
+        world.set_up()
+        with world.server() as server:
+            yield server, world
+
+
+async def test_passes_every_audit_of_graphql_http(served):
+    server, _ = served
+    ran = subprocess.run(
+        [require_node(), "audit.mjs", f"{server.url}/graphql"], cwd=CLIENTS, capture_output=True, text=True, timeout=60,
+        check=True,
+    )  # fmt: skip
+    results = json.loads(ran.stdout)
+    assert len(results) > 50
+    assert [result for result in results if result["status"] in {"error", "warn"}] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"null", 400),
+        (b"[]", 400),
+        (b"42", 400),
+        (b'{"query": "\xff"}', 400),
+        (b'{"query": "{ a \\u0000 }"}', 400),
+        (b"[" * 50_000, 400),
+        (b'{"query":"{a}","variables":' + b'{"a":' * 3000 + b"1" + b"}" * 3000 + b"}", 400),
+        (b'{"query":"{a}","variables":{"a":' + b"9" * 5000 + b"}}", 400),
+        (b'{"variables": {}}', 400),
+        (b'{"query": "{ nothing }"}', 400),
+        (b'{"query": "{ viewer {"}', 400),
+        (b'{"query": "query($n: Int!) { __typename }"}', 400),
+        (b'{"query": "' + b" " * 70_000 + b'{a}"}', 413),
+        (b" " * 1_100_000, 413),
+    ],
+)
+async def test_a_bad_request_gets_its_status_and_an_error_and_never_a_500(served, body, status):
+    server, _ = served
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        response = await http.post("/graphql", content=body, headers=SPEC)
+    assert response.status_code == status
+    assert response.json()["errors"][0]["message"]
+    assert "data" not in response.json()
+
+
+async def test_text_with_control_characters_is_refused_and_nothing_is_made(served):
+    server, _ = served
+    async with Api(server.url) as api:
+        await api.sign_in(ADMINISTRATOR)
+        before = await api.ask("{ customers { totalCount } journalCursor }")
+        document = "mutation($input: CreateCustomerInput!) { createCustomer(input: $input) { customer { id } } }"
+        for name in ("bell \x07", "escape \x1b[31m", "half \ud800"):
+            body = json.dumps({"query": document, "variables": {"input": {"name": name, "type": "ENTERPRISE"}}})
+            response = await api.http.post(
+                "/graphql", content=body.encode(), headers={**SPEC, "authorization": f"Bearer {api.token}"}
+            )
+            assert response.status_code == 400, response.text
+        assert await api.ask("{ customers { totalCount } journalCursor }") == before
+
+
+async def test_the_wrong_content_type_verb_or_accept_is_refused(served):
+    server, _ = served
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        assert (await http.post("/graphql", content=b"query={a}", headers=form)).status_code == 415
+        assert (await http.post("/graphql", content=b"{}", headers={})).status_code == 415
+        assert (await http.post("/graphql", content=b"{}", headers={**JSON, "accept": "image/png"})).status_code == 406
+        for verb in ("PUT", "DELETE", "PATCH", "TRACE"):
+            assert (await http.request(verb, "/graphql")).status_code == 405
+        mutation = {"query": 'mutation { logIn(input: {email: "a", password: "b"}) { signedIn { accessToken } } }'}
+        refused = await http.get("/graphql", params=mutation, headers={"accept": "application/json"})
+        assert refused.status_code == 405
+        assert refused.headers["allow"] == "POST"
+
+
+async def test_an_unknown_token_is_401_and_no_token_sees_nothing(served):
+    server, _ = served
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        body = {"query": "{ workOrders { totalCount } }"}
+        unknown = await http.post("/graphql", json=body, headers={"authorization": "Bearer nonsense"})
+        assert unknown.status_code == 401
+        nobody = (await http.post("/graphql", json=body)).json()
+        assert nobody["errors"][0]["extensions"]["code"] == "NOT_AUTHENTICATED"
+        schema = (await http.post("/graphql", json={"query": "{ __schema { types { name } } }"})).json()
+        assert schema["errors"][0]["extensions"]["code"] == "TOO_EXPENSIVE"
+        assert "data" not in schema
+
+
+async def test_a_sign_in_that_is_wrong_says_no_more_than_that(served):
+    server, world = served
+    document = "mutation($input: LogInInput!) { logIn(input: $input) { signedIn { accessToken } errors { code message } } }"
+    async with Api(server.url) as api:
+        answers = [
+            await api.ask(document, input={"email": login, "password": "certainly wrong"})
+            for login in (ADMINISTRATOR, "nobody@example.com")
+        ]
+    assert answers[0] == answers[1]
+    assert answers[0]["logIn"]["signedIn"] is None
+    assert "certainly wrong" not in world.logs()
+
+
+class Socket:
+    """A raw graphql-transport-ws conversation."""
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    async def send(self, message):
+        """Send text as it is, anything else as JSON."""
+        await self.connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
+
+    async def receive(self):
+        """The next message."""
+        return json.loads(await asyncio.wait_for(self.connection.recv(), 10))
+
+    async def close_code(self):
+        """The code with which the server closes."""
+        await asyncio.wait_for(self.connection.wait_closed(), 10)
+        return self.connection.close_code
+
+
+def connect(server, **options):
+    """A socket with the right subprotocol unless told otherwise."""
+    return websockets.connect(
+        f"ws://127.0.0.1:{server.port}/graphql", **{"subprotocols": ["graphql-transport-ws"], **options}
+    )
+
+
+INIT = {"type": "connection_init"}
+
+
+@pytest.mark.parametrize(
+    ("messages", "code"),
+    [
+        (["null"], 4400),
+        (["[]"], 4400),
+        (["7"], 4400),
+        (["{"], 4400),
+        ([{"type": "nonsense"}], 4400),
+        ([{"no": "type"}], 4400),
+        ([{"id": "1", "type": "subscribe", "payload": {"query": "{ __typename }"}}], 4401),
+        ([INIT, INIT], 4429),
+        ([INIT, "null"], 4400),
+        ([INIT, {"id": "", "type": "subscribe", "payload": {"query": "{ __typename }"}}], 4400),
+        ([INIT, {"id": 7, "type": "subscribe", "payload": {"query": "{ __typename }"}}], 4400),
+        ([INIT, {"id": "1", "type": "subscribe", "payload": {"query": 7}}], 4400),
+        ([INIT, {"id": "1", "type": "subscribe"}], 4400),
+        ([{"type": "connection_init", "payload": {"authorization": "Bearer nonsense"}}], 4403),
+    ],
+)
+async def test_a_message_against_the_protocol_closes_with_its_code(served, messages, code):
+    server, _ = served
+    async with connect(server) as connection:
+        socket = Socket(connection)
+        for message in messages:
+            await socket.send(message)
+        assert await socket.close_code() == code
+
+
+async def test_binary_frames_and_other_protocols_are_refused(served):
+    server, _ = served
+    async with connect(server) as connection:
+        await connection.send(b"{}")
+        assert await Socket(connection).close_code() == 4400
+    async with connect(server, subprotocols=None) as connection:
+        assert await Socket(connection).close_code() == 4406
+
+
+async def test_a_foreign_page_cannot_open_a_socket(served):
+    server, _ = served
+    with pytest.raises(websockets.InvalidStatus) as refusal:
+        await connect(server, origin="http://evil.example").__aenter__()
+    assert refusal.value.response.status_code == 403
+
+
+async def test_a_faulty_document_answers_error_and_leaves_the_others_alone(served):
+    server, _ = served
+    async with Api(server.url) as api, connect(server) as connection:
+        await api.sign_in(ADMINISTRATOR)
+        socket = Socket(connection)
+        await socket.send({**INIT, "payload": {"authorization": f"Bearer {api.token}"}})
+        assert (await socket.receive())["type"] == "connection_ack"
+        live = {"query": "subscription { customerChanged { fact customer { name } } }"}
+        await socket.send({"id": "live", "type": "subscribe", "payload": live})
+        for query, operation in (("{ viewer {", None), ("{ nothing }", None), ("query A { __typename }", "B")):
+            payload = {"query": query, "operationName": operation}
+            await socket.send({"id": "bad", "type": "subscribe", "payload": payload})
+            answer = await socket.receive()
+            assert (answer["id"], answer["type"]) == ("bad", "error")
+            assert answer["payload"][0]["message"]
+        await socket.send({"id": "q", "type": "subscribe", "payload": {"query": "{ __typename }"}})
+        assert await socket.receive() == {"id": "q", "type": "next", "payload": {"data": {"__typename": "Query"}}}
+        assert await socket.receive() == {"id": "q", "type": "complete"}
+        await socket.send({"type": "ping", "payload": {"a": 1}})
+        assert await socket.receive() == {"type": "pong", "payload": {"a": 1}}
+        await api.do("createCustomer", "customer { id }", name="Still heard", type="ENTERPRISE")
+        event = await socket.receive()
+        assert event["payload"]["data"]["customerChanged"] == {
+            "fact": "CustomerCreated",
+            "customer": {"name": "Still heard"},
+        }
+
+
+async def test_the_same_id_twice_closes_and_a_cursor_of_nowhere_is_an_error(served):
+    server, _ = served
+    async with Api(server.url) as api, connect(server) as connection:
+        await api.sign_in(ADMINISTRATOR)
+        socket = Socket(connection)
+        await socket.send({**INIT, "payload": {"authorization": f"Bearer {api.token}"}})
+        await socket.receive()
+        for cursor in ("nonsense", "WyJqIiwib3JnXzAxIiwxXQ"):
+            payload = {"query": "subscription($a: String) { customerChanged(after: $a) { fact } }", "variables": {"a": cursor}}
+            await socket.send({"id": "x", "type": "subscribe", "payload": payload})
+            answer = await socket.receive()
+            assert answer["payload"]["errors"][0]["extensions"]["code"] == "INVALID_INPUT"
+            assert (await socket.receive())["type"] == "complete"
+        live = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { customerChanged { fact } }"}}
+        await socket.send(live)
+        await socket.send(live)
+        assert await socket.close_code() == 4409
+
+
+async def test_a_session_that_ends_closes_its_socket_within_five_seconds(served):
+    server, _ = served
+    async with Api(server.url) as api, connect(server) as connection:
+        await api.sign_in(ADMINISTRATOR)
+        socket = Socket(connection)
+        await socket.send({**INIT, "payload": {"authorization": f"Bearer {api.token}"}})
+        await socket.receive()
+        await api.ask("mutation { logOut { errors { code } } }")
+        async with asyncio.timeout(5):
+            assert await socket.close_code() == 4403
+
+
+async def test_pages_health_and_metrics_answer_with_their_headers(served):
+    server, _ = served
+    async with httpx.AsyncClient(base_url=server.url) as http:
+        page = await http.get("/")
+        assert page.status_code == 200
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+        ide = await http.get("/graphql", headers={"accept": "text/html"})
+        assert "GraphiQL" in ide.text
+        assert (await http.get("/healthz")).json() == {"status": "ok"}
+        assert (await http.get("/readyz")).json()["database"] == "ok"
+        assert "truckroll_request_seconds" in (await http.get("/metrics")).text
+        assert (await http.get("/assets/../pyproject.toml")).status_code == 404
+        assert (await http.get("/nothing")).status_code == 404
