@@ -59,9 +59,7 @@ def read_solomon(path: Path) -> Problem:
             count, capacity = map(int, words)
         elif len(words) == 7 and words[0].isdigit():
             rows.append([float(word) for word in words])
-    tenths = tuple(
-        tuple(int(10 * hypot(here[1] - there[1], here[2] - there[2])) for there in rows) for here in rows
-    )
+    tenths = tuple(tuple(int(10 * hypot(here[1] - there[1], here[2] - there[2])) for there in rows) for here in rows)
     depot, customers = rows[0], rows[1:]
     shift = Shift(int(depot[4]) * 10, int(depot[5]) * 10, "0", "0")
     return Problem(
@@ -99,9 +97,7 @@ def field_service_day(visits: int, technicians: int, seed: int = 1) -> Problem:
             cost_cents_per_kilometre=30,
             overtime_cents_per_minute=100,
             skills={name: Skill(dice.randint(1, 3)) for name in dice.sample(skills, 4)},
-            shifts=(
-                Shift(480, 960, f"p{visits + number}", f"p{visits + number}", 60, (Break(690, 780, 30),)),
-            ),
+            shifts=(Shift(480, 960, f"p{visits + number}", f"p{visits + number}", 60, (Break(690, 780, 30),)),),
         )
         for number in range(technicians)
     )
@@ -180,9 +176,7 @@ def run_days(sizes: list[tuple[int, int]], seconds: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two instances and one day, two seconds each")
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--instances", nargs="+")
@@ -192,9 +186,7 @@ def main() -> None:
     if folder is None:
         print("Solomon's instances are not here; see the top of this file.")
     else:
-        run_solomon(
-            folder, options.instances or list(QUICK_INSTANCES if options.quick else INSTANCES), seconds
-        )
+        run_solomon(folder, options.instances or list(QUICK_INSTANCES if options.quick else INSTANCES), seconds)
     run_days([(200, 20)] if options.quick else [(50, 5), (200, 20), (400, 40)], seconds)
 
 

@@ -104,12 +104,12 @@ def contest(label: str, url: str) -> list[list[object]]:
     ):  # fmt: skip
         queries = {
             "list": (
-                {"query": "{ workOrders(first: 100) { nodes { %s } } }" % FIELDS},
-                {"query": "{ workOrders(first: 100) { %s } }" % FIELDS},
+                {"query": f"{{ workOrders(first: 100) {{ nodes {{ {FIELDS} }} }} }}"},
+                {"query": f"{{ workOrders(first: 100) {{ {FIELDS} }} }}"},
             ),
             "one": (
-                {"query": "query One($id: ID!) { workOrder(id: $id) { %s } }" % FIELDS, "variables": {"id": id}},
-                {"query": "query One($id: ID!) { workOrder(id: $id) { %s } }" % FIELDS, "variables": {"id": id}},
+                {"query": f"query One($id: ID!) {{ workOrder(id: $id) {{ {FIELDS} }} }}", "variables": {"id": id}},
+                {"query": f"query One($id: ID!) {{ workOrder(id: $id) {{ {FIELDS} }} }}", "variables": {"id": id}},
             ),
         }
         table: list[list[object]] = []

@@ -124,7 +124,9 @@ def interleaved(rounds: int, contestants: dict[str, Callable[[], float]]) -> dic
     return {name: statistics.median(values) for name, values in figures.items()}
 
 
-def report(name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], packages: Sequence[str]) -> None:
+def report(
+    name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], packages: Sequence[str]
+) -> None:
     """Print a table with the versions it was made with, and keep it as JSON."""
     versions = {package: version(package) for package in packages} | {"python": platform.python_version()}
     print(f"\n### {title}\n")

@@ -9,7 +9,8 @@ from tests.servers import Api, until
 
 CITY_COLUMNS = (
     "Unique Key", "Created Date", "Closed Date", "Agency", "Agency Name", "Complaint Type", "Descriptor", "Location Type",
-    "Incident Zip", "Incident Address", "Street Name", "City", "Status", "Due Date", "Resolution Description", "Borough",
+    "Incident Zip", "Incident Address", "Street Name", "Cross Street 1", "Cross Street 2", "Intersection Street 1",
+    "Intersection Street 2", "Address Type", "City", "Status", "Due Date", "Resolution Description", "Borough",
     "Latitude", "Longitude", "Location",
 )  # fmt: skip
 REAL_FILE = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "nyc-311-requests-2016.csv"
@@ -35,6 +36,7 @@ def city_file(path: Path, rows: int, *, without_coordinates: int = 1) -> Path:
                     "Incident Zip": "11231",
                     "Incident Address": f"{70 + number} BUSH STREET",
                     "Street Name": "BUSH STREET",
+                    "Address Type": "ADDRESS",
                     "City": "BROOKLYN",
                     "Status": "Closed",
                     "Borough": "BROOKLYN",
@@ -53,13 +55,26 @@ def today_in_new_york() -> str:
     return datetime.now(ZoneInfo("America/New_York")).date().isoformat()
 
 
+async def open_account(api: Api) -> dict[str, str]:
+    """A customer with a site; their ids as an input of createWorkOrder names them."""
+    customer = (await api.do("createCustomer", "customer { id }", name="Acme", type="ENTERPRISE"))["customer"]
+    site = await api.do(
+        "createSite", "site { id }", customerId=customer["id"], name="HQ", latitude=40.7, longitude=-74.0
+    )
+    return {"customerId": customer["id"], "siteId": site["site"]["id"]}
+
+
 async def hire(api: Api, count: int) -> list[str]:
     """Technicians in Brooklyn with a shift that has begun."""
     begins = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=5)
     ids = []
     for number in range(count):
         made = await api.do(
-            "createTechnician", "technician { id }", name=f"Technician {number}", homeLatitude=40.68, homeLongitude=-73.98
+            "createTechnician",
+            "technician { id }",
+            name=f"Technician {number}",
+            homeLatitude=40.68,
+            homeLongitude=-73.98,
         )
         ids.append(made["technician"]["id"])
         await api.do(
@@ -93,5 +108,7 @@ async def work_to_the_end(api: Api, appointment_id: str, work_order_id: str) -> 
     await api.do("arrive", id=appointment_id)
     await api.do("startWork", id=appointment_id)
     await api.do("addNote", workOrderId=work_order_id, text="Done and tested.", visibility="CUSTOMER")
-    await api.do("addLineItem", workOrderId=work_order_id, kind="LABOR", description="One hour", quantity="1", unitPrice="95")
+    await api.do(
+        "addLineItem", workOrderId=work_order_id, kind="LABOR", description="One hour", quantity="1", unitPrice="95"
+    )
     await api.do("completeAppointment", id=appointment_id, result="COMPLETED")

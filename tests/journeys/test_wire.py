@@ -31,8 +31,10 @@ def served(tmp_path_factory):
 
 async def test_passes_every_audit_of_graphql_http(served):
     server, _ = served
+    async with Api(server.url) as api:
+        await api.sign_in(ADMINISTRATOR)
     ran = subprocess.run(
-        [require_node(), "audit.mjs", f"{server.url}/graphql"], cwd=CLIENTS, capture_output=True, text=True, timeout=60,
+        [require_node(), "audit.mjs", f"{server.url}/graphql", api.token or ""], cwd=CLIENTS, capture_output=True, text=True, timeout=60,
         check=True,
     )  # fmt: skip
     results = json.loads(ran.stdout)
@@ -114,7 +116,9 @@ async def test_an_unknown_token_is_401_and_no_token_sees_nothing(served):
 
 async def test_a_sign_in_that_is_wrong_says_no_more_than_that(served):
     server, world = served
-    document = "mutation($input: LogInInput!) { logIn(input: $input) { signedIn { accessToken } errors { code message } } }"
+    document = (
+        "mutation($input: LogInInput!) { logIn(input: $input) { signedIn { accessToken } errors { code message } } }"
+    )
     async with Api(server.url) as api:
         answers = [
             await api.ask(document, input={"email": login, "password": "certainly wrong"})
@@ -235,7 +239,10 @@ async def test_the_same_id_twice_closes_and_a_cursor_of_nowhere_is_an_error(serv
         await socket.send({**INIT, "payload": {"authorization": f"Bearer {api.token}"}})
         await socket.receive()
         for cursor in ("nonsense", "WyJqIiwib3JnXzAxIiwxXQ"):
-            payload = {"query": "subscription($a: String) { customerChanged(after: $a) { fact } }", "variables": {"a": cursor}}
+            payload = {
+                "query": "subscription($a: String) { customerChanged(after: $a) { fact } }",
+                "variables": {"a": cursor},
+            }
             await socket.send({"id": "x", "type": "subscribe", "payload": payload})
             answer = await socket.receive()
             assert answer["payload"]["errors"][0]["extensions"]["code"] == "INVALID_INPUT"

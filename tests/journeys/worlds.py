@@ -44,7 +44,7 @@ class World:
         """Migrate, and make a company with an administrator."""
         self.cli("migrate")
         said = self.cli(
-            "setup", "--name", "Acme Field Service", "--time-zone", "America/New_York", "--currency", "USD",
+            "setup", "--name", "Acme Field Service", "--time-zone", "America/New_York", "--currency", "USD", "--country", "US",
             "--email", ADMINISTRATOR, "--legal-name", "Ada Admin", "--password", PASSWORD,
         )  # fmt: skip
         self.organization_id = next(word.rstrip(".") for word in said.stdout.split() if word.startswith("org_"))

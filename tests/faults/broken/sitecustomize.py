@@ -8,7 +8,7 @@ import sys
 class _Breaker(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name != "app.infrastructure.command":
-            return None
+            return
         sys.meta_path.remove(self)
         from app import database
         from app.database import units
@@ -32,7 +32,7 @@ class _Breaker(importlib.abc.MetaPathFinder):
             return await answered
 
         database.unit_of_work = answers_too_early
-        return None
+        return
 
 
 sys.meta_path.insert(0, _Breaker())
