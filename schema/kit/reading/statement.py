@@ -508,13 +508,19 @@ class Builder:
             self.text(", ")
             self.as_text(lambda: self.gap(lambda request, writer: _root(request).keys(alias, writer.dialect)))
             self.text(" AS k")
+        # SQLite would compute what is selected for every row before it sorts them. The inner page comes first instead;
+        # the outer LIMIT keeps the two from being made one again. PostgreSQL puts costly values off by itself.
+        inner_first = self.dialect is Dialect.SQLITE
+        if inner_first:
+            self.text(" FROM (SELECT *")
         self.matching(target, alias, "", lambda request: request.root)
         more = 1 if connection.wants_more else 0
 
         def rest(request: Request, writer: Writer) -> str:
             window = _root(request)
-            text = window.keyset(writer, alias) + window.order_by(alias, writer.dialect)
-            return f"{text} LIMIT {writer.bind(window.page.size + more)}"
+            order = window.order_by(alias, writer.dialect)
+            text = f"{window.keyset(writer, alias)}{order} LIMIT {writer.bind(window.page.size + more)}"
+            return f"{text}) {quoted(alias)}{order} LIMIT -1" if inner_first else text
 
         self.gap(rest)
         if connection.wants_total:

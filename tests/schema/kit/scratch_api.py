@@ -136,7 +136,7 @@ def verdict_on(title: str, due_at: datetime | None, memos: int) -> dict[str, obj
 
 
 def for_whom(actor: Actor, price: Decimal | None, has_memos: bool) -> str:
-    return f"{actor.id} {price} {has_memos}"
+    return f"{actor.id} {price if price is None else format(price.normalize(), 'f')} {has_memos}"
 
 
 @readable(models.Job, permission=Permission.VIEW_WORK_ORDERS)

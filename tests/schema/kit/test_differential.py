@@ -123,7 +123,7 @@ def _sortable(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return f"{value:.4f}"
+        return f"{value.normalize():f}"
     return value.isoformat() if isinstance(value, datetime) else value
 
 
@@ -158,7 +158,7 @@ def reference_schema(sdl: str, rows: Rows) -> GraphQLSchema:
             "dueAt": row.due_at,
         },
         ("Job", "forWhom"): lambda row, info: (
-            f"{rows.actor.id} {row.price if row.price is None else f'{row.price:.4f}'} "
+            f"{rows.actor.id} {_plain(row.price)} "
             f"{bool(_kept(rows.all['Memo'], {}, job_id=row.id))}"
         ),
         ("Job", "lastMemo"): lambda row, info: max(

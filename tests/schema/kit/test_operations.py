@@ -42,7 +42,7 @@ from tests.schema.kit.scratch_models import Mood
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 JOB = "job_01jd0000000000000000000001"
 OTHER = "job_01jd0000000000000000000002"
-TOUCH = """mutation ($input: JobInput!) { touchJob(input: $input) { job { id title } cursor
+TOUCH = """mutation ($input: TouchJobInput!) { touchJob(input: $input) { job { id title } cursor
     errors { __typename code message path ... on IllegalTransition { state allowed to } ... on NotFound { noun id }
       ... on NotPermitted { permission } } } }"""
 
@@ -135,7 +135,7 @@ async def test_a_bug_becomes_a_reference_number_and_leaves_the_other_mutations_s
     scratch: Dialect, ask: Asking
 ) -> None:
     await fill()
-    document = """mutation ($a: JobInput!, $b: JobInput!) { a: touchJob(input: $a) { job { id } } b: touchJob(input: $b) { job { id } } }"""
+    document = """mutation ($a: TouchJobInput!, $b: TouchJobInput!) { a: touchJob(input: $a) { job { id } } b: touchJob(input: $b) { job { id } } }"""
     with capture_logs() as logs:
         answer = await ask(document, a={"id": JOB}, b={"id": JOB, "fail": "bug", "title": "private"})
     assert answer["data"] == {"a": {"job": {"id": JOB}}, "b": None}

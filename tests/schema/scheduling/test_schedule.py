@@ -66,15 +66,9 @@ async def data(schema: strawberry.Schema, actor: Actor, document: str, **variabl
     return value
 
 
-INPUTS = {
-    **dict.fromkeys(("dispatchAppointment", "startWork", "resumeWork"), "AppointmentStepInput"),
-    **dict.fromkeys(("undoPlan", "discardPlan", "cancelPlanRun"), "PlanRunStepInput"),
-}
-
-
 async def do(schema: strawberry.Schema, actor: Actor, name: str, selection: str, **wanted: object) -> Any:
     """A mutation's payload."""
-    kind = INPUTS.get(name, f"{name[0].upper()}{name[1:]}Input")
+    kind = f"{name[0].upper()}{name[1:]}Input"
     document = f"""mutation ($input: {kind}!) {{ {name}(input: $input) {{
         {selection} cursor errors {{ code path
             ... on IllegalTransition {{ state to }}

@@ -55,21 +55,12 @@ class Api:
     async def do(self, name: str, wanted: Mapping[str, object], selection: str) -> Any:
         """A mutation's payload."""
         kind = "".join(part for part in (name[0].upper(), name[1:]))
-        document = f"""mutation ($input: {INPUTS.get(name, kind)}Input!) {{ {name}(input: $input) {{
+        document = f"""mutation ($input: {kind}Input!) {{ {name}(input: $input) {{
             {selection} cursor errors {{ __typename code message path
                 ... on IllegalTransition {{ state to allowed }}
                 ... on CompletionBlocked {{ missing {{ code }} }}
                 ... on StaleVersion {{ expected actual }} }} }} }}"""
         return await self.data(document, input=wanted)
-
-
-INPUTS = {
-    **dict.fromkeys(
-        ("startWorkOrder", "resumeWorkOrder", "completeWorkOrder", "approveWorkOrder", "closeWorkOrder"),
-        "StepWorkOrder",
-    ),
-    **dict.fromkeys(("triageWorkOrders", "approveWorkOrders", "closeWorkOrders"), "StepWorkOrders"),
-}
 
 
 async def test_a_request_travels_through_its_whole_life(company: Company, schema: strawberry.Schema) -> None:
