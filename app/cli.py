@@ -157,13 +157,13 @@ def import_group() -> None:
 
 
 @import_group.command("work-orders")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--mapping", default="generic", show_default=True, help="How columns become fields; `--mapping list` shows all."
 )
 @click.option("--dry-run", is_flag=True, help="Say what would happen; change nothing.")
 @click.option("--organization", metavar="ID", help="Whose they are; not needed when there is one organization.")
-def import_work_orders(file: Path, mapping: str, dry_run: bool, organization: str | None) -> None:
+def import_work_orders(file: Path | None, mapping: str, dry_run: bool, organization: str | None) -> None:
     """Import work orders, with their customers and sites, from a CSV file. Repeating an import changes nothing."""
     from app import process
     from app.integrations.commands import Progress, import_file
@@ -174,19 +174,22 @@ def import_work_orders(file: Path, mapping: str, dry_run: bool, organization: st
         for one in MAPPINGS.values():
             click.echo(f"{one.name}: {one.description}")
         return
+    if file is None:
+        raise click.UsageError("Name the FILE to import.")
+    source = file
     settings = read_settings()
 
     async def take_in() -> bool:
         await process.require_current_schema(settings)
         async with process.connected(settings):
             actor = system_actor(await _organization(organization))
-            with click.progressbar(length=1, label=file.name, file=sys.stderr) as bar:
+            with click.progressbar(length=1, label=source.name, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
                 def show(progress: Progress) -> None:
                     bar.length = progress.total
                     bar.update(progress.done - bar.pos)
 
-                result = await import_file(actor, file, mapping, dry_run, show)
+                result = await import_file(actor, source, mapping, dry_run, show)
         for row in result.rows:
             for error in row.errors:
                 where = f" {error.column}:" if error.column else ""

@@ -85,7 +85,8 @@ def create_app(settings: Settings) -> Starlette:
                 CORSMiddleware,
                 allow_origins=list(settings.allowed_origins),
                 allow_methods=["GET", "POST"],
-                allow_headers=["authorization", "content-type"],
+                allow_headers=["authorization", "content-type", "idempotency-key"],
+                expose_headers=["x-request-id", "retry-after"],
                 max_age=600,
             )
         )
@@ -204,10 +205,12 @@ def server_of(settings: Settings) -> uvicorn.Server:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM. What keeps it from serving is said before it begins."""
+    process.prepare_folders(settings)
     listener = listen(settings)
     server = server_of(settings)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(process.require_current_schema(settings))
         runner.run(server.serve(sockets=[listener]))
 
 

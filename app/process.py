@@ -65,8 +65,6 @@ async def require_current_schema(settings: Settings) -> None:
 @asynccontextmanager
 async def running(settings: Settings, *, background: bool) -> AsyncIterator[None]:
     """Everything a process needs to serve; with ``background`` it also follows the journal and works off jobs."""
-    prepare_folders(settings)
-    await require_current_schema(settings)
     async with connected(settings):
         await broadcast.start(settings.broadcast_url)
         await limits.start(settings.broadcast_url)

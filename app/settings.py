@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from app.kernel.errors import ConfigurationError
 
 PREFIX = "TRUCKROLL_"
+NOT_SETTINGS = frozenset({"TRUCKROLL_REQUIRE_SERVICES", "TRUCKROLL_SETUP_PASSWORD"})
 
 
 class Background(StrEnum):
@@ -100,7 +101,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             values[known[variable]] = text
         elif variable.endswith("_FILE") and variable.removesuffix("_FILE") in known:
             values[known[variable.removesuffix("_FILE")]] = _read_secret(variable, text)
-        elif variable not in {PREFIX + "REQUIRE_SERVICES"}:
+        elif variable not in NOT_SETTINGS:
             raise ConfigurationError(
                 f"{variable} is not a setting of Truckroll; unset it, or set one of {', '.join(sorted(known))}."
             )

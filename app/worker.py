@@ -17,6 +17,8 @@ async def work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
+    process.prepare_folders(settings)
+    await process.require_current_schema(settings)
     async with process.running(settings, background=True):
         log.info("working", database=settings.database_url, broadcast=settings.broadcast_url)
         await stop.wait()

@@ -351,7 +351,7 @@ class Migration(migrations.Migration):
                 ('reasons', fields.JSONField(default=list, encoder=JSON_DUMPS, decoder=loads)),
                 ('is_accepted', fields.BooleanField(default=False)),
             ],
-            options={'table': 'planned_visit', 'app': 'truckroll', 'indexes': [Index(fields=['organization_id', 'run', 'technician_id', 'sequence']), Index(fields=['run', 'appointment_id'])], 'pk_attr': 'id', 'table_description': 'What a plan says about one appointment: for each technician of it one row, or one without a technician and why.'},
+            options={'table': 'planned_visit', 'app': 'truckroll', 'indexes': [Index(fields=['organization_id', 'run', 'technician_id', 'sequence']), Index(fields=['run', 'appointment_id'])], 'pk_attr': 'id', 'table_description': 'What a plan says about one appointment: a row for each of its technicians, or one without and why.'},
             bases=['OwnedTable'],
         ),
         ops.CreateModel(

@@ -131,8 +131,9 @@ class IllegalTransition(Conflict):
 
     def __init__(self, noun: str, state: str, to: str, allowed: Sequence[str], because: str = "") -> None:
         steps = ", ".join(allowed) or "none"
-        reason = f": {because}" if because else ""
-        super().__init__(f"A {noun} that is {state} cannot become {to}{reason}. Allowed from here: {steps}.")
+        article = "An" if noun[0] in "aeiou" else "A"
+        reason = f": {because.removesuffix('.')}" if because else ""
+        super().__init__(f"{article} {noun} that is {state} cannot become {to}{reason}. Allowed from here: {steps}.")
         self.state = state
         self.to = to
         self.allowed = tuple(allowed)

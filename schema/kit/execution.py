@@ -27,6 +27,7 @@ from graphql import (
 
 from app.kernel.errors import Problem
 from schema.kit.context import Context
+from schema.kit.limits import Measures
 from schema.kit.scalars import require_strict_literals, strict_values
 
 DOCUMENTS_MAX = 1024
@@ -56,6 +57,7 @@ class Prepared:
 
     document: DocumentNode
     operations: dict[str, OperationDefinitionNode] = field(default_factory=dict)
+    measures: Measures = field(default_factory=Measures)
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """The operation of that name, or the only one."""

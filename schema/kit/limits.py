@@ -36,6 +36,8 @@ DIRECTIVES_MAX = 20
 COST_MAX = 5000
 INTROSPECTION_ROOTS_MAX = 2
 IDEMPOTENCY_KEY_LENGTH_MAX = 180
+PAGE_SIZE_COUNTED_MAX = 10**9
+MEASURES_MAX = 64
 INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 PAGE_FIELDS = frozenset({"edges", "nodes"})
 _NUL = re.compile(rb"\x00|(?<!\\)(?:\\\\)*\\u0000")
@@ -142,12 +144,14 @@ def guard(
     *,
     may_introspect: bool,
     once: frozenset[str] = frozenset(),
+    known: "Measures | None" = None,
 ) -> int:
     """The cost of an operation; ``TooExpensive`` when it goes beyond a bound.
 
-    ``once`` names the fields of which only one may stand in an operation, such as sign-ins.
+    ``once`` names the fields of which only one may stand in an operation, such as sign-ins. ``known`` keeps what was
+    measured for a document that comes again.
     """
-    measure = _Ruler(document, variables).operation(operation)
+    measure = (known if known is not None else Measures()).of(document, operation, variables)
     introspections = sum(measure.roots[name] for name in INTROSPECTION_FIELDS)
     if introspections and not may_introspect:
         raise TooExpensive("The schema may not be asked for here. Sign in, or read the published schema.graphql.")
@@ -168,6 +172,33 @@ def guard(
     return measure.cost
 
 
+class Measures:
+    """What a document's operations amount to, by the page sizes that come as variables."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], Measure] = {}
+        self._sizes: dict[str | None, list[str]] = {}
+
+    def of(self, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> Measure:
+        """An operation's measure, taken anew only when a page size is another than before."""
+        name = operation.name.value if operation.name else None
+        if (sizes := self._sizes.get(name)) is not None:
+            found = self._known.get((name, *(_size(variables.get(one)) for one in sizes)))
+            if found is not None:
+                return found
+        ruler = _Ruler(document, variables)
+        measure = ruler.operation(operation)
+        sizes = self._sizes[name] = sorted(ruler.sizes)
+        if len(self._known) >= MEASURES_MAX:
+            self._known.clear()
+        self._known[(name, *(_size(variables.get(one)) for one in sizes))] = measure
+        return measure
+
+
+def _size(value: object) -> int | None:
+    return max(min(value, PAGE_SIZE_COUNTED_MAX), 1) if isinstance(value, int) else None
+
+
 def _short(number: int) -> str:
     return str(number) if number < 10**9 else "over a billion"
 
@@ -180,6 +211,7 @@ class _Ruler:
         self._variables = variables
         self._known: dict[str, Measure] = {}
         self._open: set[str] = set()
+        self.sizes: set[str] = set()
 
     def operation(self, operation: OperationDefinitionNode) -> Measure:
         measure = self._selection(operation.selection_set)
@@ -227,7 +259,8 @@ class _Ruler:
                 if isinstance(value, IntValueNode):
                     return max(int(value.value[:9]), 1)
                 if isinstance(value, VariableNode):
-                    given = self._variables.get(value.name.value)
-                    if isinstance(given, int):
-                        return max(min(given, 10**9), 1)
+                    self.sizes.add(value.name.value)
+                    given = _size(self._variables.get(value.name.value))
+                    if given is not None:
+                        return given
         return PAGE_SIZE_DEFAULT if inner.pages else 1

@@ -259,6 +259,9 @@ async def answer_mutation(field: OperationField, info: Info, raw: dict[str, Any]
         field.admit(info.context)
         with idempotency_key(_key_of(info)):
             value = await _called(declaration.function, field, info, raw)
+    except errors.IdempotencyMismatch:
+        # Named by the key as the client sent it.
+        return Outcome(errors=[problem_types.shown_problem(errors.IdempotencyMismatch(info.context.idempotency_key))])
     except errors.Problem as problem:
         _require_declared(field, declaration, problem)
         return Outcome(errors=[problem_types.shown_problem(problem)])

@@ -70,12 +70,19 @@ class GraphQLService:
 
     def _admitted(self, request: GraphQLRequest, context: Context) -> OperationDefinitionNode:
         """The operation, once it is known to ask for no more than one may. Judged before it is validated."""
-        document = execution.parsed(self._schema, request.document)
-        operation = document.operation(request.operation_name)
+        prepared = execution.parsed(self._schema, request.document)
+        operation = prepared.operation(request.operation_name)
         may_introspect = self._introspection == EVERYBODY or (
             self._introspection == AUTHENTICATED and context.actor is not None
         )
-        guard(document.document, operation, request.variables, may_introspect=may_introspect, once=self._once)
+        guard(
+            prepared.document,
+            operation,
+            request.variables,
+            may_introspect=may_introspect,
+            once=self._once,
+            known=prepared.measures,
+        )
         return operation
 
     def _executor(self, request: GraphQLRequest, context: Context, root: Any = None) -> execution.KitExecutor:

@@ -7,6 +7,7 @@ a subscription takes its next fact from the journal only when the last frame has
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -140,10 +141,8 @@ class Socket:
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; harmless when it is closed already."""
         if self._websocket.application_state is WebSocketState.CONNECTED:
-            try:
+            with suppress(RuntimeError, WebSocketDisconnect):  # the client may be faster
                 await self._websocket.close(code, reason)
-            except (RuntimeError, WebSocketDisconnect):
-                pass  # the client was faster
 
     async def _message(self) -> dict[str, Any]:
         try:

@@ -51,7 +51,6 @@ VALUES: dict[str, Any] = {
     "timeZone": "Europe/Berlin",
     "roles": ["DISPATCHER"],
     "reason": "Because",
-    "kind": None,
 }
 
 
@@ -59,7 +58,18 @@ def roots(kind: str) -> dict[str, GraphQLField]:
     """The fields of a root type."""
     found = {"query": CORE.query_type, "mutation": CORE.mutation_type, "subscription": CORE.subscription_type}[kind]
     assert found is not None
-    return found.fields
+    fields: dict[str, GraphQLField] = found.fields
+    return fields
+
+
+def named(type: Any) -> Any:
+    """The type within lists and beneath the sign that it must not be missing."""
+    return get_named_type(type)
+
+
+def orders(field: GraphQLField) -> list[str]:
+    """What a list can be sorted by."""
+    return list(named(named(field.args["orderBy"].type).fields["field"].type).values)
 
 
 def types() -> Iterator[Any]:
@@ -115,7 +125,9 @@ def selection(type: Any, relations: int = 1) -> str:
 def payload_selection(type: Any) -> str:
     """A mutation's answer: its plain fields, and every problem with its figures."""
     named = get_named_type(type)
-    parts = [f"{name} {selection(get_named_type(field.type), 0)}" for name, field in named.fields.items() if name != "errors"]
+    parts = [
+        f"{name} {selection(get_named_type(field.type), 0)}" for name, field in named.fields.items() if name != "errors"
+    ]
     return "{ " + " ".join([*parts, PROBLEM]) + " }"
 
 

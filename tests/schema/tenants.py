@@ -1,4 +1,4 @@
-"""Two companies in one database whose every text and number says whose it is.
+"""Companies in one database whose every text and number says whose it is.
 
 A company has two customer accounts with one row of every readable type each (or one of the company's own), put down row by
 row; some of it is then touched by commands, so that the journal has something to tell.
@@ -15,7 +15,9 @@ from tortoise.models import Model
 
 from app import database as db
 from app.company.models import BusinessCalendar, Holiday, NumberSeries, Organization, ServiceType, Territory
+from app.customers import commands as customers
 from app.customers.models import Contact, Customer, Site
+from app.equipment import commands as equipment
 from app.equipment.models import Category, Equipment, EquipmentModel
 from app.identity.models import ApiKey, LoginAttempt, Session, User
 from app.infrastructure.models import JournalHead
@@ -24,7 +26,9 @@ from app.integrations.models import Import
 from app.kernel.actor import Actor, user_actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import CUSTOMER_ROLES, Role
+from app.scheduling import commands as scheduling
 from app.scheduling.models import Appointment, Assignment, PlannedVisit, PlanRun
+from app.technicians import commands as technicians
 from app.technicians.models import Absence, Position, Shift, Skill, Technician, TechnicianSkill
 from app.work_orders import commands as work_orders
 from app.work_orders.models import LineItem, Note, TimeEntry, WorkOrder
@@ -102,7 +106,7 @@ class Writer:
 
     def _filled(self, model: type[Table], mark: Mark, values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         for name, column in model._meta.fields_map.items():
-            if name in values or name in Table._meta.fields_map or name.endswith("_id") or name == "version":
+            if name in values or name in Table._meta.fields_map or (name.endswith("_id") and name != "external_id"):
                 continue
             if not _is_open(column):
                 continue
@@ -180,7 +184,7 @@ async def _account_rows(writer: Writer, tenant: Tenant, account: Account) -> Non
         Site, customer_id=customer, time_zone="Europe/Berlin", country="DE", territory_id=company["ter"].id,
         opening_hours={"0": [["08:00", "17:00"]]}, **coordinates,
     )  # fmt: skip
-    equipment = await add(
+    device = await add(
         Equipment, customer_id=customer, site_id=site, model_id=company["emod"].id, category_id=company["ecat"].id,
         specifications={"code": writer.text(account.mark)},
     )  # fmt: skip
@@ -191,13 +195,21 @@ async def _account_rows(writer: Writer, tenant: Tenant, account: Account) -> Non
     )  # fmt: skip
     account.technician_id = technician
     await User.filter(id=user).update(technician_id=technician)
-    await add(TechnicianSkill, technician_id=technician, skill_id=company["skill"].id, level=3, expires_on=date(2040, 1, 1))
-    times = {"starts_at": NINE, "ends_at": NINE + timedelta(hours=8)}
-    await add(Shift, technician_id=technician, **times, break_minutes=30)
-    await add(Absence, technician_id=technician, starts_at=NINE + timedelta(days=9), ends_at=NINE + timedelta(days=10), kind="SICK")
+    await add(
+        TechnicianSkill, technician_id=technician, skill_id=company["skill"].id, level=3, expires_on=date(2040, 1, 1)
+    )
+    times = {"starts_at": NINE + timedelta(days=7), "ends_at": NINE + timedelta(days=7, hours=8)}
+    await add(Shift, technician_id=technician, **times, break_minutes=30, overtime_minutes_max=0)
+    await add(
+        Absence,
+        technician_id=technician,
+        starts_at=NINE + timedelta(days=9),
+        ends_at=NINE + timedelta(days=10),
+        kind="SICK",
+    )
     await add(Position, technician_id=technician, at=NINE, announced_at=NINE, **coordinates)
     work_order = await add(
-        WorkOrder, customer_id=customer, site_id=site, equipment_id=equipment, service_type_id=company["svc"].id,
+        WorkOrder, customer_id=customer, site_id=site, equipment_id=device, service_type_id=company["svc"].id,
         status="SUBMITTED", priority="HIGH", channel="PHONE", duration_minutes=60, currency="EUR", hold_reason=None,
         reason_code=None, required_skills={company["skill"].id: 2}, submitted_at=NINE, opened_by_user_id=company["usr"].id,
     )  # fmt: skip
@@ -212,7 +224,14 @@ async def _account_rows(writer: Writer, tenant: Tenant, account: Account) -> Non
         technician_ids=[technician], arrived_latitude=52.5, arrived_longitude=13.4, reason_code=None,
     )  # fmt: skip
     await add(Assignment, **visit, **hour, appointment_id=appointment, technician_id=technician)
-    await add(TimeEntry, work_order_id=work_order, appointment_id=appointment, technician_id=technician, kind="REPAIR", started_at=NINE)
+    await add(
+        TimeEntry,
+        work_order_id=work_order,
+        appointment_id=appointment,
+        technician_id=technician,
+        kind="REPAIR",
+        started_at=NINE,
+    )
 
 
 async def _plan_rows(writer: Writer, tenant: Tenant) -> None:
@@ -250,15 +269,29 @@ async def _people(writer: Writer, tenant: Tenant) -> None:
 async def _deeds(tenant: Tenant) -> None:
     manager = tenant.actors[Role.OPERATIONS_MANAGER]
     for account in (tenant.first, tenant.second):
-        wanted = {"customer_id": account.customer_id, "site_id": account.rows["site"].id}
-        id = await work_orders.create_work_order(manager, **wanted, summary=f"{account.mark.text}-deed")
+        id = await work_orders.create_work_order(
+            manager,
+            customer_id=account.customer_id,
+            site_id=account.rows["site"].id,
+            summary=f"{account.mark.text}-deed",
+        )
         await work_orders.add_note(manager, id, f"{HIDDEN} {account.mark.text}-deed")
+        said = f"{account.mark.text}-renamed"
+        await customers.update_customer(manager, account.customer_id, name=said)
+        await customers.update_site(manager, account.rows["site"].id, name=said)
+        await equipment.update_equipment(manager, account.rows["eq"].id, name=said)
+        await technicians.update_technician(manager, account.technician_id, name=said)
+        await scheduling.pin_appointment(manager, account.rows["apt"].id, when=True)
 
 
 def _tables() -> dict[str, str]:
     """Tables with rows of an organization, and the column that says of which."""
     models: list[type[Model]] = [*_subclasses(Model)]
-    owned = {table_of(one): "organization_id" for one in models if "organization_id" in one._meta.fields_map and not one._meta.abstract}
+    owned = {
+        table_of(one): "organization_id"
+        for one in models
+        if "organization_id" in one._meta.fields_map and not one._meta.abstract
+    }
     return owned | {table_of(Organization): "id"}
 
 
@@ -282,7 +315,12 @@ async def snapshot(organization_id: str) -> dict[str, list[dict[str, object]]]:
     assert table_of(JournalHead) in _tables()
     return {
         name: sorted(
-            (dict(row) for row in await client.execute_query_dict(f'SELECT * FROM "{name}" WHERE "{column}" = {mark}', [organization_id])),
+            (
+                dict(row)
+                for row in await client.execute_query_dict(
+                    f'SELECT * FROM "{name}" WHERE "{column}" = {mark}', [organization_id]
+                )
+            ),
             key=repr,
         )
         for name, column in sorted(_tables().items())

@@ -132,3 +132,15 @@ def test_a_document_that_is_too_large_is_refused_before_it_is_parsed():
     with pytest.raises(BadRequest) as refusal:
         request_of({"query": "#" * (limits.DOCUMENT_BYTES_MAX + 1)})
     assert refusal.value.status == 413
+
+
+def test_a_document_that_comes_again_is_measured_by_its_new_page_sizes():
+    text = "query($n: Int, $m: Int) { a(first: $n) { nodes { b(last: $m) { nodes { c } } } } }"
+    document = parse(text)
+    operation = operation_of(document, None)
+    known = limits.Measures()
+    for first, last in ((1, 1), (10, 2), (1, 1), (None, 3), (10, 2)):
+        fresh = guard(document, operation, {"n": first, "m": last}, may_introspect=True)
+        assert guard(document, operation, {"n": first, "m": last}, may_introspect=True, known=known) == fresh
+    with pytest.raises(TooExpensive):
+        guard(document, operation, {"n": 100, "m": 100}, may_introspect=True, known=known)

@@ -1,0 +1,60 @@
+"""Settings: read once, and refused with one sentence that says what to set."""
+
+import pytest
+
+from app.kernel.errors import ConfigurationError
+from app.settings import Background, Introspection, read_settings
+
+
+def test_without_any_setting_everything_is_embedded():
+    settings = read_settings({"HOME": "/root"})
+    assert settings.database_url == "sqlite:///var/truckroll.db"
+    assert settings.broadcast_url == "memory://"
+    assert settings.embedded
+    assert settings.runs_background_inside
+
+
+def test_a_server_of_many_leaves_the_background_to_workers_unless_told_otherwise():
+    environment = {"TRUCKROLL_DATABASE_URL": "postgres://truckroll@db/truckroll"}
+    assert not read_settings(environment).runs_background_inside
+    told = read_settings(environment | {"TRUCKROLL_BACKGROUND": "inside"})
+    assert told.background is Background.INSIDE
+    assert told.runs_background_inside
+
+
+def test_values_are_read_as_what_they_are():
+    settings = read_settings(
+        {
+            "TRUCKROLL_PORT": "9000",
+            "TRUCKROLL_ALLOWED_ORIGINS": "https://board.example, https://office.example",
+            "TRUCKROLL_INTROSPECTION": "nobody",
+        }
+    )
+    assert settings.port == 9000
+    assert settings.allowed_origins == ("https://board.example", "https://office.example")
+    assert settings.introspection is Introspection.NOBODY
+
+
+def test_a_secret_may_come_from_a_file(tmp_path):
+    secret = tmp_path / "url"
+    secret.write_text("postgres://truckroll:hunter2@db/truckroll\n")
+    assert read_settings({"TRUCKROLL_DATABASE_URL_FILE": str(secret)}).database_url.endswith("@db/truckroll")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("TRUCKROLL_PORT", "eighty", "TRUCKROLL_PORT cannot be used"),
+        ("TRUCKROLL_PORT", "70000", "TRUCKROLL_PORT cannot be used"),
+        ("TRUCKROLL_DATABASE_URL", "truckroll.db", "TRUCKROLL_DATABASE_URL cannot be used"),
+        ("TRUCKROLL_BACKGROUND", "sometimes", "TRUCKROLL_BACKGROUND cannot be used"),
+        ("TRUCKROLL_LOG_LEVEL", "LOUD", "TRUCKROLL_LOG_LEVEL cannot be used"),
+        ("TRUCKROLL_METRICS_TOKEN", "short", "TRUCKROLL_METRICS_TOKEN cannot be used"),
+        ("TRUCKROLL_DATABSE_URL", "sqlite:///x", "TRUCKROLL_DATABSE_URL is not a setting"),
+        ("TRUCKROLL_DATABASE_URL_FILE", "/nowhere/at/all", "cannot be read"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_stops_the_start_with_one_sentence(variable, value, said):
+    with pytest.raises(ConfigurationError, match=said) as refusal:
+        read_settings({variable: value})
+    assert "\n" not in str(refusal.value)

@@ -1,0 +1,247 @@
+"""Asks the live schema as somebody: whether an operation admits, and everything that can be read."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from graphql import get_named_type
+
+from app.infrastructure import journal
+from app.kernel.actor import Actor
+from app.kernel.ids import new_id
+from app.kernel.permissions import CUSTOMER_ROLES, ROLES, Permission, Role
+from schema.kit import ANYONE, OPERATIONS, SIGNED_IN, Context, execute, plain_data
+from schema.kit.limits import GraphQLRequest
+from schema.kit.service import EVERYBODY, GraphQLService
+from schema.schema import api
+from tests.schema import documents
+from tests.schema.tenants import DAY, HIDDEN, Mark, Tenant
+
+KINDS = ("query", "mutation", "subscription")
+REFUSALS = ("NOT_AUTHENTICATED", "NOT_PERMITTED")
+NO_ANSWER = {"NOT_PERMITTED", "FORBIDDEN", "NOT_FOUND", "INVALID_INPUT"}
+ADMITTED = ("ADMITTED", None)
+Verdict = tuple[str, str | None]
+
+service = GraphQLService(api, introspection=EVERYBODY, once=frozenset())
+
+
+async def ask(actor: Actor | None, document: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The whole answer, as a client parses it."""
+    answer: dict[str, Any] = plain_data(await execute(api, document, variables, None, Context(actor)))
+    return answer
+
+
+async def heard(actor: Actor | None, document: str, variables: dict[str, Any]) -> list[dict[str, Any]]:
+    """Everything that a subscription answers until it ends."""
+    request = GraphQLRequest(document, None, variables)
+    return [plain_data(one) async for one in service.stream(request, lambda: Context(actor))]
+
+
+def codes(answer: dict[str, Any]) -> list[str]:
+    """The codes of all errors of an answer, those in a payload included."""
+    return [one["code"] for one in problems(answer)]
+
+
+def problems(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """All errors of an answer, with their figures on top."""
+    found = [one["extensions"] | {"message": one["message"]} for one in answer.get("errors", [])]
+    for payload in (answer.get("data") or {}).values():
+        if isinstance(payload, dict) and isinstance(payload.get("errors"), list):
+            found.extend(payload["errors"])
+    return found
+
+
+# The matrix: who is admitted where
+
+
+def unlisted() -> list[str]:
+    """Root fields that OPERATIONS does not know, or knows as something else."""
+    return [
+        name
+        for kind in KINDS
+        for name in documents.roots(kind)
+        if name not in OPERATIONS or OPERATIONS[name].kind != kind
+    ]
+
+
+# What commands ask for beyond their operation, when they are asked about a thing that does not exist.
+BEYOND: dict[str, tuple[Permission, frozenset[Role]]] = {
+    "changeTechnicianStatus": (Permission.MANAGE_SCHEDULE, frozenset()),
+    "registerEquipment": (
+        Permission.MANAGE_EQUIPMENT,
+        frozenset(role for role in CUSTOMER_ROLES if Permission.REQUEST_WORK in ROLES[role]),
+    ),
+}
+
+
+def expected(name: str, role: Role | None) -> Verdict:
+    """What the table of permissions says of an operation and a role."""
+    access = OPERATIONS[name].access
+    if access is ANYONE:
+        return ADMITTED
+    if role is None:
+        return ("NOT_AUTHENTICATED", None)
+    if access is not SIGNED_IN and access not in ROLES[role]:
+        return ("NOT_PERMITTED", str(access))
+    permission, others = BEYOND.get(name, (None, frozenset()))
+    if permission is not None and permission not in ROLES[role] and role not in others:
+        return ("NOT_PERMITTED", str(permission))
+    return ADMITTED
+
+
+async def verdict(kind: str, name: str, actor: Actor | None) -> Verdict:
+    """Whether an operation admits an actor who asks for the least, about things that do not exist."""
+    field = documents.roots(kind)[name]
+    if kind == "subscription":
+        # Whoever gets past the door is told that this cursor is none.
+        text = documents.document(kind, name, {"after": None}, documents.selection(get_named_type(field.type), 0))
+        [answer] = await heard(actor, text, {"after": "?"})
+        assert codes(answer)[0] in (*REFUSALS, "INVALID_INPUT"), answer
+    else:
+        answer = await ask(actor, *least(kind, name))
+        assert not {"INTERNAL", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"} & set(codes(answer)), (name, answer)
+    if OPERATIONS[name].access is ANYONE:
+        # A wrong password is NOT_AUTHENTICATED to everybody: that is the operation's own answer.
+        return ("NOT_PERMITTED", None) if "NOT_PERMITTED" in codes(answer) else ADMITTED
+    refusals = [(one["code"], one.get("permission")) for one in problems(answer) if one["code"] in REFUSALS]
+    return refusals[0] if refusals else ADMITTED
+
+
+def least(kind: str, name: str) -> tuple[str, dict[str, Any]]:
+    """The smallest valid request for a root field."""
+    field = documents.roots(kind)[name]
+
+    def unknown(place: tuple[str, ...]) -> str:
+        return new_id("wo" if name in ("node", "nodes") else documents.prefix_at(name, place))
+
+    arguments = documents.least(field, unknown)
+    if kind == "mutation":
+        chosen = documents.payload_selection(field.type)
+    else:
+        chosen = documents.selection(get_named_type(field.type), 0)
+    return documents.document(kind, name, arguments, chosen), arguments
+
+
+async def differences(actors: dict[Role, Actor], names: frozenset[str] | None = None) -> set[tuple[str, str]]:
+    """Cells of the matrix (operation, role) in which the schema does not do what the table says."""
+    wrong = set()
+    for kind in KINDS:
+        for name in documents.roots(kind):
+            for role in (None, *Role) if names is None or name in names else ():
+                if await verdict(kind, name, actors[role] if role else None) != expected(name, role):
+                    wrong.add((name, role or "anonymous"))
+    return wrong
+
+
+# The canary: what can be read
+
+
+def requests(
+    ours: Tenant, theirs: Tenant, only: frozenset[str] | None, remark: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything one can ask for: every root query with everybody's ids, and every type by its id; or some root queries only.
+
+    A remark makes the documents others than those that were asked before.
+    """
+    for name, field in documents.roots("query").items():
+        if name in ("node", "nodes") or (only is not None and name not in only):
+            continue
+        chosen = documents.selection(get_named_type(field.type)) + remark
+        for arguments in _arguments(name, ours, theirs):
+            yield documents.document("query", name, arguments, chosen), arguments
+    for prefix, type in documents.readable_types().items() if only is None else ():
+        whole = f"{{ ... on {type.name} {documents.selection(type)} }}{remark}"
+        for row in _rows(prefix, ours, theirs):
+            yield documents.document("query", "node", {"id": None}, whole), {"id": row.id}
+        ids = [row.id for row in _rows(prefix, ours, theirs)]
+        yield documents.document("query", "nodes", {"ids": None}, whole), {"ids": ids}
+
+
+def _rows(prefix: str, *tenants: Tenant) -> list[Any]:
+    return [row for tenant in tenants for row in tenant.every_row if row.prefix == prefix]
+
+
+def _arguments(name: str, ours: Tenant, theirs: Tenant) -> Iterator[dict[str, Any]]:
+    field = documents.roots("query")[name]
+    if name == "changes":
+        yield {"after": journal.cursor_at(ours.organization_id, 0)}
+        yield {"after": journal.cursor_at(theirs.organization_id, 0)}
+    elif name == "queue":
+        for word in documents.named(field.args["name"].type).values:
+            yield {"name": word, "first": 100}
+    elif name == "availableTechnicians":
+        shift: Any = ours.row("shift")
+        yield {"startsAt": shift.starts_at.isoformat(), "endsAt": shift.ends_at.isoformat(), "first": 100}
+    elif name == "schedule":
+        yield {"day": str(DAY), "first": 100}
+        yield {"day": str(DAY), "technicianIds": [theirs.first.technician_id, ours.second.technician_id]}
+    elif documents.is_connection(get_named_type(field.type)):
+        yield documents.least(field, lambda _: "") | {"first": 100}
+    elif (target := documents.row_type(field.type)) is not None and field.args:
+        [argument] = field.args
+        prefix = next(one for one, type in documents.readable_types().items() if type is target)
+        column = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in argument)
+        for row in _rows(prefix, ours, theirs):
+            yield {argument: getattr(row, column)}
+    else:
+        yield documents.least(field, lambda _: "")
+
+
+async def everything_read(
+    actor: Actor, ours: Tenant, theirs: Tenant, only: frozenset[str] | None = None, remark: str = ""
+) -> AsyncIterator[dict[str, Any]]:
+    """The answers to everything one can ask for."""
+    for document, variables in requests(ours, theirs, only, remark):
+        answer = await ask(actor, document, variables)
+        assert set(codes(answer)) <= NO_ANSWER, (document[:200], answer.get("errors"))
+        yield answer
+
+
+async def everything_heard(actor: Actor, ours: Tenant, theirs: Tenant) -> AsyncIterator[dict[str, Any]]:
+    """What each subscription tells, from the journal's beginning."""
+    for name, field in documents.roots("subscription").items():
+        document = documents.document(
+            "subscription", name, {"after": None}, documents.selection(get_named_type(field.type), 1)
+        )
+        for tenant in (ours, theirs):
+            for answer in await heard(actor, document, {"after": journal.cursor_at(tenant.organization_id, 0)}):
+                assert set(codes(answer)) <= NO_ANSWER, (name, answer.get("errors"))
+                yield answer
+
+
+def values_in(answer: Any) -> Iterator[object]:
+    """Every key and value of a JSON value."""
+    if isinstance(answer, dict):
+        for key, value in answer.items():
+            yield key
+            yield from values_in(value)
+    elif isinstance(answer, list):
+        for value in answer:
+            yield from values_in(value)
+    else:
+        yield answer
+
+
+# What a technician sees of somebody else's account: nothing of these kinds.
+OF_AN_ACCOUNT = ("cus", "con", "site", "eq", "wo", "li", "note", "te", "apt", "asg", "shift", "abs", "pos")
+
+
+def leaks(actor: Actor, ours: Tenant, theirs: Tenant, answer: dict[str, Any]) -> list[object]:
+    """The values in an answer that are not for the actor."""
+    marks: list[Mark] = [theirs.mark, theirs.first.mark, theirs.second.mark]
+    ids = set(theirs.ids)
+    if actor.is_customer:
+        marks.append(ours.second.mark)
+        ids |= {row.id for row in ours.second.rows.values()}
+    if actor.is_technician_only:
+        ids |= {ours.second.rows[prefix].id for prefix in OF_AN_ACCOUNT}
+    hears_internal = actor.holds(Permission.VIEW_INTERNAL_NOTES)
+    given = [
+        value for value in values_in(answer.get("data")) if value in ids
+    ]  # an error repeats the id that was asked for
+    return given + [
+        value
+        for value in values_in(answer)
+        if any(mark.stands_in(value) for mark in marks)
+        or (not hears_internal and isinstance(value, str) and HIDDEN in value)
+    ]
