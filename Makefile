@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_OPTIONS ?=
+# Files stay together: what a file starts once, it starts once.
+PARALLEL ?= --numprocesses=auto --dist=loadfile
 
 # Without kept bytecode every start compiles 800 modules anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,10 +35,10 @@ worker: $(READY)  ## a background worker, with the settings of the environment
 	@$(BIN)/truckroll worker
 
 test: $(READY)  ## the whole suite: SQLite always, PostgreSQL and Redis where they are reachable
-	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_OPTIONS)
 
-test-fast: $(READY)  ## what a change wants to know within a minute
-	@$(BIN)/python -m pytest -m "not slow and not fault" $(PYTEST_OPTIONS)
+test-fast: $(READY)  ## what a change wants to know within a minute: without PostgreSQL, processes and long runs
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not fault" -k "not postgres" $(PYTEST_OPTIONS)
 
 bench: $(READY)  ## the benchmarks, with their peers where those can be installed
 	@for each in tests/benchmarks/bench_*.py; do $(BIN)/python $$each $(BENCH_OPTIONS) || exit 1; done

@@ -1,8 +1,8 @@
-"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | schema``."""
+"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | followers | schema``."""
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,26 +82,21 @@ def demo(fresh: bool, speed: float, seed: int) -> None:
 @click.password_option(help="The first administrator's password.", envvar="TRUCKROLL_SETUP_PASSWORD")
 def setup(name: str, time_zone: str, currency: str, country: str, email: str, legal_name: str, password: str) -> None:
     """Make a company and its first administrator."""
-    from app import process
     from app.identity.set_up import set_up_organization
 
-    settings = read_settings()
-
     async def make() -> None:
-        await process.require_current_schema(settings)
-        async with process.connected(settings):
-            organization_id = await set_up_organization(
-                name=name,
-                time_zone=time_zone,
-                currency=currency,
-                country=country,
-                administrator_email=email,
-                administrator_name=legal_name,
-                password=password,
-            )
-            click.echo(f"{name} is {organization_id}. Sign in as {email}.")
+        organization_id = await set_up_organization(
+            name=name,
+            time_zone=time_zone,
+            currency=currency,
+            country=country,
+            administrator_email=email,
+            administrator_name=legal_name,
+            password=password,
+        )
+        click.echo(f"{name} is {organization_id}. Sign in as {email}.")
 
-    run(make())
+    run_connected(read_settings(), make)
 
 
 @main.command()
@@ -138,17 +133,12 @@ def migrate(only_check: bool, new: str | None, show_history: bool) -> None:
 @main.command()
 def check() -> None:
     """Say whether the settings can be used and the database is there and up to date."""
-    from app import process
-
     settings = read_settings()
 
     async def look() -> None:
-        await process.require_current_schema(settings)
-        async with process.connected(settings):
-            click.echo(f"Settings are fine; the database ({_without_password(settings)}) answers and is up to date.")
+        click.echo(f"Settings are fine; the database ({_without_password(settings)}) answers and is up to date.")
 
-    process.prepare_folders(settings)
-    run(look())
+    run_connected(settings, look)
 
 
 @main.group("import")
@@ -165,7 +155,6 @@ def import_group() -> None:
 @click.option("--organization", metavar="ID", help="Whose they are; not needed when there is one organization.")
 def import_work_orders(file: Path | None, mapping: str, dry_run: bool, organization: str | None) -> None:
     """Import work orders, with their customers and sites, from a CSV file. Repeating an import changes nothing."""
-    from app import process
     from app.integrations.commands import Progress, import_file
     from app.integrations.mappings import MAPPINGS
     from app.integrations.rules import ImportOutcome
@@ -177,19 +166,16 @@ def import_work_orders(file: Path | None, mapping: str, dry_run: bool, organizat
     if file is None:
         raise click.UsageError("Name the FILE to import.")
     source = file
-    settings = read_settings()
 
     async def take_in() -> bool:
-        await process.require_current_schema(settings)
-        async with process.connected(settings):
-            actor = system_actor(await _organization(organization))
-            with click.progressbar(length=1, label=source.name, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        actor = system_actor(await _organization(organization))
+        with click.progressbar(length=1, label=source.name, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
 
-                def show(progress: Progress) -> None:
-                    bar.length = progress.total
-                    bar.update(progress.done - bar.pos)
+            def show(progress: Progress) -> None:
+                bar.length = progress.total
+                bar.update(progress.done - bar.pos)
 
-                result = await import_file(actor, source, mapping, dry_run, show)
+            result = await import_file(actor, source, mapping, dry_run, show)
         for row in result.rows:
             for error in row.errors:
                 where = f" {error.column}:" if error.column else ""
@@ -198,7 +184,7 @@ def import_work_orders(file: Path | None, mapping: str, dry_run: bool, organizat
         click.echo(f"{'Dry run, nothing was changed: ' if dry_run else ''}{counts}.")
         return result.failed == 0
 
-    sys.exit(0 if run(take_in()) else 1)
+    sys.exit(0 if run_connected(read_settings(), take_in) else 1)
 
 
 async def _organization(id: str | None) -> str:
@@ -213,6 +199,51 @@ async def _organization(id: str | None) -> str:
     if not known:
         raise click.ClickException("There is no organization yet; run `truckroll setup` first.")
     raise click.ClickException(f"Name the organization with --organization: {', '.join(known)}.")
+
+
+@main.group("followers")
+def followers_group() -> None:
+    """What follows the journal: how far it is, and what it could not do."""
+
+
+@followers_group.command("status")
+@click.option("--organization", metavar="ID", help="Whose journal; not needed when there is one organization.")
+def show_followers(organization: str | None) -> None:
+    """Show how many facts each follower has yet to handle, and those that were set aside after the last try."""
+
+    async def look() -> None:
+        from app.infrastructure import followers
+
+        organization_id = await _organization(organization)
+        for one in await followers.status(organization_id):
+            failing = "" if one.failing_seq is None else f", fact {one.failing_seq} failed {one.attempts} times"
+            click.echo(f"{one.follower}: {one.waiting} waiting, {one.parked} set aside{failing}")
+        for fact in await followers.find_parked_facts(organization_id):
+            click.echo(f"{fact.id}: {fact.follower} failed at fact {fact.seq}, {fact.type}: {fact.error}")
+
+    run_connected(read_settings(), look)
+
+
+@followers_group.command("replay")
+@click.argument("id")
+@click.option("--organization", metavar="ID", help="Whose fact; not needed when there is one organization.")
+def replay(id: str, organization: str | None) -> None:
+    """Let a follower try again a fact that was set aside; ID is the one that `followers status` shows."""
+
+    async def try_again() -> None:
+        from app.infrastructure.followers import replay_parked_fact
+
+        actor = system_actor(await _organization(organization))
+        try:
+            await replay_parked_fact(actor, id)
+        except (Problem, ConfigurationError):
+            raise
+        except Exception as error:  # whatever the follower stumbled over the first time
+            told = f"{type(error).__name__}: {error}"
+            raise click.ClickException(f"The follower failed again, and nothing was changed: {told}") from error
+        click.echo("The follower has handled the fact.")
+
+    run_connected(read_settings(), try_again)
 
 
 @main.group("schema")
@@ -244,6 +275,19 @@ def check_snapshot() -> None:
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run one coroutine to its end."""
     return asyncio.run(work)
+
+
+def run_connected(settings: Settings, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run one coroutine function with the database, which must be there and up to date."""
+    from app import process
+
+    async def connected() -> T:
+        await process.require_current_schema(settings)
+        async with process.connected(settings):
+            return await work()
+
+    process.prepare_folders(settings)
+    return run(connected())
 
 
 def _without_password(settings: Settings) -> str:

@@ -1,8 +1,6 @@
 """Where everything meets for HTTP: routes, GraphQL, sockets, and the beginning and end of a server process."""
 
 import asyncio
-import socket
-import time
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -21,10 +19,10 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import database, process
+from app import probes, process
 from app.identity.queries import actor_of_token
-from app.infrastructure import journal, metrics
-from app.kernel.errors import ConfigurationError, NotAuthenticated
+from app.infrastructure import journal
+from app.kernel.errors import NotAuthenticated
 from app.kernel.ids import new_id
 from app.settings import Introspection, Settings
 from schema.identity.operations import AUTHENTICATION_MUTATIONS
@@ -72,12 +70,6 @@ def create_app(settings: Settings) -> Starlette:
                 return PlainTextResponse(problem.message + "\n", 401, {"www-authenticate": "Bearer"})
         return PlainTextResponse(sdl())
 
-    async def show_metrics(request: Request) -> Response:
-        wanted = settings.metrics_token
-        if wanted is not None and request.headers.get("authorization") != f"Bearer {wanted}":
-            return PlainTextResponse("A token is needed\n", 401, {"www-authenticate": "Bearer"})
-        return Response(metrics.render(), media_type=metrics.CONTENT_TYPE)
-
     middleware = [Middleware(Envelope)]
     if settings.allowed_origins:
         middleware.append(
@@ -96,9 +88,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
             WebSocketRoute("/graphql", sockets.handle),
             Route("/schema.graphql", show_schema, methods=["GET"]),
-            Route("/healthz", show_health, methods=["GET"]),
-            Route("/readyz", show_readiness, methods=["GET"]),
-            Route("/metrics", show_metrics, methods=["GET"]),
+            *probes.routes(settings.metrics_token),
             Mount("/assets", StaticFiles(directory=BOARD)),
         ],
         middleware=middleware,
@@ -109,23 +99,6 @@ def create_app(settings: Settings) -> Starlette:
 async def show_board(request: Request) -> Response:
     """The small live page."""
     return FileResponse(BOARD / "index.html")
-
-
-async def show_health(request: Request) -> Response:
-    """The process lives."""
-    return JSONResponse({"status": "ok"})
-
-
-async def show_readiness(request: Request) -> Response:
-    """The process can serve: its database answers."""
-    started = time.perf_counter()
-    try:
-        await database.read_rows("SELECT 1")
-    except (database.DatabaseError, OSError, RuntimeError) as problem:
-        log.warning("not ready", reason=type(problem).__name__)
-        return JSONResponse({"status": "unavailable", "database": "away"}, 503)
-    milliseconds = round((time.perf_counter() - started) * 1000, 1)
-    return JSONResponse({"status": "ok", "database": "ok", "database_milliseconds": milliseconds})
 
 
 class Envelope:
@@ -207,23 +180,8 @@ def server_of(settings: Settings) -> uvicorn.Server:
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. What keeps it from serving is said before it begins."""
     process.prepare_folders(settings)
-    listener = listen(settings)
+    listener = process.listen(settings.host, settings.port, "TRUCKROLL_PORT")
     server = server_of(settings)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(process.require_current_schema(settings))
         runner.run(server.serve(sockets=[listener]))
-
-
-def listen(settings: Settings) -> socket.socket:
-    """The listening socket, or ``ConfigurationError`` when the address is taken or not ours."""
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as problem:
-        listener.close()
-        raise ConfigurationError(
-            f"Cannot listen on {settings.host}:{settings.port} ({problem.strerror}); set TRUCKROLL_HOST or TRUCKROLL_PORT."
-        ) from None
-    listener.listen(2048)
-    return listener

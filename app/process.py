@@ -1,6 +1,7 @@
 """What every process of ours opens at its start and closes at its end: logs, database, broadcast, background work."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,6 +43,21 @@ def prepare_folders(settings: Settings) -> None:
             ) from None
 
 
+def listen(host: str, port: int, port_setting: str) -> socket.socket:
+    """A listening socket, or ``ConfigurationError`` when the address is taken or not ours."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as problem:
+        listener.close()
+        raise ConfigurationError(
+            f"Cannot listen on {host}:{port} ({problem.strerror}); set TRUCKROLL_HOST or {port_setting}."
+        ) from None
+    listener.listen(2048)
+    return listener
+
+
 @asynccontextmanager
 async def connected(settings: Settings) -> AsyncIterator[None]:
     """The database, connected and up to date; no background work, no broadcast."""
@@ -58,7 +74,7 @@ async def require_current_schema(settings: Settings) -> None:
     """Refuse to work on a database that lacks migrations."""
     if missing := await database.pending(settings.database_url):
         raise ConfigurationError(
-            f"The database lacks {len(missing)} migrations ({', '.join(missing)}); run `truckroll migrate` first."
+            f"The database lacks the migrations {', '.join(missing)}; run `truckroll migrate` first."
         )
 
 

@@ -53,6 +53,9 @@ class Settings(BaseModel):
     data_folder: Path = Field(Path("var"), description="where files and outboxes are kept")
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="the port to listen on; 0 takes any free one")
+    worker_port: int | None = Field(
+        None, ge=0, le=65535, description="a port on which a worker answers /healthz, /readyz and /metrics"
+    )
     background: Background | None = Field(
         None, description="inside: this process does the background work; worker: `truckroll worker` does"
     )

@@ -105,9 +105,7 @@ class _Choices:
             best = self.ranked[0].price
             missing = REGRET_DEPTH - len(self.ranked)
             scale = max(self.draft.model.lateness_scale, self.draft.model.wishes_scale)
-            self.regret = (
-                sum(option.price - best for option in self.ranked) + missing * MISSING_ROUTE_CENTS * scale
-            )
+            self.regret = sum(option.price - best for option in self.ranked) + missing * MISSING_ROUTE_CENTS * scale
 
 
 def _insert_by_regret(draft: Draft, waiting: list[int], should_stop: ShouldStop | None) -> None:
@@ -164,9 +162,7 @@ def _place_groups(draft: Draft) -> None:
 
 def _groups(model: Model) -> list[list[int]]:
     """Connected visits, each after those it depends on."""
-    neighbors: dict[int, set[int]] = {
-        number: set() for number, linked in enumerate(model.is_linked) if linked
-    }
+    neighbors: dict[int, set[int]] = {number: set() for number, linked in enumerate(model.is_linked) if linked}
     before: dict[int, set[int]] = {number: set() for number in neighbors}
     for number in neighbors:
         visit = model.visits[number]
@@ -376,9 +372,7 @@ def _placings_of_any(draft: Draft, number: int) -> list[_Placing]:
     if draft.model.is_linked[number]:
         return _placings(draft, number)
     options = (draft.best_option(number, vehicle) for vehicle in range(len(draft.model.vehicles)))
-    return sorted(
-        _Placing(option.price, option.start_minute, (option,)) for option in options if option is not None
-    )
+    return sorted(_Placing(option.price, option.start_minute, (option,)) for option in options if option is not None)
 
 
 def placings_price(draft: Draft, number: int) -> int | None:
@@ -428,6 +422,4 @@ def _insertion(problem: Problem, draft: Draft, number: int, base: Plan, base_sco
 
 
 def _total(plan: Plan) -> tuple[int, int]:
-    return sum(route.travel_minutes for route in plan.routes), sum(
-        route.travel_metres for route in plan.routes
-    )
+    return sum(route.travel_minutes for route in plan.routes), sum(route.travel_metres for route in plan.routes)

@@ -24,9 +24,6 @@ class Promise:
     technicians: frozenset[int] | None = None
 
 
-FREE = Promise()
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class Option:
     """One visit into one route; `price` is scaled so that lateness outweighs wishes as the policy has it."""
@@ -65,14 +62,10 @@ class Draft:
     def has_room(self, number: int, vehicle: int) -> bool:
         visit, technician = self.model.visits[number], self.model.vehicles[vehicle].technician
         person = self.model.technicians[technician]
-        if (
-            person.capacity_units is not None
-            and self._loads[vehicle] + visit.load_units > person.capacity_units
-        ):
+        if person.capacity_units is not None and self._loads[vehicle] + visit.load_units > person.capacity_units:
             return False
         return all(
-            self._parts[technician][name] + amount <= person.parts.get(name, 0)
-            for name, amount in visit.parts.items()
+            self._parts[technician][name] + amount <= person.parts.get(name, 0) for name, amount in visit.parts.items()
         )
 
     # ---- judging
@@ -92,11 +85,7 @@ class Draft:
             start = timeline.start_when_inserted(position, number, starts)
             if start is not None:
                 before, after = timeline.place(position - 1), timeline.place(position)
-                cents = (
-                    own
-                    + model.leg_cents(technician, before, place)
-                    + model.leg_cents(technician, place, after)
-                )
+                cents = own + model.leg_cents(technician, before, place) + model.leg_cents(technician, place, after)
                 if timeline.visits:
                     cents -= model.leg_cents(technician, before, after)
                 price = cents * model.wishes_scale + model.time_cents(number, start)
@@ -104,9 +93,7 @@ class Draft:
         found.sort()
         return found
 
-    def best_option(
-        self, number: int, vehicle: int, starts: tuple[Interval, ...] | None = None
-    ) -> Option | None:
+    def best_option(self, number: int, vehicle: int, starts: tuple[Interval, ...] | None = None) -> Option | None:
         """The cheapest position, what it does to later stops included."""
         starts = self.starts_for(number, vehicle) if starts is None else starts
         options = self.options(number, vehicle, starts)
@@ -137,9 +124,7 @@ class Draft:
 
     # ---- changing
 
-    def insert(
-        self, number: int, vehicle: int, position: int, starts: tuple[Interval, ...] | None = None
-    ) -> None:
+    def insert(self, number: int, vehicle: int, position: int, starts: tuple[Interval, ...] | None = None) -> None:
         starts = self.starts_for(number, vehicle) if starts is None else starts
         timeline = self.timelines[vehicle]
         timeline.visits.insert(position, number)
@@ -158,9 +143,7 @@ class Draft:
             self.remove(number, vehicle)
         self.promises.pop(number, None)
         for other, visit in enumerate(self.model.visits):
-            if other in self.served and any(
-                self.model.visit_number[link.visit_id] == number for link in visit.after
-            ):
+            if other in self.served and any(self.model.visit_number[link.visit_id] == number for link in visit.after):
                 self.drop(other)
 
     def _account(self, number: int, vehicle: int, sign: int) -> None:
@@ -246,11 +229,7 @@ class Draft:
             if vehicle is not None:
                 draft.adopt(
                     vehicle,
-                    [
-                        model.visit_number[stop.visit_id]
-                        for stop in route.stops
-                        if stop.visit_id in model.visit_number
-                    ],
+                    [model.visit_number[stop.visit_id] for stop in route.stops if stop.visit_id in model.visit_number],
                 )
         draft.drop_half_served()
         return draft
@@ -262,9 +241,7 @@ class Draft:
             number
             for number in dict.fromkeys(numbers)
             if self.starts_for(number, vehicle)
-            and not any(
-                self.model.vehicles[other].technician == technician for other in self.served.get(number, [])
-            )
+            and not any(self.model.vehicles[other].technician == technician for other in self.served.get(number, []))
         ]
         held: list[int] = []
         for number in fitting:
@@ -322,8 +299,6 @@ class Draft:
         return Plan(
             routes=tuple(timeline.route() for timeline in self.timelines if timeline.visits),
             unassigned=tuple(
-                Unassigned(visit.id)
-                for number, visit in enumerate(self.model.visits)
-                if number not in self.served
+                Unassigned(visit.id) for number, visit in enumerate(self.model.visits) if number not in self.served
             ),
         )

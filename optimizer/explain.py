@@ -48,9 +48,7 @@ def with_reasons(problem: Problem, plan: Plan, model: Model | None = None) -> Pl
 
 def _reasons(draft: Draft, number: int) -> tuple[Reason, ...]:
     model, visit = draft.model, draft.model.visits[number]
-    reachable = {
-        vehicle.technician for vehicle in model.vehicles if _is_reachable(model, vehicle.technician, number)
-    }
+    reachable = {vehicle.technician for vehicle in model.vehicles if _is_reachable(model, vehicle.technician, number)}
     if len(reachable) < visit.crew_size:
         return (_reason_on_an_empty_day(model, number),)
     return (_reason_on_this_day(draft, number),)
@@ -80,17 +78,13 @@ def _reason_on_an_empty_day(model: Model, number: int) -> Reason:
             return _crew_too_small(len(remaining), visit)
         survivors = remaining
     reached = [
-        technician
-        for technician in survivors
-        if _is_reachable(model, model.technician_number[technician.id], number)
+        technician for technician in survivors if _is_reachable(model, model.technician_number[technician.id], number)
     ]
     if reached:
         return _crew_too_small(len(reached), visit)
     short = min(
         (
-            Timeline.empty(model, model.vehicles[vehicle]).minutes_short(
-                0, number, model.starts(technician, number)
-            )
+            Timeline.empty(model, model.vehicles[vehicle]).minutes_short(0, number, model.starts(technician, number))
             for technician in (model.technician_number[each.id] for each in survivors)
             for vehicle in model.vehicles_of[technician]
         ),
@@ -147,15 +141,11 @@ def _not_accepted(technicians: Sequence[Technician], visit: Visit) -> Reason:
             subject=names,
         )
     names = ", ".join(each.id for each in technicians)
-    return Reason(
-        ReasonCode.EXCLUDED_TECHNICIANS, f"All who could come are excluded: {names}.", subject=names
-    )
+    return Reason(ReasonCode.EXCLUDED_TECHNICIANS, f"All who could come are excluded: {names}.", subject=names)
 
 
 def _no_territory(technicians: Sequence[Technician], visit: Visit) -> Reason:
-    return Reason(
-        ReasonCode.TERRITORY, f"Nobody who could come serves “{visit.territory}”.", subject=visit.territory
-    )
+    return Reason(ReasonCode.TERRITORY, f"Nobody who could come serves “{visit.territory}”.", subject=visit.territory)
 
 
 def _no_parts(technicians: Sequence[Technician], visit: Visit) -> Reason:
@@ -187,9 +177,7 @@ def _load_too_large(technicians: Sequence[Technician], visit: Visit) -> Reason:
 def _pinned_elsewhere(technicians: Sequence[Technician], visit: Visit) -> Reason:
     assert visit.pin is not None and visit.pin.technician_ids is not None
     names = ", ".join(visit.pin.technician_ids)
-    return Reason(
-        ReasonCode.PIN_IMPOSSIBLE, f"It is pinned to {names}, who is away or may not do it.", subject=names
-    )
+    return Reason(ReasonCode.PIN_IMPOSSIBLE, f"It is pinned to {names}, who is away or may not do it.", subject=names)
 
 
 _PERSONAL_CONDITIONS: tuple[Condition, ...] = (
@@ -209,9 +197,7 @@ def _opens(technician: Technician, visit: Visit) -> bool:
 def _window_too_short(technicians: Sequence[Technician], visit: Visit) -> Reason:
     needed = min(technician.minutes_for(visit) for technician in technicians)
     windows = [*visit.windows, *([visit.promised] if visit.promised is not None else [])]
-    gaps = [
-        needed - (window.latest_minute - window.earliest_minute) for window in windows if window.ends_inside
-    ]
+    gaps = [needed - (window.latest_minute - window.earliest_minute) for window in windows if window.ends_inside]
     if gaps and max(gaps) > 0:
         short = min(gap for gap in gaps if gap > 0)
         return Reason(
@@ -220,9 +206,7 @@ def _window_too_short(technicians: Sequence[Technician], visit: Visit) -> Reason
             short,
             "minutes",
         )
-    opens = max(
-        [window.earliest_minute for window in windows] + [visit.release_minute or windows[0].earliest_minute]
-    )
+    opens = max([window.earliest_minute for window in windows] + [visit.release_minute or windows[0].earliest_minute])
     closes = min(
         max((window.latest_minute for window in visit.windows), default=opens),
         visit.promised.latest_minute if visit.promised is not None else opens,
@@ -262,9 +246,7 @@ def _pinned_outside(technicians: Sequence[Technician], visit: Visit) -> Reason:
 
 
 def _has_a_shift_long_enough(technician: Technician, visit: Visit) -> bool:
-    return any(
-        shift.last_minute - shift.start_minute >= technician.minutes_for(visit) for shift in technician.shifts
-    )
+    return any(shift.last_minute - shift.start_minute >= technician.minutes_for(visit) for shift in technician.shifts)
 
 
 def _shift_too_short(technicians: Sequence[Technician], visit: Visit) -> Reason:
@@ -273,9 +255,7 @@ def _shift_too_short(technicians: Sequence[Technician], visit: Visit) -> Reason:
         for technician in technicians
         for shift in technician.shifts
     )
-    return Reason(
-        ReasonCode.SHIFT_TOO_SHORT, f"It takes {short} min longer than the longest shift.", short, "minutes"
-    )
+    return Reason(ReasonCode.SHIFT_TOO_SHORT, f"It takes {short} min longer than the longest shift.", short, "minutes")
 
 
 def _minutes_outside(technician: Technician, visit: Visit) -> int:
@@ -356,14 +336,11 @@ def _full(draft: Draft, number: int) -> Reason:
         starts = draft.starts_for(number, vehicle)
         if starts and draft.has_room(number, vehicle):
             shortages.extend(
-                timeline.minutes_short(position, number, starts)
-                for position in range(len(timeline.visits) + 1)
+                timeline.minutes_short(position, number, starts) for position in range(len(timeline.visits) + 1)
             )
     least = min(shortages, default=NEVER)
     if least == NEVER:
-        return Reason(
-            ReasonCode.NO_CAPACITY_LEFT, "The vehicles that could come are fully loaded or out of parts."
-        )
+        return Reason(ReasonCode.NO_CAPACITY_LEFT, "The vehicles that could come are fully loaded or out of parts.")
     return Reason(
         ReasonCode.NO_CAPACITY_LEFT,
         f"Everyone who could come is busy; {least} min are lacking.",
@@ -392,9 +369,7 @@ def explain_assigned(problem: Problem, plan: Plan, visit_id: str) -> Choice:
     ways = ways_to_insert(problem, Draft.from_plan(Model(problem), plan), visit_id, len(problem.technicians))
     chosen = next((way for way in ways if way.technician_ids == technician_ids), None)
     alternatives = tuple(_best_of_each(way for way in ways if way.technician_ids != technician_ids))
-    return Choice(
-        visit_id, technician_ids, chosen, alternatives, _compare(technician_ids, chosen, alternatives)
-    )
+    return Choice(visit_id, technician_ids, chosen, alternatives, _compare(technician_ids, chosen, alternatives))
 
 
 def _best_of_each(ways: Iterable[Insertion]) -> Iterable[Insertion]:

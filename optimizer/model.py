@@ -47,17 +47,13 @@ class Model:
             [number for number, vehicle in enumerate(self.vehicles) if vehicle.technician == technician]
             for technician in range(len(self.technicians))
         ]
-        worst = {
-            id(matrix): matrix.minutes_at_worst() for matrix in map(problem.travel_for, problem.technicians)
-        }
+        worst = {id(matrix): matrix.minutes_at_worst() for matrix in map(problem.travel_for, problem.technicians)}
         self.travel = [problem.travel_for(technician) for technician in problem.technicians]
         self.minutes = [worst[id(matrix)] for matrix in self.travel]
         self.duration = [
             [technician.minutes_for(visit) for visit in problem.visits] for technician in problem.technicians
         ]
-        self._starts: list[list[tuple[Interval, ...] | None]] = [
-            [None] * len(problem.visits) for _ in self.technicians
-        ]
+        self._starts: list[list[tuple[Interval, ...] | None]] = [[None] * len(problem.visits) for _ in self.technicians]
         self._own_cents: list[list[int | None]] = [[None] * len(problem.visits) for _ in self.technicians]
         # How many cents in the lateness tier outweigh any number of cents in the wishes.
         joined = any({Tier.LATENESS, Tier.WISHES} <= set(tier) for tier in problem.policy.tiers)
@@ -77,9 +73,7 @@ class Model:
             last_minute=shift.last_minute,
             start_place=places[shift.start_place],
             end_place=NOWHERE if shift.end_place is None else places[shift.end_place],
-            breaks=tuple(
-                (each.earliest_minute, each.latest_minute, each.duration_minutes) for each in shift.breaks
-            ),
+            breaks=tuple((each.earliest_minute, each.latest_minute, each.duration_minutes) for each in shift.breaks),
         )
 
     @cached_property
@@ -132,9 +126,7 @@ class Model:
     @cached_property
     def published_start(self) -> list[int]:
         """When people expect each visit; far in the past when nobody was told."""
-        return [
-            self.published[visit.id][1] if visit.id in self.published else -FOREVER for visit in self.visits
-        ]
+        return [self.published[visit.id][1] if visit.id in self.published else -FOREVER for visit in self.visits]
 
     def leg_cents(self, technician: int, origin: int, destination: int) -> int:
         if destination == NOWHERE:
@@ -149,11 +141,6 @@ class Model:
         linked = {link.visit_id for visit in self.visits for link in visit.after}
         linked |= {visit.same_technician_as for visit in self.visits if visit.same_technician_as is not None}
         return [
-            bool(
-                visit.crew_size > 1
-                or visit.after
-                or visit.same_technician_as is not None
-                or visit.id in linked
-            )
+            bool(visit.crew_size > 1 or visit.after or visit.same_technician_as is not None or visit.id in linked)
             for visit in self.visits
         ]

@@ -126,9 +126,7 @@ class Plan:
 
     def technicians_of(self, visit_id: str) -> tuple[str, ...]:
         return tuple(
-            route.technician_id
-            for route in self.routes
-            if any(stop.visit_id == visit_id for stop in route.stops)
+            route.technician_id for route in self.routes if any(stop.visit_id == visit_id for stop in route.stops)
         )
 
     def stops_of(self, visit_id: str) -> tuple[Stop, ...]:

@@ -68,9 +68,7 @@ class Window:
     ends_inside: bool = False
 
     def __post_init__(self) -> None:
-        _require(
-            self.earliest_minute <= self.latest_minute, "latest_minute", "must not be before earliest_minute."
-        )
+        _require(self.earliest_minute <= self.latest_minute, "latest_minute", "must not be before earliest_minute.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +81,7 @@ class Break:
     duration_minutes: int
 
     def __post_init__(self) -> None:
-        _require(
-            self.earliest_minute <= self.latest_minute, "latest_minute", "must not be before earliest_minute."
-        )
+        _require(self.earliest_minute <= self.latest_minute, "latest_minute", "must not be before earliest_minute.")
         _require(self.duration_minutes > 0, "duration_minutes", "must be positive.")
 
 
@@ -107,9 +103,7 @@ class Shift:
         for index, pause in enumerate(self.breaks):
             begin = max(free_from, pause.earliest_minute)
             path = f"breaks[{index}]"
-            _require(
-                pause.earliest_minute >= self.start_minute, path, "must not open before the shift starts."
-            )
+            _require(pause.earliest_minute >= self.start_minute, path, "must not open before the shift starts.")
             _require(begin <= pause.latest_minute, path, "cannot be taken after the break before it.")
             free_from = begin + pause.duration_minutes
             _require(free_from <= self.last_minute, path, "must fit into the shift.")
@@ -159,9 +153,7 @@ class Technician:
             "overtime_cents_per_minute",
         ):
             _require(getattr(self, name) >= 0, name, "must not be negative.")
-        _require(
-            self.capacity_units is None or self.capacity_units >= 0, "capacity_units", "must not be negative."
-        )
+        _require(self.capacity_units is None or self.capacity_units >= 0, "capacity_units", "must not be negative.")
         _require_unique("territories", self.territories)
         _require_amounts("parts", self.parts, least=0)
         for index, (before, after) in enumerate(pairwise(self.shifts), start=1):
@@ -366,9 +358,7 @@ class Policy:
         named = [goal for tier in self.tiers for goal in tier]
         _require(sorted(named) == sorted(Tier), "tiers", "must name each goal exactly once.")
         _require(self.tiers[0] == (Tier.HARD,), "tiers", "must put the hard rules first, and alone.")
-        _require(
-            self.tiers[1] == (Tier.MANDATORY,), "tiers", "must put the mandatory visits second, and alone."
-        )
+        _require(self.tiers[1] == (Tier.MANDATORY,), "tiers", "must put the mandatory visits second, and alone.")
         _require(
             len(self.priority_weights) == 5,
             "priority_weights",
@@ -454,9 +444,7 @@ class Problem:
                     open_ids.discard(current)
                     done.add(current)
                 elif current not in done:
-                    _require(
-                        current not in open_ids, f"visits[{current}].after", "must not lead back to itself."
-                    )
+                    _require(current not in open_ids, f"visits[{current}].after", "must not lead back to itself.")
                     open_ids.add(current)
                     trail.append((current, True))
                     trail.extend((link.visit_id, False) for link in self.visit_by_id[current].after)
@@ -474,8 +462,4 @@ class Problem:
         return {technician.id: technician for technician in self.technicians}
 
     def travel_for(self, technician: Technician) -> TravelMatrix:
-        return (
-            self.travel
-            if technician.travel_profile is None
-            else self.travel_by_profile[technician.travel_profile]
-        )
+        return self.travel if technician.travel_profile is None else self.travel_by_profile[technician.travel_profile]

@@ -75,9 +75,7 @@ def _nodes(draft: Draft) -> list[_Node]:
         else:
             choices = [range(len(draft.model.vehicles))]
         for vehicles in choices:
-            fitting = tuple(
-                (vehicle, starts) for vehicle in vehicles if (starts := _starts(draft, number, vehicle))
-            )
+            fitting = tuple((vehicle, starts) for vehicle in vehicles if (starts := _starts(draft, number, vehicle)))
             if fitting:
                 nodes.append(
                     _Node(
@@ -228,9 +226,7 @@ class _Search:
             self.time.CumulVar(self.routing.End(number)).SetRange(first, last)
             rate = self.model.technicians[vehicle.technician].overtime_cents_per_minute
             if rate and vehicle.last_minute > vehicle.end_minute:
-                self.time.SetCumulVarSoftUpperBound(
-                    self.routing.End(number), vehicle.end_minute - self.origin, rate
-                )
+                self.time.SetCumulVarSoftUpperBound(self.routing.End(number), vehicle.end_minute - self.origin, rate)
             if policy.wait_cents_per_minute:
                 self.time.SetSlackCostCoefficientForVehicle(policy.wait_cents_per_minute, number)
             if vehicle.breaks:

@@ -172,9 +172,7 @@ def work_each_shift_once(day: Day) -> Found:
         (route.technician_id, route.shift_index) for route in day.plan.routes
     ).items():
         if count > 1:
-            yield Violation(
-                work_each_shift_once.__name__, f"Shift {shift_index} has {count} routes.", technician_id
-            )
+            yield Violation(work_each_shift_once.__name__, f"Shift {shift_index} has {count} routes.", technician_id)
 
 
 def account_for_each_visit_once(day: Day) -> Found:
@@ -186,9 +184,7 @@ def account_for_each_visit_once(day: Day) -> Found:
         if served and listed:
             yield Violation(rule, "It is served and left out at once.", visit_id=visit.id)
         elif not served and listed != 1:
-            yield Violation(
-                rule, f"It is not served and listed {listed} times as left out.", visit_id=visit.id
-            )
+            yield Violation(rule, f"It is not served and listed {listed} times as left out.", visit_id=visit.id)
         elif served and served != visit.crew_size:
             yield Violation(rule, f"It is served by {served}, not {visit.crew_size}.", visit_id=visit.id)
 
@@ -199,9 +195,7 @@ def work_together_as_a_crew(day: Day) -> Found:
         if len({work.technician.id for work in works}) != len(works):
             yield _broken(work_together_as_a_crew, works[0], "The same technician is sent twice.")
         if len({work.stop.start_minute for work in works}) > 1:
-            yield Violation(
-                work_together_as_a_crew.__name__, "The crew does not start together.", visit_id=visit_id
-            )
+            yield Violation(work_together_as_a_crew.__name__, "The crew does not start together.", visit_id=visit_id)
 
 
 def take_the_time_the_road_takes(day: Day) -> Found:
@@ -230,9 +224,7 @@ def take_the_time_the_work_takes(day: Day) -> Found:
     for work in day.works:
         idle_minutes = work.stop.start_minute - work.drive.arrive_minute - work.drive.break_minutes_there
         if idle_minutes < 0:
-            yield _broken(
-                take_the_time_the_work_takes, work, f"Work starts {-idle_minutes} min before it can."
-            )
+            yield _broken(take_the_time_the_work_takes, work, f"Work starts {-idle_minutes} min before it can.")
         elif work.stop.wait_minutes != idle_minutes:
             yield _broken(
                 take_the_time_the_work_takes,
@@ -255,9 +247,7 @@ def stay_inside_the_shift(day: Day) -> Found:
         if early > 0:
             yield Violation(rule, f"The route leaves {early} min before the shift.", tour.technician.id)
         if tour.works and late > 0:
-            yield Violation(
-                rule, f"The route returns {late} min after the longest shift.", tour.technician.id
-            )
+            yield Violation(rule, f"The route returns {late} min after the longest shift.", tour.technician.id)
 
 
 def take_every_break(day: Day) -> Found:
@@ -336,9 +326,7 @@ def stay_in_the_territory(day: Day) -> Found:
     for work in day.works:
         own = work.technician.territories
         if work.visit.territory is not None and own and work.visit.territory not in own:
-            yield _broken(
-                stay_in_the_territory, work, f"“{work.visit.territory}” is not the technician's territory."
-            )
+            yield _broken(stay_in_the_territory, work, f"“{work.visit.territory}” is not the technician's territory.")
 
 
 def keep_the_pins(day: Day) -> Found:
@@ -383,9 +371,7 @@ def send_the_same_technician(day: Day) -> Found:
         if others:
             here, there = ({work.technician.id for work in each} for each in (works, others))
             if not (here <= there or there <= here):
-                yield Violation(
-                    send_the_same_technician.__name__, f"Not who serves “{other_id}”.", visit_id=visit_id
-                )
+                yield Violation(send_the_same_technician.__name__, f"Not who serves “{other_id}”.", visit_id=visit_id)
 
 
 def carry_the_parts(day: Day) -> Found:
@@ -396,18 +382,14 @@ def carry_the_parts(day: Day) -> Found:
         for name, amount in parts.items():
             missing = amount - day.problem.technician_by_id[technician_id].parts.get(name, 0)
             if missing > 0:
-                yield Violation(
-                    carry_the_parts.__name__, f"{missing} of “{name}” are missing.", technician_id
-                )
+                yield Violation(carry_the_parts.__name__, f"{missing} of “{name}” are missing.", technician_id)
 
 
 def stay_within_the_capacity(day: Day) -> Found:
     for tour in day.tours:
         capacity, load = tour.technician.capacity_units, sum(work.visit.load_units for work in tour.works)
         if capacity is not None and load > capacity:
-            yield Violation(
-                stay_within_the_capacity.__name__, f"{load - capacity} units too many.", tour.technician.id
-            )
+            yield Violation(stay_within_the_capacity.__name__, f"{load - capacity} units too many.", tour.technician.id)
 
 
 HARD_RULES: tuple[Callable[[Day], Found], ...] = (
@@ -509,9 +491,7 @@ def send_whom_the_customer_prefers(day: Day) -> Charged:
     for work in day.works:
         preferred, cents = work.visit.preferred_technicians, day.problem.policy.preference_cents
         if cents and preferred and work.technician.id not in preferred:
-            yield Charge(
-                send_whom_the_customer_prefers.__name__, Tier.WISHES, cents, work.technician.id, work.visit.id
-            )
+            yield Charge(send_whom_the_customer_prefers.__name__, Tier.WISHES, cents, work.technician.id, work.visit.id)
 
 
 def surplus_levels(technician: Technician, visit: Visit) -> int:
@@ -525,9 +505,7 @@ def surplus_levels(technician: Technician, visit: Visit) -> int:
 
 def keep_experts_for_what_needs_them(day: Day) -> Charged:
     for work in day.works:
-        cents = (
-            surplus_levels(work.technician, work.visit) * day.problem.policy.overqualification_cents_per_level
-        )
+        cents = surplus_levels(work.technician, work.visit) * day.problem.policy.overqualification_cents_per_level
         if cents:
             yield Charge(
                 keep_experts_for_what_needs_them.__name__,
@@ -578,9 +556,7 @@ def keep_what_was_published(day: Day) -> Charged:
             changed = 0 if work.technician.id in technician_ids else policy.changed_technician_cents
             cents = changed + abs(work.stop.start_minute - start_minute) * policy.moved_cents_per_minute
             if cents:
-                yield Charge(
-                    keep_what_was_published.__name__, Tier.WISHES, cents, work.technician.id, visit_id
-                )
+                yield Charge(keep_what_was_published.__name__, Tier.WISHES, cents, work.technician.id, visit_id)
 
 
 GOALS: tuple[Callable[[Day], Charged], ...] = (

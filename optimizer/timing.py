@@ -89,9 +89,7 @@ class Timeline:
         """Of the stop at this position; -1 is the start of the route, past the last its end."""
         if position < 0:
             return self.vehicle.start_place
-        return (
-            self.model.place[self.visits[position]] if position < len(self.visits) else self.vehicle.end_place
-        )
+        return self.model.place[self.visits[position]] if position < len(self.visits) else self.vehicle.end_place
 
     def refresh(self) -> None:
         vehicle, model = self.vehicle, self.model
@@ -101,9 +99,7 @@ class Timeline:
         here = vehicle.start_place
         for number, starts in zip(self.visits, self.starts, strict=True):
             there = model.place[number]
-            self.forward.append(
-                _advance(self.forward[-1], minutes[here][there], duration[number], starts, breaks)
-            )
+            self.forward.append(_advance(self.forward[-1], minutes[here][there], duration[number], starts, breaks))
             here = there
         latest = [_latest_return(vehicle, taken) for taken in range(count)]
         self.backward = [latest]
@@ -113,9 +109,7 @@ class Timeline:
             leg = 0 if there == NOWHERE else minutes[here][there]
             latest = [
                 max(
-                    last_start(
-                        starts, latest_departure(latest[after], leg, breaks, taken, after) - duration[number]
-                    )
+                    last_start(starts, latest_departure(latest[after], leg, breaks, taken, after) - duration[number])
                     for after in range(taken, count)
                 )
                 for taken in range(count)
@@ -211,9 +205,7 @@ class Timeline:
             for label in labels:
                 leg = self._leg(here, there, label.end, drive)
                 for taken in range(label.taken, taken_max + 1):
-                    start = first_start(
-                        starts, ready_minute(label.end, leg, self.vehicle.breaks, label.taken, taken)
-                    )
+                    start = first_start(starts, ready_minute(label.end, leg, self.vehicle.breaks, label.taken, taken))
                     if start == NEVER:
                         continue
                     reached.append(self._label(number, start, duration[number], taken, label))
@@ -259,18 +251,14 @@ class Timeline:
             arrive, resting = self._pause(clock, leg, taken, after, placed)
             end = start + model.duration[vehicle.technician][number]
             metres = travel.metres[self.place(position - 1)][self.place(position)]
-            stops.append(
-                Stop(model.visits[number].id, arrive, start, end, leg, metres, start - arrive - resting)
-            )
+            stops.append(Stop(model.visits[number].id, arrive, start, end, leg, metres, start - arrive - resting))
             clock, taken = end, after
         leg = self._leg(self.place(len(self.visits) - 1), vehicle.end_place, clock, drive)
         _, after = self._return(itinerary[-1], drive)
         home, resting = self._pause(clock, leg, taken, after, placed)
         self._pause(home + resting, 0, after, len(vehicle.breaks), placed)
         metres = (
-            0
-            if vehicle.end_place == NOWHERE
-            else travel.metres[self.place(len(self.visits) - 1)][vehicle.end_place]
+            0 if vehicle.end_place == NOWHERE else travel.metres[self.place(len(self.visits) - 1)][vehicle.end_place]
         )
         return Route(
             model.technicians[vehicle.technician].id,
@@ -283,9 +271,7 @@ class Timeline:
             tuple(placed),
         )
 
-    def _pause(
-        self, departure: int, leg: int, first: int, last: int, placed: list[PlacedBreak]
-    ) -> tuple[int, int]:
+    def _pause(self, departure: int, leg: int, first: int, last: int, placed: list[PlacedBreak]) -> tuple[int, int]:
         """Places the breaks of one leg: the arrival, and the minutes of breaks taken after it."""
         arrive, resting, clock = departure + leg, 0, departure
         for earliest, _, minutes in self.vehicle.breaks[first:last]:
@@ -299,9 +285,7 @@ class Timeline:
         return arrive, resting
 
 
-def _advance(
-    ends: Sequence[int], leg: int, duration: int, starts: tuple[Interval, ...], breaks: Breaks
-) -> list[int]:
+def _advance(ends: Sequence[int], leg: int, duration: int, starts: tuple[Interval, ...], breaks: Breaks) -> list[int]:
     row = [NEVER] * len(ends)
     for taken, departure in enumerate(ends):
         if departure == NEVER:

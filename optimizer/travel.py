@@ -36,8 +36,7 @@ def estimate_travel(
     metres_per_minute = kilometres_per_hour * 1000 / 60
     metres = tuple(tuple(round(distance * road_factor) for distance in row) for row in _distances(places))
     minutes = tuple(
-        tuple(ceil(each / metres_per_minute) + (minutes_per_leg if each else 0) for each in row)
-        for row in metres
+        tuple(ceil(each / metres_per_minute) + (minutes_per_leg if each else 0) for each in row) for row in metres
     )
     return TravelMatrix(minutes, metres, slowdowns)
 
@@ -53,7 +52,5 @@ def _distances(places: Sequence[Place]) -> list[list[float]]:
     half_turn = numpy.sin((longitude[None, :] - longitude[:, None]) / 2)
     cosine = numpy.cos(latitude)
     chord = half_rise**2 + cosine[:, None] * cosine[None, :] * half_turn**2
-    distances: list[list[float]] = (
-        2 * EARTH_RADIUS_METRES * numpy.arcsin(numpy.sqrt(chord.clip(0, 1)))
-    ).tolist()
+    distances: list[list[float]] = (2 * EARTH_RADIUS_METRES * numpy.arcsin(numpy.sqrt(chord.clip(0, 1)))).tolist()
     return distances

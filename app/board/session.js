@@ -1,5 +1,11 @@
 // A signed-in session in the browser: tokens in sessionStorage, renewed before they end, and one way to ask the API.
 const KEY = "truckroll.session";
+const RENEW_BEFORE_MILLISECONDS = 60_000;
+const FORBIDDEN = 4403;
+
+export class SessionEnded extends Error {
+  constructor() { super("Your session has ended. Please sign in again."); }
+}
 
 export function stored() {
   try { return JSON.parse(sessionStorage.getItem(KEY)); } catch { return null; }
@@ -10,67 +16,99 @@ function keep(session) {
   return session;
 }
 
-export async function post(document, variables = {}, token = null) {
-  const response = await fetch("/graphql", {
-    method: "POST",
-    headers: { "content-type": "application/json", ...(token ? { authorization: `Bearer ${token}` } : {}) },
-    body: JSON.stringify({ query: document, variables }),
-  });
-  const answer = await response.json();
-  if (answer.errors?.length && !answer.data) throw Object.assign(new Error(answer.errors[0].message), { answer });
-  return answer;
+async function post(document, variables = {}, access = null) {
+  let response, answer;
+  try {
+    response = await fetch("/graphql", {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(access ? { authorization: `Bearer ${access}` } : {}) },
+      body: JSON.stringify({ query: document, variables }),
+    });
+    answer = await response.json();
+  } catch {
+    throw new Error("The server cannot be reached at the moment.");
+  }
+  if (response.status === 401) throw new SessionEnded();
+  if (answer.errors?.length) throw new Error(answer.errors[0].message);
+  return answer.data;
 }
 
-const SESSION = "signedIn { accessToken accessExpiresAt refreshToken } errors { code message }";
+const SESSION = "signedIn { accessToken accessExpiresAt refreshToken } errors { message }";
 
 export async function signIn(email, password) {
-  const { data } = await post(
+  const { logIn } = await post(
     `mutation SignIn($input: LogInInput!) { logIn(input: $input) { ${SESSION} } }`, { input: { email, password } });
-  if (data.logIn.errors.length) throw new Error(data.logIn.errors[0].message);
-  return keep(data.logIn.signedIn);
-}
-
-let renewal = null;
-
-export async function token() {
-  const session = stored();
-  if (!session) return null;
-  if (Date.parse(session.accessExpiresAt) - Date.now() > 60_000) return session.accessToken;
-  renewal ??= post(
-    `mutation Renew($input: RefreshSessionInput!) { refreshSession(input: $input) { ${SESSION} } }`,
-    { input: { refreshToken: session.refreshToken } },
-  ).then(({ data }) => keep(data.refreshSession.signedIn)?.accessToken ?? null).finally(() => { renewal = null; });
-  return renewal;
-}
-
-export async function ask(document, variables = {}) {
-  return post(document, variables, await token());
-}
-
-export function signOut() {
-  keep(null);
-}
-
-export function liveClient(listeners = {}) {
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  return graphqlWs.createClient({
-    url: `${scheme}://${location.host}/graphql`,
-    lazy: true,
-    keepAlive: 12_000,
-    retryAttempts: Infinity,
-    shouldRetry: () => true,
-    connectionParams: async () => {
-      const access = await token();
-      return access ? { authorization: `Bearer ${access}` } : {};
-    },
-    on: listeners,
-  });
+  if (logIn.errors.length) throw new Error(logIn.errors[0].message);
+  return keep(logIn.signedIn);
 }
 
 // A link such as /#email=…&password=… signs in at once. What follows the # never leaves the browser.
 export async function signInFromLink() {
   const link = new URLSearchParams(location.hash.slice(1));
-  if (!link.get("email")) return null;
+  if (!link.get("email")) return;
   history.replaceState(null, "", location.pathname + location.search);
-  return signIn(link.get("email"), link.get("password") ?? "");
+  await signIn(link.get("email"), link.get("password") ?? "");
+}
+
+export async function signOut() {
+  const session = stored();
+  keep(null);
+  if (session) await post("mutation { logOut { errors { message } } }", {}, session.accessToken).catch(() => {});
+}
+
+let renewal = null;
+
+// The renewed access token. Only the server's refusal ends the session; a server that is away does not.
+function renew(session) {
+  renewal ??= post(
+    `mutation Renew($input: RefreshSessionInput!) { refreshSession(input: $input) { ${SESSION} } }`,
+    { input: { refreshToken: session.refreshToken } },
+  ).then(({ refreshSession }) => {
+    if (!refreshSession.signedIn) { keep(null); throw new SessionEnded(); }
+    return keep(refreshSession.signedIn).accessToken;
+  }).finally(() => { renewal = null; });
+  return renewal;
+}
+
+export async function token() {
+  const session = stored();
+  if (!session) throw new SessionEnded();
+  return Date.parse(session.accessExpiresAt) - Date.now() > RENEW_BEFORE_MILLISECONDS ? session.accessToken : renew(session);
+}
+
+export async function ask(document, variables = {}) {
+  try {
+    return await post(document, variables, await token());
+  } catch (problem) {
+    if (!(problem instanceof SessionEnded) || !stored()) throw problem;
+    return post(document, variables, await renew(stored()));
+  }
+}
+
+// A socket that comes back by itself. `ended` is told when the session is over for good.
+export function liveClient({ ended = () => {}, ...listeners } = {}) {
+  let refused = false;
+  return graphqlWs.createClient({
+    url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`,
+    lazy: true,
+    keepAlive: 12_000,
+    retryAttempts: Infinity,
+    retryWait: (retries) => new Promise((resolve) => setTimeout(resolve, Math.min(500 * 2 ** retries, 10_000) * (0.75 + Math.random() / 2))),
+    shouldRetry: () => true,
+    connectionParams: async () => {
+      if (!stored()) return {};
+      try {
+        return { authorization: `Bearer ${refused ? await renew(stored()) : await token()}` };
+      } catch (problem) {
+        if (!(problem instanceof SessionEnded)) return { authorization: `Bearer ${stored().accessToken}` };
+        ended(problem);
+        return {};
+      }
+    },
+    on: {
+      ...listeners,
+      connected: (...all) => { refused = false; listeners.connected?.(...all); },
+      closed: (event) => { refused = event?.code === FORBIDDEN; listeners.closed?.(event); },
+    },
+  });
 }

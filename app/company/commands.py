@@ -12,10 +12,9 @@ from app.infrastructure.command import command
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import (
     BY_PREFIX,
+    Table,
     add_row,
-    add_unique_row,
     change_row,
-    change_unique_row,
     find_rows,
     lock_one,
     require_text,
@@ -175,6 +174,15 @@ async def next_number(actor: Actor, kind: str) -> str:
     return rules.Series(row.number_prefix, row.digits).number(row.next_number)
 
 
+async def next_free_number(actor: Actor, kind: str, model: type[Table], name: str = "number") -> str:
+    """The next number of a kind that no row has yet: people may have brought numbers of their own. As ``next_number``."""
+    while True:
+        number = await next_number(actor, kind)
+        taken = (column("organization_id") == actor.organization_id) & (column(name) == number)
+        if not await find_rows(model, taken, limit=1):
+            return number
+
+
 @command(Permission.MANAGE_ORGANIZATION)
 async def update_number_series(
     actor: Actor,
@@ -251,7 +259,7 @@ async def create_service_type(
     )
     await _require_skills(actor, values["required_skills"])
     code = rules.require_code(code)
-    row = await add_unique_row(models.ServiceType, id=id, organization_id=actor.organization_id, code=code, **values)
+    row = await add_row(models.ServiceType, id=id, organization_id=actor.organization_id, code=code, **values)
     journal.record(events.ServiceTypeCreated(subject_id=row.id))
     return row.id
 
@@ -293,7 +301,7 @@ async def _require_skills(actor: Actor, skills: Mapping[str, int]) -> None:
 async def create_territory(actor: Actor, *, code: str, name: str, id: str | None = None) -> str:
     """Add a part of the area served."""
     code, name = rules.require_code(code), _name(name)
-    row = await add_unique_row(models.Territory, id=id, organization_id=actor.organization_id, code=code, name=name)
+    row = await add_row(models.Territory, id=id, organization_id=actor.organization_id, code=code, name=name)
     journal.record(events.TerritoryCreated(subject_id=row.id))
     return row.id
 
@@ -323,7 +331,7 @@ async def create_business_calendar(
     default = await _locked_default(actor)
     if is_default and default is not None:
         await _give_up_default(default)
-    row = await add_unique_row(
+    row = await add_row(
         models.BusinessCalendar,
         id=id,
         organization_id=actor.organization_id,
@@ -346,7 +354,7 @@ async def update_business_calendar(
         raise Conflict("Make another calendar the default instead; one always is.", path=["isDefault"])
     if values.get("is_default") and default is not None and default.id != row.id:
         await _give_up_default(default)
-    changed = await change_unique_row(row, **values)
+    changed = await change_row(row, **values)
     if changed:
         journal.record(events.BusinessCalendarUpdated(subject_id=row.id, changes=changed))
     return row.id
@@ -357,9 +365,7 @@ async def add_holiday(actor: Actor, calendar_id: str, *, day: date, name: str) -
     """Close a calendar on a day. The answer is the calendar's id."""
     calendar = await lock_one(models.BusinessCalendar, actor, calendar_id, path="calendarId")
     name = _name(name)
-    await add_unique_row(
-        models.Holiday, organization_id=actor.organization_id, calendar_id=calendar.id, day=day, name=name
-    )
+    await add_row(models.Holiday, organization_id=actor.organization_id, calendar_id=calendar.id, day=day, name=name)
     journal.record(events.HolidayAdded(subject_id=calendar.id, day=day.isoformat(), name=name))
     return calendar.id
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 
 from app.company import queries as company
-from app.company.commands import next_number
+from app.company.commands import next_free_number
 from app.company.models import Territory
 from app.company.rules import require_country, require_currency, require_week
 from app.customers import events, models, rules
@@ -15,9 +15,8 @@ from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import (
-    add_unique_row,
+    add_row,
     change_row,
-    change_unique_row,
     find_one,
     find_rows,
     lock_one,
@@ -176,11 +175,11 @@ async def create_customer(
     values = await _checked_customer(actor, values, country=organization.country)
     number = _unless_empty(_text("accountNumber", 40))(account_number)
     await require_unused(models.Customer, actor, "account_number", number, path="accountNumber")
-    row = await add_unique_row(
+    row = await add_row(
         models.Customer,
         id=id,
         organization_id=actor.organization_id,
-        account_number=number or await next_number(actor, "CUSTOMER"),
+        account_number=number or await next_free_number(actor, "CUSTOMER", models.Customer, "account_number"),
         status=CustomerStatus.ACTIVE,
         **values,
     )
@@ -198,7 +197,7 @@ async def update_customer(
     country = (await company.get_organization(actor)).country if values.get("phone") else None
     if "credit_limit" in values or "currency" in values:
         values = {"credit_limit": row.credit_limit, "currency": row.currency, **values}
-    changed = await change_unique_row(row, **await _checked_customer(actor, values, country=country, by=row.id))
+    changed = await change_row(row, **await _checked_customer(actor, values, country=country, by=row.id))
     terms = {name: change for name, change in changed.items() if name in rules.CUSTOMER_TERMS}
     details = {name: change for name, change in changed.items() if name not in rules.CUSTOMER_TERMS}
     if details:
@@ -262,7 +261,7 @@ async def create_contact(
     primary = await _primary_contact(customer)
     if primary is not None and values.get("is_primary"):
         await _give_up_primary(primary)
-    row = await add_unique_row(
+    row = await add_row(
         models.Contact,
         id=id,
         organization_id=actor.organization_id,
@@ -337,9 +336,7 @@ async def create_site(
     defaults = {"time_zone": organization.time_zone, "country": organization.country}
     values = _cleaned(SITE_FIELDS, {**defaults, "name": name, **details})
     await _require_site(actor, values)
-    row = await add_unique_row(
-        models.Site, id=id, organization_id=actor.organization_id, customer_id=customer.id, **values
-    )
+    row = await add_row(models.Site, id=id, organization_id=actor.organization_id, customer_id=customer.id, **values)
     journal.record(events.SiteCreated(subject_id=row.id, customer_id=customer.id))
     return row.id
 
@@ -352,7 +349,7 @@ async def update_site(actor: Actor, id: str, *, version: int | None = None, **ch
     if "latitude" in values or "longitude" in values:
         values = {"latitude": row.latitude, "longitude": row.longitude, **values}
     await _require_site(actor, values, by=row.id)
-    changed = await change_unique_row(row, **values)
+    changed = await change_row(row, **values)
     if changed:
         told = rules.told(changed, rules.SITE_SECRETS)
         journal.record(events.SiteUpdated(subject_id=row.id, customer_id=row.customer_id, changes=told))

@@ -1,7 +1,7 @@
 """The demo company's people, customers, equipment and work, deterministic by seed."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -13,9 +13,10 @@ from app.equipment import commands as equipment
 from app.identity import commands as identity
 from app.identity.secret import Secret
 from app.identity.set_up import set_up_organization
-from app.kernel.actor import Actor, system_actor
-from app.kernel.calendar import local_day, utc_now
-from app.kernel.permissions import Role
+from app.infrastructure.command import command
+from app.kernel.actor import Actor
+from app.kernel.calendar import day_bounds, local_day, utc_now
+from app.kernel.permissions import Permission, Role
 from app.technicians import commands as technicians
 from app.technicians.rules import ShiftTimes, SkillGrant
 from app.work_orders import commands as work_orders
@@ -118,10 +119,9 @@ def technician_email(number: int) -> str:
     return f"tech{number + 1}@{DOMAIN}"
 
 
-async def found_company(seed: int) -> str:
-    """Make the company with everybody and everything in it; the organization's id."""
-    random = Random(seed)
-    organization_id = await set_up_organization(
+async def found_company() -> str:
+    """Make the organization and its administrator; the organization's id."""
+    return await set_up_organization(
         name=NAME,
         time_zone=ZONE.key,
         currency="USD",
@@ -130,7 +130,12 @@ async def found_company(seed: int) -> str:
         administrator_name=OFFICE_ROLES[0][1],
         password=PASSWORD,
     )
-    actor = system_actor(organization_id)
+
+
+@command(Permission.MANAGE_TECHNICIANS)
+async def furnish_company(actor: Actor, seed: int) -> str:
+    """Let in people and customers with their equipment and their requests: all in one transaction, or nothing."""
+    random = Random(seed)
     skills = {code: await technicians.create_skill(actor, code=code, name=name) for code, name in SKILLS.items()}
     services = {
         service.code: await company.create_service_type(
@@ -148,7 +153,7 @@ async def found_company(seed: int) -> str:
     await _hire_technicians(actor, random, skills)
     sites = await _win_customers(actor, random)
     await _take_requests(actor, random, sites, services)
-    return organization_id
+    return actor.organization_id
 
 
 async def _let_in(actor: Actor, name: str, legal_name: str, role: Role, **links: str) -> str:
@@ -273,15 +278,28 @@ async def take_request(actor: Actor, random: Random, site: _Site, services: dict
     return work_order_id
 
 
-def shift_around(moment: datetime) -> ShiftTimes:
-    """A shift of nine hours that has just begun, with lunch in its middle: whenever the demo starts, it is a working day."""
+def shifts_around(moment: datetime) -> dict[date, ShiftTimes]:
+    """Nine hours that have just begun, by local day: whenever the demo starts, it is a working day.
+
+    A plan is about one day, so a shift that would reach into the next one is two.
+    """
     begins = moment.replace(minute=moment.minute // 5 * 5, second=0, microsecond=0)
+    ends = begins + timedelta(hours=SHIFT_HOURS)
+    midnight = day_bounds(local_day(begins, ZONE), ZONE)[1]
+    pieces = [(begins, min(ends, midnight)), (midnight, ends)]
+    return {local_day(start, ZONE): _shift(start, end) for start, end in pieces if start < end}
+
+
+def _shift(begins: datetime, ends: datetime) -> ShiftTimes:
+    if ends - begins < timedelta(hours=6):
+        return ShiftTimes(begins, ends)
     lunch = begins + timedelta(hours=3)
-    return ShiftTimes(begins, begins + timedelta(hours=SHIFT_HOURS), 30, lunch, lunch + timedelta(hours=2))
+    return ShiftTimes(begins, ends, 30, lunch, lunch + timedelta(hours=2))
 
 
+@command(Permission.MANAGE_SCHEDULE)
 async def open_shifts(actor: Actor, technician_ids: list[str]) -> None:
-    """Put everybody on duty from now on."""
-    times = shift_around(utc_now())
-    for technician_id in technician_ids:
-        await technicians.replace_shifts_of_day(actor, technician_id, local_day(times.starts_at, ZONE), [times])
+    """Put these technicians on duty from now on."""
+    for day, times in shifts_around(utc_now()).items():
+        for technician_id in technician_ids:
+            await technicians.replace_shifts_of_day(actor, technician_id, day, [times])

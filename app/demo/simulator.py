@@ -6,31 +6,29 @@ minutes: ``speed`` says how many times faster than the clock they drive and work
 
 import asyncio
 import math
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-import httpx
-
-from app.demo.company import DOMAIN, PASSWORD, TECHNICIANS, ZONE, technician_email
-from app.kernel.calendar import local_day, utc_now
+from app.demo.client import TROUBLE, Client, Refused, Tell
+from app.demo.company import TECHNICIANS, technician_email
+from app.demo.dispatcher import SimulatedDispatcher
+from app.kernel.calendar import utc_now
 from app.kernel.places import Point, great_circle_metres
 
 TICK_SECONDS = 2.0
 IDLE_SECONDS = 5.0
-PLAN_SECONDS = 5
 DRIVING_METRES_PER_MINUTE = 420.0  # city traffic, stops and parking included
 SHORTEST_DRIVE_SECONDS = 4.0
 SHORTEST_WORK_SECONDS = 4.0
 
 VISITS = """
-query Visits($from: DateTime!) {
+query Visits {
   appointments(
-    first: 20
-    filter: { status: { in: [DISPATCHED, EN_ROUTE, ON_SITE, IN_PROGRESS, PAUSED] }, startsAt: { gte: $from } }
+    first: 50
+    filter: { status: { in: [DISPATCHED, EN_ROUTE, ON_SITE, IN_PROGRESS, PAUSED] } }
     orderBy: [{ field: STARTS_AT }]
   ) {
     nodes {
@@ -42,67 +40,7 @@ query Visits($from: DateTime!) {
 }
 """
 WHO = "{ viewer { user { technicianId } } }"
-ME = "query Me($id: ID!) { technician(id: $id) { status position { coordinates { latitude longitude } } } }"
-HOMES = "{ technicians(first: 100) { nodes { id home { latitude longitude } } } }"
-
-Tell = Callable[[str], None]
-
-
-class Refused(Exception):
-    """The API answered with a problem."""
-
-
-class Client:
-    """Somebody signed in. Signs in again when the session has ended, and waits when the server is away."""
-
-    def __init__(self, url: str, login: str) -> None:
-        self._http = httpx.AsyncClient(base_url=url, timeout=30)
-        self._login = login
-        self._token: str | None = None
-
-    async def close(self) -> None:
-        """Hang up."""
-        await self._http.aclose()
-
-    async def ask(self, document: str, **variables: Any) -> dict[str, Any]:
-        """The data of an answer."""
-        for _ in range(2):
-            if self._token is None:
-                await self._sign_in()
-            response = await self._http.post(
-                "/graphql",
-                json={"query": document, "variables": variables},
-                headers={"authorization": f"Bearer {self._token}"},
-            )
-            if response.status_code == httpx.codes.UNAUTHORIZED:
-                self._token = None
-                continue
-            answer = response.json()
-            if answer.get("errors"):
-                raise Refused(answer["errors"][0]["message"])
-            data: dict[str, Any] = answer["data"]
-            return data
-        raise Refused("not signed in")
-
-    async def do(self, mutation: str, selection: str = "", **input: Any) -> dict[str, Any]:
-        """A mutation's payload."""
-        name = mutation[0].upper() + mutation[1:]
-        document = f"mutation($input: {name}Input!) {{ {mutation}(input: $input) {{ {selection} cursor errors {{ message }} }} }}"
-        payload: dict[str, Any] = (await self.ask(document, input=input))[mutation]
-        if payload["errors"]:
-            raise Refused(f"{mutation}: {payload['errors'][0]['message']}")
-        return payload
-
-    async def _sign_in(self) -> None:
-        document = (
-            "mutation($input: LogInInput!) { logIn(input: $input) { signedIn { accessToken } errors { message } } }"
-        )
-        body = {"query": document, "variables": {"input": {"email": self._login, "password": PASSWORD}}}
-        answer = (await self._http.post("/graphql", json=body)).json()
-        payload = answer["data"]["logIn"]
-        if payload["errors"]:
-            raise Refused(payload["errors"][0]["message"])
-        self._token = payload["signedIn"]["accessToken"]
+ME = "query Me($id: ID!) { technician(id: $id) { name status position { coordinates { latitude longitude } } } }"
 
 
 @dataclass(slots=True)
@@ -130,43 +68,19 @@ class Simulator:
         self._tell = tell
 
     async def run(self) -> None:
-        """Plan the day, then live it until cancelled."""
-        dispatcher = Client(self._url, f"dispatcher@{DOMAIN}")
+        """Plan the day, then live it until canceled."""
+        dispatcher = SimulatedDispatcher(self._url, Random(self._random.random()), self._tell)
         try:
-            await self._plan_the_day(dispatcher)
-            found = await dispatcher.ask(HOMES)
+            await dispatcher.begin_the_day()
+            homes = await dispatcher.find_homes()
+            async with asyncio.TaskGroup() as people:
+                people.create_task(dispatcher.take_calls())
+                for number in range(TECHNICIANS):
+                    random = Random(self._random.random())
+                    technician = SimulatedTechnician(self._url, number, homes, self._pace, random, self._tell)
+                    people.create_task(technician.run())
         finally:
             await dispatcher.close()
-        homes = {one["id"]: Point(**one["home"]) for one in found["technicians"]["nodes"] if one["home"]}
-        async with asyncio.TaskGroup() as people:
-            for number in range(TECHNICIANS):
-                random = Random(self._random.random())
-                technician = SimulatedTechnician(self._url, number, homes, self._pace, random, self._tell)
-                people.create_task(technician.run())
-
-    async def _plan_the_day(self, dispatcher: Client) -> None:
-        try:
-            day = local_day(utc_now(), ZONE).isoformat()
-            self._tell(f"  Planning the day, {PLAN_SECONDS} seconds …")
-            run = (await dispatcher.do("planDay", "planRun { id }", day=day, seconds=PLAN_SECONDS))["planRun"]
-            while True:
-                found = await dispatcher.ask(
-                    "query($id: ID!) { planRun(id: $id) { status error summary { added moved kept unassigned } } }",
-                    id=run["id"],
-                )
-                plan = found["planRun"]
-                if plan["status"] not in {"QUEUED", "RUNNING"}:
-                    break
-                await asyncio.sleep(0.5)
-            if plan["status"] != "READY":
-                raise Refused(plan["error"] or f"the plan is {plan['status']}")
-            await dispatcher.do("commitPlan", id=run["id"])
-            await dispatcher.do("dispatchDay", day=day)
-            figures = plan["summary"]
-            visits = figures["added"] + figures["moved"] + figures["kept"]
-            self._tell(f"  Planned and dispatched: {visits} visits; {figures['unassigned']} did not fit today.")
-        except (Refused, httpx.HTTPError) as problem:
-            self._tell(f"  The day could not be planned: {problem}")
 
 
 class SimulatedTechnician:
@@ -179,9 +93,10 @@ class SimulatedTechnician:
         self._tell = tell
         self._homes = homes
         self._where: Point | None = None
+        self._name = technician_email(number)
 
     async def run(self) -> None:
-        """Work until cancelled; what goes wrong once is tried again."""
+        """Work until canceled; what goes wrong once is tried again."""
         started = False
         try:
             while True:
@@ -194,8 +109,8 @@ class SimulatedTechnician:
                         await asyncio.sleep(IDLE_SECONDS)
                     else:
                         await self._make(visit)
-                except (Refused, httpx.HTTPError, KeyError, ValueError) as problem:
-                    self._tell(f"  {self._client._login}: {problem}")
+                except (Refused, *TROUBLE) as problem:
+                    self._tell(f"  {self._name} will try again: {problem}")
                     await asyncio.sleep(IDLE_SECONDS)
         finally:
             await self._client.close()
@@ -203,6 +118,7 @@ class SimulatedTechnician:
     async def _begin(self) -> None:
         who = (await self._client.ask(WHO))["viewer"]["user"]
         me = (await self._client.ask(ME, id=who["technicianId"]))["technician"]
+        self._name = me["name"]
         # A real phone knows where it is; a simulated one begins at home, or where it was last.
         self._where = Point(**me["position"]["coordinates"]) if me["position"] else self._homes[who["technicianId"]]
         if me["status"] == "OFF":
@@ -210,8 +126,7 @@ class SimulatedTechnician:
         await self._report()
 
     async def _next_visit(self) -> dict[str, Any] | None:
-        since = (utc_now() - timedelta(hours=24)).isoformat()
-        visits = (await self._client.ask(VISITS, **{"from": since}))["appointments"]["nodes"]
+        visits = (await self._client.ask(VISITS))["appointments"]["nodes"]
         begun = [visit for visit in visits if visit["status"] != "DISPATCHED"]
         return next(iter(begun or visits), None)
 

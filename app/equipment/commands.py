@@ -12,9 +12,8 @@ from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import (
-    add_unique_row,
+    add_row,
     change_row,
-    change_unique_row,
     find_one,
     find_rows,
     lock_one,
@@ -127,7 +126,7 @@ async def create_category(
     """Add a kind of equipment, within another or at the top."""
     values = _cleaned(CATEGORY_FIELDS, {"name": name, "parent_id": parent_id, "lifespan_months": lifespan_months})
     await _require_tree(actor, "", parent_id)
-    row = await add_unique_row(models.Category, id=id, organization_id=actor.organization_id, **values)
+    row = await add_row(models.Category, id=id, organization_id=actor.organization_id, **values)
     journal.record(events.CategoryCreated(subject_id=row.id))
     return row.id
 
@@ -164,7 +163,7 @@ async def create_equipment_model(
     values = _cleaned(MODEL_FIELDS, {"category_id": category_id, "manufacturer": manufacturer, "name": name})
     await find_one(models.Category, actor, category_id, path="categoryId")
     await _require_new_model(actor, values["manufacturer"], values["name"])
-    row = await add_unique_row(models.EquipmentModel, id=id, organization_id=actor.organization_id, **values)
+    row = await add_row(models.EquipmentModel, id=id, organization_id=actor.organization_id, **values)
     journal.record(events.EquipmentModelCreated(subject_id=row.id))
     return row.id
 
@@ -180,7 +179,7 @@ async def update_equipment_model(
         await find_one(models.Category, actor, values["category_id"], path="categoryId")
     named = {"manufacturer": row.manufacturer, "name": row.name, **values}
     await _require_new_model(actor, named["manufacturer"], named["name"], by=row.id)
-    changed = await change_unique_row(row, **values)
+    changed = await change_row(row, **values)
     if changed:
         journal.record(events.EquipmentModelUpdated(subject_id=row.id, changes=changed))
     return row.id
@@ -215,7 +214,7 @@ async def register_equipment(
     customer = await find_one(Customer, actor, customer_id, path="customerId")
     values = _cleaned(EQUIPMENT_FIELDS, {"name": name, "site_id": site_id, **details})
     values = await _checked_equipment(actor, values, customer_id=customer.id)
-    row = await add_unique_row(
+    row = await add_row(
         models.Equipment,
         id=id,
         organization_id=actor.organization_id,
@@ -241,7 +240,7 @@ async def update_equipment(
     row = await lock_one(models.Equipment, actor, id, version=version)
     values = _cleaned(EQUIPMENT_FIELDS, changes)
     checked = await _checked_equipment(actor, values, customer_id=row.customer_id, by=row.id)
-    changed = await change_unique_row(row, **checked)
+    changed = await change_row(row, **checked)
     if changed:
         journal.record(events.EquipmentUpdated(subject_id=row.id, customer_id=row.customer_id, changes=changed))
     return row.id

@@ -13,9 +13,7 @@ from app.infrastructure.conditions import Condition, column
 from app.infrastructure.tables import (
     BY_PREFIX,
     add_row,
-    add_unique_row,
     change_row,
-    change_unique_row,
     find_one,
     find_rows,
     lock_one,
@@ -103,7 +101,7 @@ async def create_user(
     await _require_one_user(actor, values.get("technician_id"))
     if password is not None:
         values |= await _hashed(password, [values["email"], values["legal_name"]])
-    row = await add_unique_row(models.User, id=id, organization_id=actor.organization_id, **values)
+    row = await add_row(models.User, id=id, organization_id=actor.organization_id, **values)
     journal.record(events.UserCreated(subject_id=row.id))
     return row.id
 
@@ -125,7 +123,7 @@ async def update_user(actor: Actor, id: str, *, version: int | None = None, **ch
         await _require_one_user(actor, values.get("technician_id"), by=row.id)
         if Role.ADMINISTRATOR not in values["roles"]:
             await _require_other_administrators(row)
-    changed = await change_unique_row(row, **values)
+    changed = await change_row(row, **values)
     if changed:
         queries.forget_actors(row.id)
         journal.record(events.UserUpdated(subject_id=row.id, changes=changed))

@@ -19,10 +19,11 @@ import structlog
 from app import database
 from app.infrastructure import broadcast, journal, metrics
 from app.infrastructure.command import command
+from app.infrastructure.conditions import column
 from app.infrastructure.journal import Entry, Recorder
 from app.infrastructure.loops import Outage, back_off, to_the_end
 from app.infrastructure.models import FollowerCursor, ParkedFact
-from app.infrastructure.tables import add_row, change_row, lock_one
+from app.infrastructure.tables import add_row, change_row, find_rows, lock_one
 from app.kernel.actor import Actor, system_actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import InvalidInput
@@ -119,6 +120,12 @@ async def status(organization_id: str) -> list[FollowerStatus]:
             FollowerStatus(follower.name, waiting, cursor.failing_seq, cursor.attempts, parked.get(follower.name, 0))
         )
     return found
+
+
+async def find_parked_facts(organization_id: str) -> list[ParkedFact]:
+    """The facts of an organization that were set aside and not replayed since, oldest first."""
+    waiting = (column("organization_id") == organization_id) & column("replayed_at").is_null()
+    return await find_rows(ParkedFact, waiting, order=["seq", "id"])
 
 
 @command(Permission.MANAGE_ORGANIZATION)

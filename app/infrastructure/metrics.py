@@ -26,7 +26,7 @@ def observe_request(answered: bool, seconds: float) -> None:
 
 
 def count_command(name: str, outcome: str) -> None:
-    """One command; the outcome is ``done`` or the code of its problem."""
+    """One command; the outcome is ``DONE`` or the code of its problem."""
     _commands.labels(name, outcome).inc()
 
 

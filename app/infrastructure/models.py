@@ -24,7 +24,11 @@ class JournalHead(Model):
 
 
 class JournalEntry(Model):
-    """One fact. Append-only; ``seq`` has no gaps within an organization and follows the order of commits."""
+    """One fact. Append-only; ``seq`` has no gaps within an organization and follows the order of commits.
+
+    ``previous_hash`` and ``hash`` are the seal of an organization's chain. A command leaves them empty, so that it never
+    waits for the chain: a follower that seals the facts in their order is who writes them.
+    """
 
     id = fields.CharField(max_length=ID_LENGTH_MAX, primary_key=True)
     organization_id = fields.CharField(max_length=ID_LENGTH_MAX)

@@ -120,13 +120,14 @@ async def require_visible(model: type[Row], actor: Actor, ids: Iterable[str], pa
 
 
 async def add_row(model: type[Row], *, id: str | None = None, **values: Any) -> Row:
-    """A new row, with the client's id or a fresh one. ``AlreadyExists`` when the id is taken."""
+    """A new row, with the client's id or a fresh one. ``AlreadyExists`` when the id, or what must be unique, is taken."""
     chosen = require_id(id, model.prefix) if id is not None else new_id(model.prefix)
     now = utc_now()
     row = model(id=chosen, created_at=now, updated_at=now, **values)
     if id is not None and await model.filter(id=chosen).exists():
         raise AlreadyExists(model.noun, chosen, path=["id"])
-    await row.save(force_create=True)
+    with _telling_what_is_taken(model, {"id": chosen, **values}):
+        await row.save(force_create=True)
     return row
 
 
@@ -135,19 +136,25 @@ async def change_row(row: Row, **values: Any) -> dict[str, list[Any]]:
     changes = {name: [getattr(row, name), value] for name, value in values.items() if getattr(row, name) != value}
     if not changes:
         return {}
-    changed = await type(row).filter(id=row.id, version=row.version).update(
-        **{name: after for name, (_, after) in changes.items()}, version=F("version") + 1, updated_at=utc_now()
-    )
+    after = {name: value for name, (_, value) in changes.items()}
+    with _telling_what_is_taken(type(row), after):
+        changed = (
+            await type(row)
+            .filter(id=row.id, version=row.version)
+            .update(**after, version=F("version") + 1, updated_at=utc_now())
+        )
     if changed != 1:
         current = await type(row).get_or_none(id=row.id).values("version")
         raise StaleVersion(row.noun, row.version, current["version"] if current else 0)
-    for name, (_, after) in changes.items():
-        setattr(row, name, after)
+    for name, value in after.items():
+        setattr(row, name, value)
     row.version += 1
     return changes
 
 
-async def require_unused(model: type[Row], actor: Actor, name: str, value: str | None, *, path: str, by: str = "") -> None:
+async def require_unused(
+    model: type[Row], actor: Actor, name: str, value: str | None, *, path: str, by: str = ""
+) -> None:
     """Raise ``AlreadyExists`` when another row of the organization than ``by`` has this value, which must be unique."""
     if value is None:
         return
@@ -156,20 +163,9 @@ async def require_unused(model: type[Row], actor: Actor, name: str, value: str |
         raise AlreadyExists(model.noun, value, path=[path])
 
 
-async def add_unique_row(model: type[Row], *, id: str | None = None, **values: Any) -> Row:
-    """As ``add_row``; what a unique rule refuses is ``AlreadyExists``, for a twin may come after our look."""
-    with _telling_what_is_taken(model, {"id": id, **values}):
-        return await add_row(model, id=id, **values)
-
-
-async def change_unique_row(row: Row, **values: Any) -> dict[str, list[Any]]:
-    """As ``change_row``; what a unique rule refuses is ``AlreadyExists``, for a twin may come after our look."""
-    with _telling_what_is_taken(type(row), values):
-        return await change_row(row, **values)
-
-
 @contextmanager
 def _telling_what_is_taken(model: type[Row], values: Mapping[str, Any]) -> Iterator[None]:
+    """What a unique rule refuses is ``AlreadyExists``: whoever looked first, a twin may have come after the look."""
     try:
         yield
     except IntegrityError as error:

@@ -7,9 +7,11 @@ memory. No transaction is held while anybody waits.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from itertools import islice
+
+import structlog
 
 from app import database
 from app.infrastructure import broadcast, journal
@@ -21,6 +23,8 @@ RING_LENGTH = 1000
 PAGE_SIZE = 500
 POLL_SECONDS = 1.0
 AWAY = (database.DatabaseError, OSError)
+
+log = structlog.get_logger(__name__)
 
 
 class _Stream:
@@ -70,7 +74,7 @@ class Tail:
         """How many follow at the moment."""
         return sum(stream.listeners for stream in self._streams.values())
 
-    async def follow(self, organization_id: str, after_seq: int) -> AsyncIterator[Entry]:
+    async def follow(self, organization_id: str, after_seq: int) -> AsyncGenerator[Entry]:
         """Every fact of the organization after a place, for as long as the caller listens.
 
         ``ResyncRequired`` when the facts that follow are not kept any more, or the place is not in this journal.
@@ -124,6 +128,11 @@ class Tail:
                 except AWAY as error:
                     await asyncio.sleep(outage.failed(error))
                     news.hear(broadcast.EVERYWHERE)
+                except Exception:
+                    # Without this task nobody here would hear anything more.
+                    log.exception("the journal's tail stumbled")
+                    await asyncio.sleep(self._poll_seconds)
+                    news.hear(broadcast.EVERYWHERE)
 
     async def _read_news(self, hinted: set[str]) -> None:
         everywhere = broadcast.EVERYWHERE in hinted
@@ -152,7 +161,7 @@ async def _page(organization_id: str, seq: int) -> list[Entry]:
 _tail = Tail()
 
 
-def follow(organization_id: str, after_seq: int) -> AsyncIterator[Entry]:
+def follow(organization_id: str, after_seq: int) -> AsyncGenerator[Entry]:
     """As ``Tail.follow``, on this process's one tail."""
     return _tail.follow(organization_id, after_seq)
 

@@ -98,20 +98,15 @@ def one_of(*words: str) -> Transform:
     return transform
 
 
-def first_of(*cells: str) -> str | None:
-    """The first cell that says something."""
-    return next((cell for cell in cells if cell), None)
-
-
 def new_york_time(cell: str) -> datetime | None:
     """The city's local time, such as 06/20/2016 10:04:21 PM, as a moment."""
     if not cell:
         return None
     try:
         wall = datetime.strptime(cell, "%m/%d/%Y %I:%M:%S %p")  # noqa: DTZ007  # the zone is added in the next line
-    except ValueError:
+        return at_local(wall.date(), wall.time(), NEW_YORK)
+    except (ValueError, OverflowError):
         raise Reject(f"{cell[:40]!r} is not a time such as 06/20/2016 10:04:21 PM.") from None
-    return at_local(wall.date(), wall.time(), NEW_YORK)
 
 
 ADDRESS_COLUMNS = (

@@ -13,6 +13,8 @@ from app.kernel.errors import InvalidInput
 
 SEARCH_DAYS_MAX = 3660
 ONE_DAY = timedelta(days=1)
+# Far from the ends of the calendar, so that whatever is added to a moment is still a moment.
+YEARS = range(1900, 2200)
 
 
 def zone(name: str, path: str = "timeZone") -> ZoneInfo:
@@ -30,6 +32,8 @@ def utc_now() -> datetime:
 
 def require_aware(moment: datetime, path: str) -> datetime:
     """The moment in UTC; a time without an offset is refused, because nobody knows what it means."""
+    if moment.year not in YEARS:
+        raise InvalidInput(f"A time lies in the years {YEARS[0]} to {YEARS[-1]}.", path=[path])
     if moment.tzinfo is None:
         raise InvalidInput("A time needs its offset, such as 2026-03-01T09:00:00+01:00.", path=[path])
     return moment.astimezone(UTC)
@@ -45,8 +49,10 @@ def local_day(moment: datetime, tz: ZoneInfo) -> date:
     return moment.astimezone(tz).date()
 
 
-def day_bounds(day: date, tz: ZoneInfo) -> tuple[datetime, datetime]:
+def day_bounds(day: date, tz: ZoneInfo, path: str = "day") -> tuple[datetime, datetime]:
     """The UTC instants between which a local day lies; 23 or 25 hours apart when clocks change."""
+    if day.year not in YEARS:
+        raise InvalidInput(f"A day lies in the years {YEARS[0]} to {YEARS[-1]}.", path=[path])
     return at_local(day, time.min, tz), at_local(day + ONE_DAY, time.min, tz)
 
 

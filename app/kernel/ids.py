@@ -12,7 +12,6 @@ from threading import Lock
 from app.kernel.errors import InvalidInput
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-LENGTH = 26
 ID_LENGTH_MAX = 40
 _SHAPE = re.compile(r"([a-z]{2,8})_([0-7][0-9a-hjkmnp-tv-z]{25})")
 

@@ -11,7 +11,8 @@ MINOR_UNITS = {
     "KRW": 0, "KWD": 3, "LYD": 3, "OMR": 3, "PYG": 0, "RWF": 0, "TND": 3, "UGX": 0, "UYI": 0, "UYW": 4, "VND": 0,
     "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
 }  # fmt: skip
-LARGEST_AMOUNT = Decimal("1e15")
+# What is stored has 14 digits before the point and 4 after it.
+LARGEST_AMOUNT = Decimal("1e14")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +58,14 @@ class Money:
 
 def rounded(amount: Decimal, currency: str) -> Decimal:
     """The amount at the precision of its currency."""
-    if abs(amount) >= LARGEST_AMOUNT:
+    unit = Decimal(1).scaleb(-MINOR_UNITS.get(currency, 2))
+    if abs(amount) >= LARGEST_AMOUNT or abs(exact := amount.quantize(unit, rounding=ROUND_HALF_EVEN)) >= LARGEST_AMOUNT:
         raise InvalidInput("That amount of money is too large.", path=["amount"])
-    return amount.quantize(Decimal(1).scaleb(-MINOR_UNITS.get(currency, 2)), rounding=ROUND_HALF_EVEN)
+    return exact
 
 
 def parse_amount(text: str, path: str = "amount") -> Decimal:
-    """An exact decimal out of text such as ``12.50``; at most 15 digits before and 6 after the point."""
+    """An exact decimal out of text such as ``12.50``; at most 14 digits before and 6 after the point."""
     try:
         amount = Decimal(text)
     except InvalidOperation:

@@ -93,7 +93,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
             P.EXECUTE_WORK_ORDERS,
             P.REPORT_OWN_STATUS,
         }
-    ),  # fmt: skip
+    ),
     Role.INVENTORY_SPECIALIST: _STAFF | {P.VIEW_PRICES, P.MANAGE_EQUIPMENT},
     Role.QUALITY_MANAGER: _STAFF | {P.VIEW_PRICES, P.APPROVE_WORK_ORDERS},
     Role.FINANCE: _STAFF | {P.VIEW_PRICES, P.VIEW_TECHNICIAN_COSTS, P.APPROVE_WORK_ORDERS},
@@ -115,7 +115,7 @@ ROLES: dict[Role, frozenset[Permission]] = {
             P.MANAGE_CUSTOMERS,
             P.MANAGE_EQUIPMENT,
         }
-    ),  # fmt: skip
+    ),
 }
 
 

@@ -200,7 +200,11 @@ async def find_work_without_visit(run: PlanRun, statuses: Sequence[str], limit: 
     )
     if run.work_order_ids is not None:
         wanted = wanted & column("id").one_of(run.work_order_ids)
-    return await find_rows(WorkOrder, wanted, order=["submitted_at", "id"], limit=limit, lock=True)
+    order = ["submitted_at", "id"]
+    ids = [row.id for row in await find_rows(WorkOrder, wanted, order=order, limit=limit)]
+    await find_rows(WorkOrder, column("id").one_of(sorted(ids)), order=["id"], lock=True)
+    # Whoever had one of the locks may have wanted a visit for that work meanwhile, so it is asked again.
+    return await find_rows(WorkOrder, wanted & column("id").one_of(ids), order=order)
 
 
 async def get_plan_status(run_id: str) -> str | None:

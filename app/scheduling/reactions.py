@@ -13,7 +13,7 @@ from app.infrastructure.jobs import JobContext, job
 from app.infrastructure.journal import Entry
 from app.infrastructure.tables import find_one
 from app.kernel.actor import Actor
-from app.kernel.errors import Problem
+from app.kernel.errors import Problem, Unavailable
 from app.scheduling import commands, planning, queries, rules
 from app.scheduling.commands.runs import JOB
 from app.scheduling.models import PlanRun
@@ -59,6 +59,11 @@ async def answer(context: JobContext, run_id: str, solve: Solve) -> None:
         log.info("plan stopped", run=run_id)
     except (SolveFailed, optimizer.InvalidProblem) as error:
         await commands.fail_plan_run(context.actor, run_id, str(error))
+    except Unavailable as busy:
+        # It says nothing about the day: the next try may find the database free.
+        if context.attempt >= TRIES:
+            await commands.fail_plan_run(context.actor, run_id, busy.message)
+        raise
     except Problem as problem:
         await commands.fail_plan_run(context.actor, run_id, problem.message)
     except Exception:

@@ -79,6 +79,7 @@ async def solve_apart(
         stdin=PIPE,
         stdout=PIPE,
         limit=LINE_BYTES_MAX,
+        start_new_session=True,  # Ctrl-C is for the server, which then ends the child
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
     )
     try:

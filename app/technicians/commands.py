@@ -1,12 +1,12 @@
 """What people do to technicians: hire, teach, roster, and what technicians report about themselves."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 
 from app.company import queries as company
-from app.company.commands import next_number
+from app.company.commands import next_free_number
 from app.company.models import Territory
 from app.company.rules import require_currency
 from app.identity.models import User
@@ -14,9 +14,8 @@ from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import Condition, column
 from app.infrastructure.tables import (
-    add_unique_row,
+    add_row,
     change_row,
-    change_unique_row,
     find_one,
     find_rows,
     lock_one,
@@ -124,7 +123,7 @@ async def create_skill(actor: Actor, *, code: str, name: str, id: str | None = N
     """Name something technicians can be good at, so that work can ask for it."""
     code = rules.require_skill_code(code)
     await require_unused(models.Skill, actor, "code", code, path="code")
-    row = await add_unique_row(
+    row = await add_row(
         models.Skill,
         id=id,
         organization_id=actor.organization_id,
@@ -161,11 +160,11 @@ async def create_technician(
     values = await _checked_technician(actor, values, country=organization.country)
     own_number = _unless_empty(_text("number", 40))(number)
     await require_unused(models.Technician, actor, "number", own_number, path="number")
-    row = await add_unique_row(
+    row = await add_row(
         models.Technician,
         id=id,
         organization_id=actor.organization_id,
-        number=own_number or await next_number(actor, "TECHNICIAN"),
+        number=own_number or await next_free_number(actor, "TECHNICIAN", models.Technician),
         status=TechnicianStatus.OFF,
         **values,
     )
@@ -184,7 +183,7 @@ async def update_technician(
     for pair in (("home_latitude", "home_longitude"), ("cost_per_hour", "currency")):
         if any(name in values for name in pair):
             values = {**{name: getattr(row, name) for name in pair}, **values}
-    changed = await change_unique_row(row, **await _checked_technician(actor, values, country=country, by=row.id))
+    changed = await change_row(row, **await _checked_technician(actor, values, country=country, by=row.id))
     costs = {name: change for name, change in changed.items() if name in COSTS}
     details = {name: change for name, change in changed.items() if name not in COSTS}
     if details:
@@ -254,7 +253,7 @@ async def set_technician_skills(
             await change_row(held[skill_id], **values)
         else:
             owner = {"organization_id": actor.organization_id, "technician_id": technician.id}
-            await add_unique_row(models.TechnicianSkill, **owner, skill_id=skill_id, **values)
+            await add_row(models.TechnicianSkill, **owner, skill_id=skill_id, **values)
     await _count_up(technician)
     journal.record(
         events.TechnicianSkillsChanged(
@@ -303,7 +302,6 @@ async def create_shifts(actor: Actor, technician_id: str, shifts: Sequence[Shift
 async def replace_shifts_of_day(actor: Actor, technician_id: str, day: date, shifts: Sequence[ShiftTimes]) -> list[str]:
     """Make these the shifts that begin on a day, by the clocks where the technician works; none empties the day."""
     technician = await lock_one(models.Technician, actor, technician_id, path="technicianId")
-    rules.require_near(datetime.combine(day, time.min, UTC), "day")
     begins, ends = day_bounds(day, zone(technician.time_zone))
     checked = _checked_shifts(shifts, least=0)
     for place, shift in enumerate(checked):
@@ -376,7 +374,7 @@ async def _require_free(technician: models.Technician, fresh: Sequence[ShiftTime
 
 
 async def _add_shift(technician: models.Technician, shift: ShiftTimes, id: str | None = None) -> models.Shift:
-    row = await add_unique_row(
+    row = await add_row(
         models.Shift,
         id=id,
         organization_id=technician.organization_id,
@@ -443,7 +441,7 @@ async def create_absence(
     begins, ends = rules.require_absence(starts_at, ends_at)
     values = _cleaned(ABSENCE_FIELDS, {"starts_at": begins, "ends_at": ends, "kind": kind, "reason": reason})
     owner = {"organization_id": actor.organization_id, "technician_id": technician.id}
-    row = await add_unique_row(models.Absence, id=id, **owner, **values)
+    row = await add_row(models.Absence, id=id, **owner, **values)
     journal.record(
         events.AbsenceCreated(
             subject_id=row.id,
@@ -567,7 +565,7 @@ async def report_positions(actor: Actor, positions: Sequence[PositionReport]) ->
         await change_row(row, **values)
     else:
         owner = {"organization_id": actor.organization_id, "technician_id": technician.id}
-        row = await add_unique_row(models.Position, **owner, **values)
+        row = await add_row(models.Position, **owner, **values)
     if is_news:
         journal.record(
             events.TechnicianPositionChanged(

@@ -30,7 +30,6 @@ SPEED_FACTOR_MAX = 4.0
 ANNOUNCEMENT_SECONDS = 15
 
 COST_PER_HOUR_MAX = Decimal(1_000_000)
-YEARS = range(1970, 2200)
 
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
@@ -189,17 +188,10 @@ def has_skills(held: Mapping[str, HeldSkill], required: Mapping[str, int], day: 
     )
 
 
-def require_near(moment: datetime, path: str) -> datetime:
-    """The moment in UTC, of a year in which people work: far from the ends of the calendar there is nothing to reckon."""
-    if moment.year not in YEARS:
-        raise InvalidInput(f"This is a moment from {YEARS[0]} to {YEARS[-1]}.", path=[path])
-    return require_aware(moment, path)
-
-
 def require_shift(shift: ShiftTimes) -> ShiftTimes:
     """The shift in UTC, with the moments of its break filled in, if all of it makes sense."""
-    starts_at = require_near(shift.starts_at, "startsAt")
-    ends_at = require_near(shift.ends_at, "endsAt")
+    starts_at = require_aware(shift.starts_at, "startsAt")
+    ends_at = require_aware(shift.ends_at, "endsAt")
     if not timedelta(0) < ends_at - starts_at <= timedelta(hours=SHIFT_HOURS_MAX):
         raise InvalidInput(f"A shift ends after it begins, within {SHIFT_HOURS_MAX} hours.", path=["endsAt"])
     if not 0 <= shift.overtime_minutes_max <= OVERTIME_MINUTES_MAX:
@@ -214,8 +206,8 @@ def _with_break(shift: ShiftTimes) -> ShiftTimes:
     if shift.break_minutes < 0 or last_begin <= shift.starts_at:
         raise InvalidInput("A break is shorter than its shift.", path=["breakMinutes"])
     earliest, latest = shift.break_earliest_at, shift.break_latest_at
-    earliest = require_near(earliest, "breakEarliestAt") if earliest else shift.starts_at
-    latest = require_near(latest, "breakLatestAt") if latest else last_begin
+    earliest = require_aware(earliest, "breakEarliestAt") if earliest else shift.starts_at
+    latest = require_aware(latest, "breakLatestAt") if latest else last_begin
     if not shift.starts_at <= earliest <= last_begin:
         raise InvalidInput("The break cannot be taken within the shift.", path=["breakEarliestAt"])
     if not earliest <= latest <= last_begin:
@@ -248,7 +240,7 @@ def _overlap(technician_id: str, shift: ShiftTimes, other: ShiftTimes) -> Schedu
 
 def require_absence(starts_at: datetime, ends_at: datetime) -> tuple[datetime, datetime]:
     """Both ends in UTC, in order, not years apart."""
-    begins, ends = require_near(starts_at, "startsAt"), require_near(ends_at, "endsAt")
+    begins, ends = require_aware(starts_at, "startsAt"), require_aware(ends_at, "endsAt")
     if not timedelta(0) < ends - begins <= timedelta(days=ABSENCE_DAYS_MAX):
         raise InvalidInput(f"An absence ends after it begins, within {ABSENCE_DAYS_MAX} days.", path=["endsAt"])
     return begins, ends

@@ -2,7 +2,6 @@
 and answer with a plain dict whose JSON parts from the database are spliced in as they came.
 """
 
-import hashlib
 import secrets
 import traceback
 from collections import OrderedDict
@@ -19,7 +18,6 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
-    OperationType,
     parse,
     specified_rules,
     validate,
@@ -27,17 +25,18 @@ from graphql import (
 
 from app.kernel.errors import Problem
 from schema.kit.context import Context
-from schema.kit.limits import Measures
+from schema.kit.limits import DOCUMENT_BYTES_MAX, TOKENS_MAX, Measures
 from schema.kit.scalars import require_strict_literals, strict_values
 
 DOCUMENTS_MAX = 1024
+DOCUMENTS_LENGTH_MAX = 1_000_000
 JUDGED_MAX = 64
-DOCUMENT_LENGTH_MAX = 100_000
-TOKENS_MAX = 10_000
+JUDGED_LENGTH_MAX = 200_000
 ERRORS_MAX = 20
 FRAMES_MAX = 20
 
 log = structlog.get_logger(__name__)
+Key = tuple[int, str]
 
 
 class KitExecutor(Executor[None]):
@@ -56,6 +55,7 @@ class Prepared:
     """A document that is parsed, and its operations by name."""
 
     document: DocumentNode
+    length: int
     operations: dict[str, OperationDefinitionNode] = field(default_factory=dict)
     measures: Measures = field(default_factory=Measures)
 
@@ -77,8 +77,40 @@ class Refused(Exception):
         self.code = code
 
 
-_prepared: OrderedDict[tuple[int, bytes], Prepared] = OrderedDict()
-_judged: OrderedDict[tuple[int, bytes], Prepared] = OrderedDict()
+class Documents:
+    """The documents used last. Their length is bounded as well: parsed, each character takes about 160 bytes."""
+
+    def __init__(self, count_max: int, length_max: int) -> None:
+        self._count_max = count_max
+        self._length_max = length_max
+        self._length = 0
+        self._known: OrderedDict[Key, Prepared] = OrderedDict()
+
+    def get(self, key: Key) -> Prepared | None:
+        """The document, now the one used last."""
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
+
+    def keep(self, key: Key, made: Prepared) -> Prepared:
+        """Keep a document, and forget others for it."""
+        self.pop(key)
+        self._known[key] = made
+        self._length += made.length
+        while len(self._known) > self._count_max or (self._length > self._length_max and len(self._known) > 1):
+            self.pop(next(iter(self._known)))
+        return made
+
+    def pop(self, key: Key) -> Prepared | None:
+        """Forget a document."""
+        found = self._known.pop(key, None)
+        self._length -= found.length if found is not None else 0
+        return found
+
+
+_prepared = Documents(DOCUMENTS_MAX, DOCUMENTS_LENGTH_MAX)
+_judged = Documents(JUDGED_MAX, JUDGED_LENGTH_MAX)
 
 
 def core_of(schema: strawberry.Schema | GraphQLSchema) -> GraphQLSchema:
@@ -88,48 +120,35 @@ def core_of(schema: strawberry.Schema | GraphQLSchema) -> GraphQLSchema:
 
 def parsed(schema: strawberry.Schema | GraphQLSchema, text: str) -> Prepared:
     """A document that can be parsed, to be judged before it is validated. ``Refused`` when it cannot."""
-    core = core_of(schema)
-    key = _key(core, text)
-    found = _prepared.get(key) or _judged.get(key)
-    return found if found is not None else _keep(_judged, key, _prepared_of(_parsed(text)), JUDGED_MAX)
+    key = (id(core_of(schema)), text)
+    return _prepared.get(key) or _judged.get(key) or _judged.keep(key, _prepared_of(text))
 
 
 def prepare(schema: strawberry.Schema | GraphQLSchema, text: str) -> Prepared:
     """Parse and validate a document; those that passed are kept. ``Refused`` with all that is wrong otherwise."""
     core = core_of(schema)
-    key = _key(core, text)
+    key = (id(core), text)
     found = _prepared.get(key)
     if found is not None:
-        _prepared.move_to_end(key)
         return found
-    made = _judged.pop(key, None) or _prepared_of(_parsed(text))
+    made = _judged.pop(key) or _prepared_of(text)
     rules = [*specified_rules, *core.extensions.get("rules", ())]
     errors = validate(core, made.document, rules, max_errors=ERRORS_MAX, hide_suggestions=True)
     if errors:
         raise Refused(errors, "GRAPHQL_VALIDATION_FAILED")
-    return _keep(_prepared, key, made, DOCUMENTS_MAX)
+    return _prepared.keep(key, made)
 
 
-def _key(core: GraphQLSchema, text: str) -> tuple[int, bytes]:
-    return id(core), hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _keep(cache: "OrderedDict[Any, Prepared]", key: Any, made: Prepared, most: int) -> Prepared:
-    cache[key] = made
-    if len(cache) > most:
-        cache.popitem(last=False)
-    return made
-
-
-def _prepared_of(document: DocumentNode) -> Prepared:
+def _prepared_of(text: str) -> Prepared:
+    document = _parsed(text)
     named = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    return Prepared(document, {one.name.value if one.name else "": one for one in named})
+    return Prepared(document, len(text), {one.name.value if one.name else "": one for one in named})
 
 
 def _parsed(text: str) -> DocumentNode:
     try:
-        if len(text) > DOCUMENT_LENGTH_MAX:
-            raise GraphQLError(f"A document has at most {DOCUMENT_LENGTH_MAX} characters.")
+        if len(text) > DOCUMENT_BYTES_MAX:
+            raise GraphQLError(f"A document has at most {DOCUMENT_BYTES_MAX} characters.")
         document = parse(text, max_tokens=TOKENS_MAX)
         require_strict_literals(document)
     except GraphQLError as error:
@@ -137,14 +156,6 @@ def _parsed(text: str) -> DocumentNode:
     except RecursionError:
         raise Refused([GraphQLError("The document is nested too deeply.")], "GRAPHQL_PARSE_FAILED") from None
     return document
-
-
-def operation_type(schema: strawberry.Schema | GraphQLSchema, text: str, operation_name: str | None) -> OperationType:
-    """Whether an operation is a query, a mutation or a subscription. Raises ``Refused``."""
-    try:
-        return prepare(schema, text).operation(operation_name).operation
-    except GraphQLError as error:
-        raise Refused([error], "OPERATION_RESOLUTION_FAILURE") from None
 
 
 def executor_of(
@@ -283,7 +294,6 @@ __all__ = [
     "execute",
     "executor_of",
     "formatted",
-    "operation_type",
     "parsed",
     "plain_data",
     "prepare",

@@ -10,15 +10,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from app import database
+from app.database.errors import translate
 from app.infrastructure import journal, metrics
 from app.kernel.actor import Actor
-from app.kernel.errors import NotAuthenticated, RateLimited
+from app.kernel.errors import NotAuthenticated, RateLimited, Unavailable
 from schema.kit.context import Context
-from schema.kit.limits import BODY_BYTES_MAX, BadRequest, GraphQLRequest, read_body, request_of
+from schema.kit.limits import BODY_BYTES_MAX, DOCUMENT_BYTES_MAX, BadRequest, GraphQLRequest, read_body, request_of
 
+QUERY_BYTES_MAX = DOCUMENT_BYTES_MAX
 JSON = "application/json"
 GRAPHQL = "application/graphql-response+json"
 HTML = "text/html"
@@ -48,7 +51,8 @@ class GraphQLEndpoint:
 
     async def handle(self, request: Request) -> Response:
         """Answer one HTTP request."""
-        if request.method == "GET" and "query" not in request.query_params and _prefers_html(request):
+        reads = request.method != "POST"  # HEAD is GET without the body
+        if reads and "query" not in request.query_params and _prefers_html(request):
             return Response(self._page, media_type=HTML, headers=HEADERS)
         started = time.perf_counter()
         media_type = _negotiate(request.headers.get("accept", ""))
@@ -58,7 +62,7 @@ class GraphQLEndpoint:
             parameters = request_of(await _parameters(request), request.headers.get("idempotency-key"))
             context = await self._context(request)
             context.idempotency_key = parameters.idempotency_key
-            response = await self._service.run(parameters, context, only_queries=request.method == "GET")
+            response = await self._service.run(parameters, context, only_queries=reads)
         except BadRequest as bad:
             return _refusal(bad.status, bad.message, media_type)
         except NotAuthenticated as problem:
@@ -66,6 +70,12 @@ class GraphQLEndpoint:
         except RateLimited as problem:
             retry = {"retry-after": str(problem.retry_after_seconds)}
             return _refusal(429, problem.message, media_type, problem.code, retry)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            busy = Unavailable()
+            retry = {"retry-after": str(busy.retry_after_seconds)}
+            return _refusal(503, busy.message, media_type, busy.code, retry)
         status = 200 if "data" in response or media_type == JSON else 400
         if response.pop("refused_mutation", False):
             return _refusal(405, "Mutations are sent by POST.", media_type, extra={"allow": "POST"})
@@ -79,6 +89,12 @@ class GraphQLEndpoint:
         token = bearer_token(request.headers.get("authorization", ""))
         actor = await self._authenticate(token, address) if token else None
         return Context(actor, journal.request_id.get() or "", address, request.headers.get("user-agent", "")[:200])
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database is busy or away, so that the same request may work a little later."""
+    known = translate(error) or error
+    return isinstance(known, database.RetryableError | database.TookTooLong | OSError)
 
 
 def bearer_token(header: str) -> str | None:
@@ -102,21 +118,37 @@ def client_address(request: Any, trusted_proxies: int) -> str:
 
 
 async def _parameters(request: Request) -> dict[str, Any]:
-    if request.method == "GET":
+    if request.method != "POST":
+        if len(request.url.query) > QUERY_BYTES_MAX:
+            raise BadRequest(f"The query in the address is larger than {QUERY_BYTES_MAX} bytes. Use POST.", 414)
         return _query_parameters(request)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise BadRequest(f"Send the request as {JSON}.", 415)
     charset = request.headers.get("content-type", "").lower().partition("charset=")[2].strip('" ')
     if charset not in {"", "utf-8", "utf8"}:
         raise BadRequest("Send the request in UTF-8.", 415)
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise BadRequest("Send the request without a content encoding.", 415)
+    return read_body(await _body(request))
+
+
+async def _body(request: Request) -> bytes:
+    """The body, unless it is too large: one that says so of itself is not even asked for."""
+    too_large = BadRequest(f"The body is larger than {BODY_BYTES_MAX} bytes.", 413)
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:12]) > BODY_BYTES_MAX:
+        raise too_large
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise BadRequest(f"The body is larger than {BODY_BYTES_MAX} bytes.", 413)
-        chunks.append(chunk)
-    return read_body(b"".join(chunks))
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > BODY_BYTES_MAX:
+                raise too_large
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise BadRequest("The body broke off.") from None  # nobody reads this: it only is no bug of ours
+    return b"".join(chunks)
 
 
 def _query_parameters(request: Request) -> dict[str, Any]:

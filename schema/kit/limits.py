@@ -18,6 +18,7 @@ from graphql import (
     FragmentSpreadNode,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -35,6 +36,7 @@ ALIASES_MAX = 15
 DIRECTIVES_MAX = 20
 COST_MAX = 5000
 INTROSPECTION_ROOTS_MAX = 2
+NESTING_MAX = 100
 IDEMPOTENCY_KEY_LENGTH_MAX = 180
 PAGE_SIZE_COUNTED_MAX = 10**9
 MEASURES_MAX = 64
@@ -129,14 +131,6 @@ def request_of(parameters: Mapping[str, Any], idempotency_key: str | None = None
     return GraphQLRequest(document, operation_name or None, variables or {}, key)
 
 
-def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
-    """The operation that a request means; None when that is not clear, which execution then reports."""
-    operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    if name is None:
-        return operations[0] if len(operations) == 1 else None
-    return next((one for one in operations if one.name and one.name.value == name), None)
-
-
 def guard(
     document: DocumentNode,
     operation: OperationDefinitionNode,
@@ -186,7 +180,7 @@ class Measures:
             found = self._known.get((name, *(_size(variables.get(one)) for one in sizes)))
             if found is not None:
                 return found
-        ruler = _Ruler(document, variables)
+        ruler = _Ruler(document, {**_defaults(operation), **variables})
         measure = ruler.operation(operation)
         sizes = self._sizes[name] = sorted(ruler.sizes)
         if len(self._known) >= MEASURES_MAX:
@@ -196,7 +190,21 @@ class Measures:
 
 
 def _size(value: object) -> int | None:
-    return max(min(value, PAGE_SIZE_COUNTED_MAX), 1) if isinstance(value, int) else None
+    """The page size that a variable's value stands for: a number, 25.0 as well, or a list of ids."""
+    if isinstance(value, list):
+        return max(len(value), 1)
+    return int(max(min(value, PAGE_SIZE_COUNTED_MAX), 1)) if isinstance(value, int | float) else None
+
+
+def _defaults(operation: OperationDefinitionNode) -> dict[str, object]:
+    """What the variables of page sizes are when the request leaves them out."""
+    found: dict[str, object] = {}
+    for one in operation.variable_definitions or ():
+        if isinstance(one.default_value, IntValueNode):
+            found[one.variable.name.value] = int(one.default_value.value[:9])
+        elif isinstance(one.default_value, ListValueNode):
+            found[one.variable.name.value] = list(one.default_value.values)
+    return found
 
 
 def _short(number: int) -> str:
@@ -211,6 +219,7 @@ class _Ruler:
         self._variables = variables
         self._known: dict[str, Measure] = {}
         self._open: set[str] = set()
+        self._level = 0
         self.sizes: set[str] = set()
 
     def operation(self, operation: OperationDefinitionNode) -> Measure:
@@ -219,6 +228,9 @@ class _Ruler:
         return measure
 
     def _selection(self, selection_set: SelectionSetNode) -> Measure:
+        self._level += 1
+        if self._level > NESTING_MAX:
+            raise TooExpensive(f"Selections and fragments are nested at most {NESTING_MAX} deep.")
         total = Measure()
         for selection in selection_set.selections:
             total.directives += len(selection.directives or ())
@@ -229,6 +241,7 @@ class _Ruler:
                     total.merge(self._selection(selection.selection_set))
                 case FragmentSpreadNode():
                     total.merge(self._fragment(selection.name.value))
+        self._level -= 1
         return total
 
     def _fragment(self, name: str) -> Measure:
@@ -253,11 +266,14 @@ class _Ruler:
         total.cost += 1
 
     def _page_size(self, node: FieldNode, inner: Measure) -> int:
+        sizes = {"ids"} if node.name.value == "nodes" else {"first", "last"}
         for argument in node.arguments or ():
-            if argument.name.value in {"first", "last"}:
+            if argument.name.value in sizes:
                 value = argument.value
                 if isinstance(value, IntValueNode):
                     return max(int(value.value[:9]), 1)
+                if isinstance(value, ListValueNode):
+                    return max(len(value.values), 1)
                 if isinstance(value, VariableNode):
                     self.sizes.add(value.name.value)
                     given = _size(self._variables.get(value.name.value))

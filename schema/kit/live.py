@@ -6,7 +6,8 @@ only facts whose audience names them; and the row is read through the reader, so
 more).
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,18 +37,28 @@ class Live(Declaration):
     event: Any = None
     noun: str = ""
 
-    async def events(self, actor: Actor, arguments: dict[str, Any]) -> AsyncIterator[Any]:
-        """The events an actor hears, for as long as anybody listens."""
-        if self.permission is not None:
-            actor.require(self.permission)
+    async def events(self, asker: Callable[[], Actor], arguments: dict[str, Any]) -> AsyncGenerator[Any]:
+        """The events that whoever asks hears, for as long as anybody listens.
+
+        ``asker`` is asked at each event: a role may be taken away, and a technician join an office, while one listens.
+        """
+        actor = self._admitted(asker)
         prefix = readable_of(self.type).model.prefix
         wanted = _wanted(arguments.get("ids"), prefix)
-        async for entry in tail.follow(actor.organization_id, await start_of(actor, arguments.get("after"))):
-            if prefix_of(entry.subject_id) != prefix or not hears(actor, entry):
-                continue
-            if wanted is None or entry.subject_id in wanted:
-                about_row = {f"{self.noun}_id": entry.subject_id}
-                yield self.event(cursor=entry.cursor, at=entry.at, fact=entry.type, **about_row)
+        start = await start_of(actor, arguments.get("after"))
+        async with aclosing(tail.follow(actor.organization_id, start)) as entries:
+            async for entry in entries:
+                if prefix_of(entry.subject_id) != prefix or (wanted is not None and entry.subject_id not in wanted):
+                    continue
+                if hears(self._admitted(asker), entry):
+                    about_row = {f"{self.noun}_id": entry.subject_id}
+                    yield self.event(cursor=entry.cursor, at=entry.at, fact=entry.type, **about_row)
+
+    def _admitted(self, asker: Callable[[], Actor]) -> Actor:
+        actor = asker()
+        if self.permission is not None:
+            actor.require(self.permission)
+        return actor
 
 
 SUBSCRIPTIONS: dict[str, Live] = {}

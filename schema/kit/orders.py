@@ -10,6 +10,7 @@ from enum import Enum, StrEnum
 from typing import Any
 
 import strawberry
+from tortoise.fields import FloatField
 
 from app.infrastructure.conditions import quoted
 from app.infrastructure.tables import Table
@@ -153,6 +154,8 @@ def orderable(
             kind, nullable = column_kind(model, column)
             if kind is Kind.JSON:
                 raise TypeError(f"{name} cannot sort by the JSON column {column}")
+            if isinstance(model._meta.fields_map.get(column), FloatField):
+                raise TypeError(f"{name} cannot sort by the float {column}: SQLite's JSON, so its cursors, lose digits")
             known[word] = OrderTerm(word, column, kind, nullable, permission=permission)
             says[word] = term
     field = StrEnum(f"{name}Field", {word: word for word in known})  # type: ignore[misc]  # the values are data here

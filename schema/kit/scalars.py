@@ -16,6 +16,7 @@ from app.kernel.errors import InvalidInput
 from app.kernel.money import parse_amount
 
 TEXT_LENGTH_MAX = 65_536
+VALUE_DEPTH_MAX = 64
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _DURATION = re.compile(
     r"(?P<sign>-?)P(?:(?P<weeks>\d{1,5})W|(?:(?P<days>\d{1,6})D)?"
@@ -33,14 +34,16 @@ def strict_text(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def strict_values(value: Any) -> Any:
+def strict_values(value: Any, depth: int = 0) -> Any:
     """A variable's raw value with every text in it, keys included, made strict."""
     if isinstance(value, str):
         return strict_text(value)
+    if depth > VALUE_DEPTH_MAX:
+        raise GraphQLError(f"A value is nested at most {VALUE_DEPTH_MAX} deep.")
     if isinstance(value, list):
-        return [strict_values(one) for one in value]
+        return [strict_values(one, depth + 1) for one in value]
     if isinstance(value, dict):
-        return {strict_text(str(key)): strict_values(one) for key, one in value.items()}
+        return {strict_text(str(key)): strict_values(one, depth + 1) for key, one in value.items()}
     return value
 
 

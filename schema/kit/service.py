@@ -1,15 +1,17 @@
 """One GraphQL service for HTTP and sockets: prepares a request, judges what it asks for, and runs it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import strawberry
 from graphql import FieldNode, GraphQLError, OperationDefinitionNode, OperationType
 from graphql.execution.values import get_argument_values
 
-from app.kernel.errors import Problem
+from app.kernel.errors import Problem, Unavailable
 from schema.kit import execution
 from schema.kit.context import Context
+from schema.kit.http import is_away
 from schema.kit.limits import GraphQLRequest, guard
 from schema.kit.live import SUBSCRIPTIONS, Live
 
@@ -40,7 +42,7 @@ class GraphQLService:
         except (Problem, GraphQLError) as problem:
             return {"errors": [_told(problem, context)]}
 
-    async def stream(self, request: GraphQLRequest, context: Callable[[], Context]) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, request: GraphQLRequest, context: Callable[[], Context]) -> AsyncGenerator[dict[str, Any]]:
         """The answers to an operation: one to a query or mutation, one for each event of a subscription.
 
         Each event is run in a context of its own, with the actor as it is then.
@@ -59,10 +61,12 @@ class GraphQLService:
             yield {"errors": [_told(problem, first)]}
             return
         try:
-            async for event in live.events(first.require_actor(), arguments):
-                yield await execution.run(self._executor(request, context(), event))
-        except Problem as problem:
-            yield {"data": None, "errors": [_told(problem, first, key)]}
+            async with aclosing(live.events(lambda: context().require_actor(), arguments)) as events:
+                async for event in events:
+                    yield await execution.run(self._executor(request, context(), event))
+        except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
+            told = Unavailable() if is_away(problem) else problem
+            yield {"data": None, "errors": [_told(told, first, key)]}
 
     def encode(self, response: dict[str, Any]) -> bytes:
         """The answer as JSON."""
@@ -103,7 +107,7 @@ class GraphQLService:
         return SUBSCRIPTIONS[node.name.value], arguments, node.alias.value if node.alias else node.name.value
 
 
-def _told(problem: Problem | GraphQLError, context: Context, key: str | None = None) -> dict[str, Any]:
-    if isinstance(problem, Problem):
-        problem = GraphQLError(problem.message, original_error=problem, path=[key] if key else None)
+def _told(problem: Exception, context: Context, key: str | None = None) -> dict[str, Any]:
+    if not isinstance(problem, GraphQLError):
+        problem = GraphQLError(str(problem), original_error=problem, path=[key] if key else None)
     return execution.formatted(problem, context)

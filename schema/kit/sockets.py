@@ -1,30 +1,31 @@
 """GraphQL over WebSocket: the graphql-transport-ws protocol, and no other.
 
 Every operation gets a context of its own; a faulty document answers ``error`` and never costs the other operations on the
-socket theirs. A session that ends closes its sockets (4403) within seconds. A reader that does not read is not read for:
-a subscription takes its next fact from the journal only when the last frame has left.
+socket theirs. A session that ends closes its sockets (4403) within seconds, and nothing runs on them any more. A reader that
+does not read is not read for: a subscription takes its next fact from the journal only when the last frame has left.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing, suppress
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import orjson
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from app.infrastructure import metrics
+from app.infrastructure import journal, metrics
 from app.kernel.actor import Actor
 from app.kernel.errors import NotAuthenticated, Problem, RateLimited
+from app.kernel.ids import new_id
 from schema.kit.context import Context
-from schema.kit.http import Authenticate, bearer_token, client_address
+from schema.kit.http import Authenticate, bearer_token, client_address, is_away
 from schema.kit.limits import BadRequest, GraphQLRequest, read_body, request_of
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS_MAX = 5.0
-SESSION_CHECK_SECONDS = 3.0
+SESSION_CHECK_SECONDS = 1.5  # beside the seconds for which identity keeps an actor, five in all at most
+CLOSE_SECONDS_MAX = 5.0
 OPERATIONS_MAX = 20
 ID_LENGTH_MAX = 128
 
@@ -35,6 +36,7 @@ NO_PROTOCOL = 4406
 INIT_TIMEOUT = 4408
 DUPLICATE_ID = 4409
 TOO_MANY_INITS = 4429
+TRY_LATER = 1013
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +44,7 @@ log = structlog.get_logger(__name__)
 class Service(Protocol):
     """What executes operations; see ``schema.kit.service``."""
 
-    def stream(self, request: GraphQLRequest, context: Callable[[], Context]) -> AsyncIterator[dict[str, Any]]:
+    def stream(self, request: GraphQLRequest, context: Callable[[], Context]) -> AsyncGenerator[dict[str, Any]]:
         """The responses of an operation: one of a query or mutation, one for each event of a subscription."""
 
     def encode(self, response: dict[str, Any]) -> bytes:
@@ -55,7 +57,6 @@ class Closed(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code = code
-        self.reason = reason
 
 
 class GraphQLSockets:
@@ -103,7 +104,7 @@ class GraphQLSockets:
         origin = websocket.headers.get("origin")
         if origin is None:
             return True
-        return origin in self._allowed_origins or urlsplit(origin).netloc == websocket.headers.get("host")
+        return origin in self._allowed_origins or origin.partition("://")[2] == websocket.headers.get("host")
 
 
 class Socket:
@@ -114,6 +115,7 @@ class Socket:
         self._service = service
         self._authenticate = authenticate
         self._address = address
+        self._user_agent = websocket.headers.get("user-agent", "")[:200]
         self._token: str | None = None
         self._actor: Actor | None = None
         self._initialized = False
@@ -121,28 +123,45 @@ class Socket:
         self._sending = asyncio.Lock()
 
     async def serve(self) -> None:
-        """Read messages until the socket closes."""
-        watch: asyncio.Task[None] | None = None
+        """Read messages until the client goes, breaks the protocol or loses its session."""
+        closed: Closed | None = None
         try:
             await self._initialize()
-            watch = asyncio.create_task(self._watch_the_session())
-            while True:
-                await self._receive(await self._message())
-        except Closed as closed:
-            await self.close(closed.code, closed.reason)
+            closed = await self._listen_while_signed_in()
+        except Closed as reason:
+            closed = reason
         except WebSocketDisconnect:
             pass  # the client has gone: nothing to tell anybody
         finally:
-            running = [*self._operations.values(), *([watch] if watch else [])]
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await _end(self._operations.values())
+        if closed is not None:
+            await self.close(closed.code, str(closed))
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the socket; harmless when it is closed already."""
+        """Close the socket; harmless when it is closed already, and not waiting long for a client who does not read."""
         if self._websocket.application_state is WebSocketState.CONNECTED:
-            with suppress(RuntimeError, WebSocketDisconnect):  # the client may be faster
-                await self._websocket.close(code, reason)
+            with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):  # the client may be faster
+                await asyncio.wait_for(self._websocket.close(code, reason), CLOSE_SECONDS_MAX)
+
+    async def _listen_while_signed_in(self) -> Closed | None:
+        """Why the socket must be closed; None when the client has closed it."""
+        parts = [asyncio.create_task(self._listen())]
+        if self._token is not None:
+            parts.append(asyncio.create_task(self._watch_the_session(self._token)))
+        try:
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            return next(iter(done)).result()
+        finally:
+            await _end(parts)
+
+    async def _listen(self) -> Closed | None:
+        try:
+            while True:
+                await self._receive(await self._message())
+        except Closed as closed:
+            return closed
+        except WebSocketDisconnect:
+            return None
 
     async def _message(self) -> dict[str, Any]:
         try:
@@ -192,16 +211,19 @@ class Socket:
             self._actor = await self._authenticate(self._token or "", self._address)
         except (NotAuthenticated, RateLimited):
             raise Closed(FORBIDDEN, "Forbidden") from None
+        except Exception as error:
+            if not is_away(error):
+                raise
+            raise Closed(TRY_LATER, "Busy at the moment") from None
 
-    async def _watch_the_session(self) -> None:
+    async def _watch_the_session(self, token: str) -> Closed:
         """Look every few seconds whether the session still stands, and take over changed roles."""
-        while self._token is not None:
+        while True:
             await asyncio.sleep(SESSION_CHECK_SECONDS)
             try:
-                self._actor = await self._authenticate(self._token, self._address)
+                self._actor = await self._authenticate(token, self._address)
             except Problem:
-                await self.close(FORBIDDEN, "The session has ended")
-                return
+                return Closed(FORBIDDEN, "The session has ended")
             except Exception:  # the database may be away for a moment; the next look decides
                 log.warning("could not check a socket's session", exc_info=True)
 
@@ -244,14 +266,16 @@ class Socket:
     async def _run(self, id: str, request: GraphQLRequest) -> None:
         """Send an operation's responses; the first without data is a request error and the operation's end."""
         me = asyncio.current_task()
+        journal.request_id.set(new_id("req"))
         try:
-            async for response in self._service.stream(request, lambda: self._context(request)):
-                if "data" not in response:
-                    errors = response["errors"]
-                    await self._send_raw(b'{"id":%b,"type":"error","payload":%b}' % (_json(id), _json(errors)))
-                    return
-                frame = b'{"id":%b,"type":"next","payload":%b}' % (_json(id), self._service.encode(response))
-                await self._send_raw(frame)
+            async with aclosing(self._service.stream(request, lambda: self._context(request))) as responses:
+                async for response in responses:
+                    if "data" not in response:
+                        errors = response["errors"]
+                        await self._send_raw(b'{"id":%b,"type":"error","payload":%b}' % (_json(id), _json(errors)))
+                        return
+                    frame = b'{"id":%b,"type":"next","payload":%b}' % (_json(id), self._service.encode(response))
+                    await self._send_raw(frame)
             if self._operations.get(id) is me:
                 await self._send({"id": id, "type": "complete"})
         except WebSocketDisconnect:
@@ -261,7 +285,9 @@ class Socket:
                 del self._operations[id]
 
     def _context(self, request: GraphQLRequest) -> Context:
-        return Context(self._actor, address=self._address, idempotency_key=request.idempotency_key)
+        return Context(
+            self._actor, journal.request_id.get() or "", self._address, self._user_agent, request.idempotency_key
+        )
 
     def _id_of(self, message: dict[str, Any]) -> str:
         id = message.get("id")
@@ -287,6 +313,14 @@ class Socket:
                 await self._websocket.send_text(frame.decode())
             except RuntimeError:
                 raise WebSocketDisconnect(1006) from None
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they have ended."""
+    running = list(tasks)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
 
 
 def _json(value: Any) -> bytes:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from app.infrastructure.conditions import Condition, column
 from app.kernel.actor import Actor
+from app.kernel.calendar import require_aware
 from app.kernel.errors import AlreadyExists, Conflict, IllegalTransition, InvalidInput, ScheduleConflict, StaleVersion
 from app.kernel.permissions import Permission
 from app.technicians import commands, queries
-from app.technicians.rules import AbsenceKind, PositionReport, ShiftTimes, SkillGrant, TechnicianStatus, require_near
+from app.technicians.rules import AbsenceKind, PositionReport, ShiftTimes, SkillGrant, TechnicianStatus
 from schema.kit import ID, SIGNED_IN, Connection, Maybe, about, arg, given, inputs, many, mutation, one
 from schema.kit.live import changed
 from schema.technicians.types import (
@@ -47,7 +48,7 @@ async def available(
     required_skills: Annotated[list[SkillRequirementInput] | None, arg("What it asks for.")] = None,
 ) -> Condition:
     """Those on shift, not away and skilled for all of the time."""
-    begins, ends = require_near(starts_at, "startsAt"), require_near(ends_at, "endsAt")
+    begins, ends = require_aware(starts_at, "startsAt"), require_aware(ends_at, "endsAt")
     if ends <= begins:
         raise InvalidInput("The work is over after it begins.", path=["endsAt"])
     required = {str(one.skill_id): one.level for one in required_skills or []}

@@ -1,8 +1,14 @@
 """The command line: what goes wrong is one sentence on standard error and an exit code, never a traceback."""
 
+import sqlite3
+import time
+from contextlib import closing
+
+import httpx
 import pytest
 
-from tests.servers import PASSWORD, free_port, run_truckroll
+from app.kernel.ids import new_id
+from tests.servers import PASSWORD, Process, free_port, run_truckroll
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +63,56 @@ def test_a_company_is_set_up_once_with_a_password_worth_the_name(embedded):
         "import", "work-orders", "README.md", "--mapping", "nothing", environment=embedded
     )
     assert "fine" in run_truckroll("check", environment=embedded).stdout
+
+
+def test_followers_say_how_far_they_are_and_try_again_what_was_set_aside(embedded):
+    run_truckroll("migrate", environment=embedded)
+    run_truckroll(*SETUP, "--password", PASSWORD, environment=embedded)
+    path = embedded["TRUCKROLL_DATABASE_URL"].removeprefix("sqlite:///")
+    parked, follower = new_id("park"), "scheduling.call_off_visits"
+    with closing(sqlite3.connect(path)) as database, database:
+        fact_id, organization_id, seq, kind = database.execute(
+            "SELECT id, organization_id, seq, type FROM journal_entry ORDER BY seq LIMIT 1"
+        ).fetchone()
+        database.execute(
+            "INSERT INTO parked_fact (id, version, created_at, updated_at, organization_id, follower, seq, fact_id, type, "
+            "attempts, error) VALUES (?, 1, '2026-03-01', '2026-03-01', ?, ?, ?, ?, ?, 5, 'ValueError: no')",
+            (parked, organization_id, follower, seq, fact_id, kind),
+        )
+    said = run_truckroll("followers", "status", environment=embedded).stdout.splitlines()
+    assert f"{follower}: 0 waiting, 1 set aside" in said
+    assert f"{parked}: {follower} failed at fact {seq}, {kind}: ValueError: no" in said
+    assert "There is no parked fact" in refused("followers", "replay", new_id("park"), environment=embedded)
+    assert "handled" in run_truckroll("followers", "replay", parked, environment=embedded).stdout
+    assert "already" in refused("followers", "replay", parked, environment=embedded)
+    assert f"{follower}: 0 waiting, 0 set aside" in run_truckroll("followers", "status", environment=embedded).stdout
+
+
+def test_a_worker_answers_probes_where_it_is_told_to_and_still_ends_by_a_signal(embedded, tmp_path):
+    run_truckroll("migrate", environment=embedded)
+    port = free_port()
+    settings = {**embedded, "TRUCKROLL_WORKER_PORT": str(port), "TRUCKROLL_METRICS_TOKEN": "a-long-random-word"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with Process("worker", settings, tmp_path / "worker.log") as worker:
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    ready = client.get("/readyz")
+                    break
+                except httpx.ConnectError:
+                    assert time.monotonic() < deadline, worker.log.read_text()
+                    time.sleep(0.05)
+            assert (ready.status_code, ready.json()["database"]) == (200, "ok")
+            assert client.get("/healthz").json() == {"status": "ok"}
+            assert client.get("/metrics").status_code == 401
+            metrics = client.get("/metrics", headers={"authorization": "Bearer a-long-random-word"})
+            assert "truckroll_follower_lag_facts" in metrics.text
+            assert client.get("/graphql").status_code == 404
+            taken = refused("worker", environment=settings)
+            assert "TRUCKROLL_WORKER_PORT" in taken
+            assert worker.stop() == 0
+        with pytest.raises(httpx.ConnectError):
+            client.get("/healthz")
 
 
 def test_models_migrations_and_snapshot_agree(embedded):

@@ -45,6 +45,7 @@ def test_a_secret_may_come_from_a_file(tmp_path):
     ("variable", "value", "said"),
     [
         ("TRUCKROLL_PORT", "eighty", "TRUCKROLL_PORT cannot be used"),
+        ("TRUCKROLL_WORKER_PORT", "70000", "TRUCKROLL_WORKER_PORT cannot be used"),
         ("TRUCKROLL_PORT", "70000", "TRUCKROLL_PORT cannot be used"),
         ("TRUCKROLL_DATABASE_URL", "truckroll.db", "TRUCKROLL_DATABASE_URL cannot be used"),
         ("TRUCKROLL_BACKGROUND", "sometimes", "TRUCKROLL_BACKGROUND cannot be used"),

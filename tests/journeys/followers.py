@@ -1,6 +1,7 @@
 """Real subscribers: the graphql-ws client from npm in a Node process, and the gql client in Python."""
 
 import asyncio
+import fcntl
 import json
 import shutil
 import subprocess
@@ -26,11 +27,14 @@ def require_node() -> str:
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node.js is not installed")
-    if not (CLIENTS / "node_modules" / "graphql-ws").exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("npm is not installed")
-        subprocess.run([npm, "ci", "--silent"], cwd=CLIENTS, check=True, timeout=300)
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    # Tests run in several processes: one installs, the others wait.
+    with (CLIENTS / "package.json").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not (CLIENTS / "node_modules" / ".package-lock.json").exists():
+            subprocess.run([npm, "ci", "--silent"], cwd=CLIENTS, check=True, timeout=300)
     return node
 
 

@@ -71,6 +71,21 @@ async def test_a_bad_request_gets_its_status_and_an_error_and_never_a_500(served
     assert "data" not in response.json()
 
 
+async def test_a_connection_goes_on_after_a_body_that_was_refused(served):
+    server, _ = served
+    head = "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n"
+    body = json.dumps({"query": "{ __typename }"}).encode()
+    for content_type, status in (("application/json", b"413"), ("text/plain", b"415")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write((head % (content_type, 2_000_000)).encode() + b" " * 2_000_000)
+        writer.write((head % ("application/json", len(body))).encode() + body)
+        async with asyncio.timeout(10):
+            assert status in await reader.readuntil(b"]}")
+            assert b"200 OK" in await reader.readuntil(b"}}")
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_text_with_control_characters_is_refused_and_nothing_is_made(served):
     server, _ = served
     async with Api(server.url) as api:

@@ -44,9 +44,7 @@ def shifts(draw: st.DrawFn, after_minute: int) -> Shift:
     start = after_minute + draw(st.integers(0, 60))
     breaks: list[Break] = []
     for opens in draw(st.sampled_from(((), (), (60,), (30, 100)))):
-        breaks.append(
-            Break(start + opens, start + opens + draw(st.integers(20, 40)), draw(st.integers(5, 30)))
-        )
+        breaks.append(Break(start + opens, start + opens + draw(st.integers(20, 40)), draw(st.integers(5, 30))))
     return Shift(
         start,
         start + 200,
@@ -110,18 +108,14 @@ def visits(draw: st.DrawFn, number: int, linked: bool) -> Visit:
         priority=draw(st.integers(1, 5)),
         mandatory=mandatory,
         price_cents=0 if mandatory else draw(st.integers(0, 5000)),
-        required_skills={draw(st.sampled_from(SKILLS)): draw(st.integers(1, 2))}
-        if draw(st.booleans())
-        else {},
+        required_skills={draw(st.sampled_from(SKILLS)): draw(st.integers(1, 2))} if draw(st.booleans()) else {},
         required_technicians=others if draw(seldom) else (),
         excluded_technicians=excluded,
         preferred_technicians=draw(st.sampled_from(((), ("ann",)))),
         territory=draw(st.sampled_from((None, None, "north", "south"))),
         crew_size=crew_size,
         after=after,
-        same_technician_as=f"v{draw(st.integers(0, number - 1))}"
-        if linked and number and draw(seldom)
-        else None,
+        same_technician_as=f"v{draw(st.integers(0, number - 1))}" if linked and number and draw(seldom) else None,
         load_units=draw(st.integers(0, 2)),
         parts={"fuse": 1} if draw(seldom) else {},
         pin=pin,

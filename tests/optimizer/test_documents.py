@@ -31,9 +31,7 @@ def test_fields_left_out_have_their_defaults() -> None:
         "technicians": [
             {
                 "id": "ann",
-                "shifts": [
-                    {"start_minute": 0, "end_minute": 240, "start_place": "depot", "end_place": "depot"}
-                ],
+                "shifts": [{"start_minute": 0, "end_minute": 240, "start_place": "depot", "end_place": "depot"}],
             }
         ],
         "visits": [{"id": "a", "place": "depot", "duration_minutes": 30}],

@@ -57,12 +57,8 @@ def test_a_published_plan_is_held_to_the_same_rules(question: Problem) -> None:
 @given(problems(visits_max=5))
 def test_each_way_to_insert_keeps_every_rule_and_adds_what_it_says(question: Problem) -> None:
     for each in question.visits[:1]:
-        without = replace(
-            question, visits=tuple(other for other in question.visits if not _depends(other, each))
-        )
-        base = construct(
-            replace(without, visits=tuple(other for other in without.visits if other.id != each.id))
-        )
+        without = replace(question, visits=tuple(other for other in question.visits if not _depends(other, each)))
+        base = construct(replace(without, visits=tuple(other for other in without.visits if other.id != each.id)))
         base = replace(base, unassigned=plan_of(without, *base.routes).unassigned, score=None)
         before = score(without, base)
         for way in insert(without, base, each.id):
@@ -124,10 +120,7 @@ def tiny(seed: int) -> Problem:
 def every_plan(question: Problem) -> Iterator[Plan]:
     names = [each.id for each in question.technicians]
     for owners in product([None, *names], repeat=len(question.visits)):
-        own = [
-            [each for each, owner in zip(question.visits, owners, strict=True) if owner == name]
-            for name in names
-        ]
+        own = [[each for each, owner in zip(question.visits, owners, strict=True) if owner == name] for name in names]
         for orders in product(*(permutations(each) for each in own)):
             yield plan_of(
                 question,
@@ -199,9 +192,7 @@ def test_explaining_the_chosen_compares_it_with_the_next_best() -> None:
     assert choice.chosen is not None
     assert (choice.chosen.added_travel_minutes, choice.chosen.added_cents) == (20, 100)
     assert [(way.technician_ids, way.added_cents) for way in choice.alternatives] == [(("bob",), 180)]
-    assert choice.sentence.startswith(
-        "ann adds 20 min and 20.0 km of travel, 100 cents; bob, next best, adds 20 min"
-    )
+    assert choice.sentence.startswith("ann adds 20 min and 20.0 km of travel, 100 cents; bob, next best, adds 20 min")
 
 
 def test_an_insertion_names_who_when_and_at_what_price() -> None:

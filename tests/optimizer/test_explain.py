@@ -146,9 +146,7 @@ def test_says_when_serving_it_would_make_a_mandatory_visit_late() -> None:
 
 
 def test_says_that_what_comes_first_is_left_out() -> None:
-    question = problem(
-        technician(), [visit("a", after=(After("b"),)), visit("b", required_skills={"gas": 1})]
-    )
+    question = problem(technician(), [visit("a", after=(After("b"),)), visit("b", required_skills={"gas": 1})])
     plan = with_reasons(question, construct(question))
     assert [each.reasons[0].code for each in plan.unassigned] == [
         ReasonCode.EARLIER_VISIT_UNASSIGNED,

@@ -50,9 +50,7 @@ def test_names_that_do_not_exist_are_refused() -> None:
         given(question, Plan((wrong,), (Unassigned("a"),))).breaks(rules.name_only_what_exists)
     given(question, Plan((route,), (Unassigned("z"),))).breaks(rules.name_only_what_exists)
     stranger = replace(route.stops[0], visit_id="z")
-    given(question, Plan((replace(route, stops=(stranger,)),), (Unassigned("a"),))).breaks(
-        rules.name_only_what_exists
-    )
+    given(question, Plan((replace(route, stops=(stranger,)),), (Unassigned("a"),))).breaks(rules.name_only_what_exists)
 
 
 def test_one_shift_has_one_route() -> None:
@@ -152,14 +150,10 @@ def test_an_open_ended_shift_ends_at_the_last_visit() -> None:
         (((101, 131),), 1),
     ],
 )
-def test_breaks_are_taken_in_their_window_and_in_full(
-    breaks: tuple[tuple[int, int], ...], violations: int
-) -> None:
+def test_breaks_are_taken_in_their_window_and_in_full(breaks: tuple[tuple[int, int], ...], violations: int) -> None:
     shift = Shift(0, 240, "depot", "depot", breaks=(Break(40, 100, 30),))
     question = problem(technician("ann", shift), visit("a", minutes=29))
-    given_day(question, driven(question, "ann", ("a", 10), breaks=breaks)).breaks(
-        rules.take_every_break, violations
-    )
+    given_day(question, driven(question, "ann", ("a", 10), breaks=breaks)).breaks(rules.take_every_break, violations)
 
 
 def test_no_break_falls_into_a_visit() -> None:
@@ -270,9 +264,7 @@ def test_pins_hold_who_and_when(pin: Pin, violations: int) -> None:
 )
 def test_a_sequence_keeps_its_gap(link: After, start: int, violations: int) -> None:
     question = problem(technician(), [visit("a"), visit("b", "park", after=(link,))])
-    given_day(question, driven(question, "ann", ("a", 10), ("b", start))).breaks(
-        rules.keep_the_order, violations
-    )
+    given_day(question, driven(question, "ann", ("a", 10), ("b", start))).breaks(rules.keep_the_order, violations)
 
 
 def test_a_successor_is_not_served_alone() -> None:
@@ -281,9 +273,7 @@ def test_a_successor_is_not_served_alone() -> None:
 
 
 def test_the_same_technician_comes_to_both() -> None:
-    question = problem(
-        [technician("ann"), technician("bob")], [visit("a"), visit("b", "park", same_technician_as="a")]
-    )
+    question = problem([technician("ann"), technician("bob")], [visit("a"), visit("b", "park", same_technician_as="a")])
     rule, ann = rules.send_the_same_technician, driven(question, "ann", ("a", 10))
     given_day(question, ann, driven(question, "bob", ("b", 20))).breaks(rule)
     given_day(question, driven(question, "ann", ("a", 10), ("b", 50))).keeps(rule)
@@ -298,16 +288,12 @@ def test_parts_on_board_last_for_all_shifts_together() -> None:
             [visit("a", parts={"fuse": 1}), visit("b", parts={"fuse": 2})],
         )
         late = driven(question, "ann", ("b", 110), shift_index=1, depart_minute=100)
-        given_day(question, driven(question, "ann", ("a", 10)), late).breaks(
-            rules.carry_the_parts, violations
-        )
+        given_day(question, driven(question, "ann", ("a", 10)), late).breaks(rules.carry_the_parts, violations)
 
 
 def test_capacity_holds_for_each_shift() -> None:
     for capacity, violations in ((None, 0), (3, 0), (2, 1)):
-        question = problem(
-            technician(capacity_units=capacity), [visit("a", load_units=1), visit("b", load_units=2)]
-        )
+        question = problem(technician(capacity_units=capacity), [visit("a", load_units=1), visit("b", load_units=2)])
         route = driven(question, "ann", ("a", 10), ("b", 40))
         given_day(question, route).breaks(rules.stay_within_the_capacity, violations)
 
@@ -363,16 +349,12 @@ def test_a_stranger_to_the_customer_costs_the_preference() -> None:
     policy = replace(INDIFFERENT, preference_cents=11)
     for preferred, cents in (((), 0), (("ann",), 0), (("bob",), 11)):
         question = problem(technician(), visit("a", preferred_technicians=preferred), policy)
-        given_day(question, driven(question, "ann", ("a", 10))).pays(
-            rules.send_whom_the_customer_prefers, cents
-        )
+        given_day(question, driven(question, "ann", ("a", 10))).pays(rules.send_whom_the_customer_prefers, cents)
 
 
 def test_an_expert_on_simple_work_costs_the_surplus() -> None:
     policy = replace(INDIFFERENT, overqualification_cents_per_level=10)
-    question = problem(
-        technician(skills={"gas": 3, "solar": 9}), visit("a", required_skills={"gas": 1}), policy
-    )
+    question = problem(technician(skills={"gas": 3, "solar": 9}), visit("a", required_skills={"gas": 1}), policy)
     given_day(question, driven(question, "ann", ("a", 10))).pays(rules.keep_experts_for_what_needs_them, 20)
 
 
@@ -416,8 +398,6 @@ def test_every_rule_and_goal_is_in_the_list() -> None:
     public = {
         name
         for name, each in vars(rules).items()
-        if callable(each)
-        and not name.startswith("_")
-        and getattr(each, "__annotations__", {}).get("day") is rules.Day
+        if callable(each) and not name.startswith("_") and getattr(each, "__annotations__", {}).get("day") is rules.Day
     }
     assert public == {each.__name__ for each in (*rules.HARD_RULES, *rules.GOALS)}

@@ -50,12 +50,9 @@ def a_day(count: int = 40) -> Problem:
     """Clustered work for three, with something to improve on construction."""
     dice = random.Random(11)
     crew = [
-        technician(name, Shift(0, 480, "depot", "depot"), cost_cents_per_minute=5)
-        for name in ("ann", "bob", "cid")
+        technician(name, Shift(0, 480, "depot", "depot"), cost_cents_per_minute=5) for name in ("ann", "bob", "cid")
     ]
-    minutes = tuple(
-        tuple(0 if here == there else dice.randint(5, 40) for there in range(5)) for here in range(5)
-    )
+    minutes = tuple(tuple(0 if here == there else dice.randint(5, 40) for there in range(5)) for here in range(5))
     travel = TravelMatrix(minutes, tuple(tuple(each * 800 for each in row) for row in minutes))
     return problem(
         crew,
@@ -150,9 +147,7 @@ def test_simultaneous_visits_by_different_skills_start_at_once() -> None:
         [technician("ann", skills={"gas": 1}), technician("bob", skills={"solar": 1})],
         [
             visit("pipe", "park", required_skills={"gas": 1}),
-            visit(
-                "roof", "park", required_skills={"solar": 1}, after=(After("pipe", 0, 0, from_start=True),)
-            ),
+            visit("roof", "park", required_skills={"solar": 1}, after=(After("pipe", 0, 0, from_start=True),)),
         ],
     )
     plan = solved(question)
@@ -196,9 +191,7 @@ def test_a_published_plan_stays_unless_leaving_it_pays() -> None:
     plan = solved(published)
     assert plan.technicians_of("a") == ("ann",)
     assert plan.stops_of("a")[0].start_minute == 60
-    dear = replace(
-        published, technicians=(replace(base.technicians[0], cost_cents_per_minute=15), base.technicians[1])
-    )
+    dear = replace(published, technicians=(replace(base.technicians[0], cost_cents_per_minute=15), base.technicians[1]))
     assert solved(dear).technicians_of("a") == ("bob",)
     given_day(published, driven(published, "ann", ("a", 60))).pays(rules.keep_what_was_published, 0)
 
@@ -239,9 +232,7 @@ def test_progress_is_told_from_the_first_plan_to_the_last() -> None:
 
 def test_it_stops_when_nothing_improves() -> None:
     started = time.monotonic()
-    solve(
-        problem(technician(), [visit("a"), visit("b", "park")]), stop=Stop(seconds=60, unimproved_seconds=0.1)
-    )
+    solve(problem(technician(), [visit("a"), visit("b", "park")]), stop=Stop(seconds=60, unimproved_seconds=0.1))
     assert time.monotonic() - started < 10
 
 

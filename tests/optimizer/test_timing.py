@@ -37,9 +37,7 @@ def test_the_latest_departure_is_the_last_that_is_ready_in_time() -> None:
             for due in range(0, 140, 3):
                 latest = latest_departure(due, travel, breaks, 0, len(breaks))
                 in_time = [
-                    clock
-                    for clock in range(-60, 150)
-                    if ready_minute(clock, travel, breaks, 0, len(breaks)) <= due
+                    clock for clock in range(-60, 150) if ready_minute(clock, travel, breaks, 0, len(breaks)) <= due
                 ]
                 assert latest == max(in_time) if in_time else latest < -60
 

@@ -449,7 +449,8 @@ async def test_a_restricted_field_is_null_and_forbidden_without_its_permission_a
 
 async def test_a_restricted_type_is_null_and_forbidden_for_whoever_may_not_read_it(tenants: Both) -> None:
     ours = tenants[0]
-    for prefix, readable in READABLE_BY_PREFIX.items():
+    of_the_api = {prefix: one for prefix, one in READABLE_BY_PREFIX.items() if one.model.__module__.startswith("app.")}
+    for prefix, readable in of_the_api.items():
         for role, actor in ours.actors.items():
             answer = await ask(actor, "query ($id: ID!) { node(id: $id) { id } }", {"id": ours.row(prefix).id})
             told = [one["extensions"] for one in answer.get("errors", [])]

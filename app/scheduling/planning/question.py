@@ -4,13 +4,14 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import optimizer
 from app.company.rules import hours_of
 from app.customers.models import Site
-from app.kernel.calendar import BusinessCalendar, day_bounds, utc_now, zone
+from app.kernel.calendar import BusinessCalendar, day_bounds, local_day, utc_now, zone
 from app.scheduling.models import Appointment
 from app.scheduling.planning.material import Material
 from app.scheduling.solver import MINUTES_PER_LEG, Request
@@ -82,6 +83,14 @@ def _places(material: Material) -> tuple[optimizer.Place, ...]:
     return (*sites, *homes)
 
 
+def _end_of(day: date, material: Material, tz: ZoneInfo) -> int:
+    """The minute in which a day ends. One that is more than a year away counts as that far: a plan is about less."""
+    year = timedelta(days=366)
+    planned = local_day(material.day_start, material.tz)
+    near = min(max(day, planned - year), planned + year)
+    return material.minute(day_bounds(near, tz)[1])
+
+
 def _technician(
     material: Material, technician: technicians.Technician, fixed: Sequence[Appointment]
 ) -> optimizer.Technician:
@@ -96,7 +105,7 @@ def _technician(
         skills={
             one.skill_id: optimizer.Skill(
                 one.level,
-                None if one.expires_on is None else material.minute(day_bounds(one.expires_on, zone_of_technician)[1]),
+                None if one.expires_on is None else _end_of(one.expires_on, material, zone_of_technician),
             )
             for one in material.skills.get(technician.id, [])
         },

@@ -6,10 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypedDict, TypeVar, Unpack
 
-from tortoise.exceptions import IntegrityError
-
-from app import database
-from app.company.commands import next_number
+from app.company.commands import next_free_number
 from app.company.models import ServiceType
 from app.customers.models import Customer, Site
 from app.equipment.models import Equipment
@@ -26,7 +23,7 @@ from app.infrastructure.tables import (
 )
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.calendar import require_aware, utc_now
-from app.kernel.errors import AlreadyExists, Conflict, InvalidInput
+from app.kernel.errors import Conflict, InvalidInput
 from app.kernel.permissions import Permission
 from app.technicians.models import Skill
 from app.work_orders import events, models, rules
@@ -140,7 +137,7 @@ async def create_work_order(
         "submitted_at": _not_in_the_future(submitted_at),
     }
     # The number first: its lock makes the look for the external id safe from a twin.
-    number = await next_number(actor, "WORK_ORDER")
+    number = await next_free_number(actor, "WORK_ORDER", models.WorkOrder)
     await require_unused(models.WorkOrder, actor, "external_id", external_id, path="externalId")
     row = await add_row(models.WorkOrder, id=id, organization_id=actor.organization_id, number=number, **values)
     journal.record(
@@ -166,13 +163,7 @@ async def update_work_order(
     row = await lock_one(models.WorkOrder, actor, id, version=version)
     rules.require_changeable(row.number, row.status)
     values = await _cleaned(actor, row, changes)
-    try:
-        changed = await change_row(row, **values)
-    except IntegrityError as error:
-        # A twin that came between our look and our change may have taken the external id.
-        if isinstance(database.translate(error), database.DuplicateRow):
-            raise AlreadyExists(models.WorkOrder.noun, str(values.get("external_id")), path=["externalId"]) from error
-        raise
+    changed = await change_row(row, **values)
     if changed:
         journal.record(
             events.WorkOrderUpdated(

@@ -73,7 +73,9 @@ async def stop_timer(
     entry = await lock_one(models.TimeEntry, actor, id)
     _require_own(actor, entry.technician_id)
     if entry.ended_at is None:
-        await _stop(entry, _past(ended_at, "endedAt"), billed_minutes)
+        # A device whose clock is a little ahead may have started it in what is our future still.
+        ended = max(utc_now(), entry.started_at) if ended_at is None else _past(ended_at, "endedAt")
+        await _stop(entry, ended, billed_minutes)
     return entry.id
 
 

@@ -62,6 +62,13 @@ async def test_gives_each_account_the_next_number_the_companys_currency_and_a_fa
     ]
 
 
+async def test_passes_over_the_numbers_that_accounts_brought_with_them(company: Company) -> None:
+    await open_account(company, "Lighthouse Bakery", account_number="C-000001")
+    await open_account(company, "Harbor Dental", account_number="C-000002")
+    fresh = await open_account(company, "Pine Street School")
+    assert (await row_of(fresh)).account_number == "C-000003"
+
+
 async def test_keeps_phones_emails_and_money_in_one_form(company: Company) -> None:
     id = await open_account(
         company,

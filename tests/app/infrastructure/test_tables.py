@@ -1,5 +1,7 @@
 """Rows are found only by those who may see them, and changed without losing what others changed."""
 
+import asyncio
+
 import pytest
 
 from app import database as db
@@ -126,6 +128,47 @@ async def test_a_taken_id_is_refused_and_the_row_stays(database: Dialect, actor:
     with pytest.raises(InvalidInput):
         await add_row(OutboxMessage, id=new_id("wo"), text="third", **values)
     assert [row.text for row in await OutboxMessage.all()] == ["first"]
+
+
+async def test_of_two_at_the_same_moment_one_has_the_id_and_the_other_hears_that_it_is_taken(
+    database: Dialect, actor: Actor
+) -> None:
+    id, added, go_on = new_id("obx"), asyncio.Event(), asyncio.Event()
+    values = {"id": id, "organization_id": actor.organization_id, "channel": "NOTE", "recipient": "x"}
+
+    async def first() -> None:
+        await add_row(OutboxMessage, text="first", **values)
+        added.set()
+        await go_on.wait()
+
+    async def second() -> None:
+        await add_row(OutboxMessage, text="second", **values)
+
+    faster = asyncio.create_task(db.unit_of_work(first))
+    await added.wait()
+    slower = asyncio.create_task(db.unit_of_work(second))
+    await asyncio.sleep(0.1)
+    go_on.set()
+    await faster
+    with pytest.raises(AlreadyExists) as refusal:
+        await slower
+    assert (refusal.value.noun, refusal.value.path) == ("outgoing message", ("id",))
+    assert [row.text for row in await OutboxMessage.all()] == ["first"]
+
+
+async def test_what_must_be_unique_and_is_taken_is_said_by_name(database: Dialect, actor: Actor) -> None:
+    values = {"organization_id": actor.organization_id, "channel": "NOTE", "recipient": "x", "text": "a"}
+    await add_row(OutboxMessage, effect_key="first", **values)
+    other = await add_row(OutboxMessage, effect_key="second", **values)
+    for again in (
+        lambda: add_row(OutboxMessage, effect_key="first", **values),
+        lambda: change_row(other, effect_key="first"),
+    ):
+        with pytest.raises(AlreadyExists) as refusal:
+            await again()
+        assert refusal.value.path == ("effectKey",)
+    assert (other.effect_key, other.version) == ("second", 1)
+    assert await OutboxMessage.all().count() == 2
 
 
 async def test_rows_keep_json_moments_and_nothing_as_they_were(database: Dialect, actor: Actor) -> None:

@@ -170,14 +170,15 @@ async def test_a_place_that_was_never_reached_asks_for_a_resync(database: Dialec
     assert end.listeners == 0
 
 
-async def test_outlives_a_database_that_is_away(
-    database: Dialect, actor: Actor, end: Tail, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("trouble", [db.ConnectionLost, RuntimeError])
+async def test_outlives_a_database_that_is_away_and_other_trouble(
+    database: Dialect, actor: Actor, end: Tail, monkeypatch: pytest.MonkeyPatch, trouble: type[Exception]
 ) -> None:
     read_rows, away = db.read_rows, False
 
     async def sometimes(sql: str, values: Any = ()) -> list[tuple[Any, ...]]:
         if away:
-            raise db.ConnectionLost
+            raise trouble
         return await read_rows(sql, values)
 
     monkeypatch.setattr(db, "read_rows", sometimes)

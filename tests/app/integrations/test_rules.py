@@ -143,6 +143,12 @@ def test_the_citys_clock_is_new_yorks_also_when_it_jumps(local, utc):
     assert mappings.new_york_time(local) == utc
 
 
+@pytest.mark.parametrize("cell", ["2016-06-20", "13/40/2016 10:04:21 PM", "12/31/9999 11:59:59 PM"])
+def test_what_is_no_time_of_the_city_is_an_error_of_its_row(cell):
+    with pytest.raises(rules.Reject):
+        mappings.new_york_time(cell)
+
+
 @pytest.mark.parametrize(
     ("cells", "address"),
     [

@@ -22,6 +22,19 @@ def berlin(text):
     return datetime.fromisoformat(text).replace(tzinfo=BERLIN).astimezone(UTC)
 
 
+@pytest.mark.parametrize("year", [1, 1899, 2200, 9999])
+def test_moments_and_days_at_the_ends_of_the_calendar_are_refused(year):
+    for attempt in (
+        lambda: require_aware(datetime(year, 1, 1, tzinfo=ZoneInfo("Asia/Tokyo")), "startsAt"),
+        lambda: require_aware(datetime(year, 12, 31, 23, 59, tzinfo=ZoneInfo("America/New_York")), "startsAt"),
+        lambda: day_bounds(date(year, 1, 1), ZoneInfo("Asia/Tokyo"), "startsAt"),
+        lambda: day_bounds(date(year, 12, 31), ZoneInfo("America/New_York"), "startsAt"),
+    ):
+        with pytest.raises(InvalidInput) as refusal:
+            attempt()
+        assert refusal.value.path == ("startsAt",)
+
+
 @pytest.mark.parametrize(
     ("start", "minutes", "due"),
     [

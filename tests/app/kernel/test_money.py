@@ -47,7 +47,7 @@ def test_a_wrong_currency_code_is_refused(currency):
         Money(Decimal(1), currency)
 
 
-@pytest.mark.parametrize("text", ["", "1,5", "NaN", "Infinity", "1e400", "0.1234567", "ten", "-1e15"])
+@pytest.mark.parametrize("text", ["", "1,5", "NaN", "Infinity", "1e400", "0.1234567", "ten", "-1e14"])
 def test_text_that_is_no_amount_is_refused(text):
     with pytest.raises(InvalidInput):
         parse_amount(text)

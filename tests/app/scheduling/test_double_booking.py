@@ -10,8 +10,8 @@ from app.infrastructure.tables import add_row
 from app.kernel.errors import ScheduleConflict
 from app.scheduling import commands
 from app.scheduling.commands.steps import no_overlap
-from app.scheduling.models import Assignment
-from tests.app.scheduling.world import NINE, Company, assignments_of, booked, row_of, visit
+from app.scheduling.models import Appointment, Assignment
+from tests.app.scheduling.world import DAY, NINE, Company, assignments_of, booked, row_of, visit, work
 
 HALF_HOUR = timedelta(minutes=30)
 
@@ -56,6 +56,13 @@ async def test_two_visits_that_change_crews_crosswise_at_once_do_not_wait_for_ea
     assert len({row.technician_id for row in rows}) == len(rows)
 
 
+async def test_work_that_two_plans_find_without_a_visit_at_once_gets_one_visit(company: Company) -> None:
+    ids = {await work(company) for _ in range(4)}
+    await asyncio.gather(*(commands.plan_day(company.dispatcher, DAY, seconds=1) for _ in range(6)))
+    wanted = [one.work_order_id for one in await Appointment.all()]
+    assert sorted(wanted) == sorted(ids)
+
+
 @pytest.mark.parametrize("shift", [timedelta(0), -HALF_HOUR, HALF_HOUR])
 async def test_the_database_itself_refuses_an_overlap(company: Company, shift: timedelta) -> None:
     taken = await booked(company)
@@ -77,9 +84,9 @@ async def test_the_database_itself_refuses_an_overlap(company: Company, shift: t
     async def move() -> None:
         await Assignment.filter(id=second.id).update(**times)
 
-    for work in (insert, move):
+    for attempt in (insert, move):
         with pytest.raises(db.Overlap):
-            await db.unit_of_work(work)
+            await db.unit_of_work(attempt)
     await Assignment.filter(id=first.id).update(is_active=False)
     await db.unit_of_work(move)
     with pytest.raises(db.Overlap):
@@ -94,7 +101,7 @@ async def test_the_databases_refusal_reaches_people_as_a_conflict(company: Compa
     taken = await row_of(await booked(company))
     (assignment,) = await assignments_of(taken.id)
 
-    async def work() -> None:
+    async def insert() -> None:
         with no_overlap():
             await add_row(
                 Assignment,
@@ -108,15 +115,15 @@ async def test_the_databases_refusal_reaches_people_as_a_conflict(company: Compa
             )
 
     with pytest.raises(ScheduleConflict) as caught:
-        await db.unit_of_work(work)
+        await db.unit_of_work(insert)
     assert [(clash.code, clash.overridable) for clash in caught.value.conflicts] == [("OVERLAP", False)]
 
 
 async def test_time_must_pass(company: Company) -> None:
     (assignment,) = await assignments_of(await booked(company))
 
-    async def work() -> None:
+    async def empty() -> None:
         await Assignment.filter(id=assignment.id).update(ends_at=NINE, is_active=False)
 
     with pytest.raises(db.CheckFailed):
-        await db.unit_of_work(work)
+        await db.unit_of_work(empty)

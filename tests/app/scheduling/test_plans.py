@@ -1,7 +1,7 @@
 """A day is planned, looked at, committed, undone; what moved meanwhile is never overwritten."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from app.kernel.errors import (
     NotPermitted,
     PlanOutdated,
     ScheduleConflict,
+    Unavailable,
 )
 from app.scheduling import commands, reactions
 from app.scheduling.commands.runs import JOB
@@ -257,6 +258,28 @@ async def test_a_canceled_run_ends_its_process_and_leaves_no_plan(company: Compa
     await run_job(solve_apart)
     assert (await PlanRun.get(id=id)).status == "CANCELED"
     assert await PlannedVisit.all().count() == 0
+
+
+async def test_a_database_that_is_busy_fails_a_run_at_the_last_try_alone(company: Company) -> None:
+    async def too_busy(request: Request, **more: Any) -> optimizer.Plan:
+        raise Unavailable()
+
+    await visit(company)
+    id = await commands.plan_day(company.dispatcher, DAY)
+    (row,) = await Job.filter(kind=JOB)
+    for attempt, status in ((1, "RUNNING"), (reactions.TRIES, "FAILED")):
+        await Job.filter(id=row.id).update(status="RUNNING", runner="test", attempts=attempt)
+        with pytest.raises(Unavailable):
+            await reactions.answer(jobs.JobContext(await Job.get(id=row.id)), id, too_busy)
+        assert (await PlanRun.get(id=id)).status == status
+
+
+async def test_a_certificate_without_an_end_in_sight_is_one_that_counts(company: Company) -> None:
+    await TechnicianSkill.filter(organization_id=company.organization_id).update(expires_on=date(9999, 12, 31))
+    id = await visit(company, required_skills={company.skill_id: 3})
+    run = await planned(company)
+    await commands.commit_plan(company.dispatcher, run.id)
+    assert (await row_of(id)).status == "SCHEDULED"
 
 
 async def test_a_run_of_many_seconds_is_stopped_while_it_runs(company: Company) -> None:

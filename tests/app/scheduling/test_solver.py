@@ -45,7 +45,7 @@ async def test_the_loop_goes_on_and_a_cancel_leaves_no_process() -> None:
     async def beat() -> bool:
         nonlocal beats
         beats += 1
-        return beats > 20
+        return beats > 5
 
     started = time.monotonic()
     with pytest.raises(SolveCanceled):

@@ -62,6 +62,7 @@ from schema.kit import (
     sql_value,
     sum_of,
 )
+from schema.kit.live import changed
 from tests.schema.kit import scratch_models as models
 
 describe_enum(models.Mood, "How a crew feels.", {models.Mood.CALM: "All is well.", models.Mood.BUSY: "Not now."})
@@ -295,9 +296,14 @@ class Mutations:
         return Viewer(name=f"{name} {actor.id if actor else 'nobody'}")
 
 
+class Subscriptions:
+    scratch_job_changed = changed(Job, "What happens to jobs.", permission=Permission.VIEW_WORK_ORDERS)
+
+
 class Room:
     Queries = Queries
     Mutations = Mutations
+    Subscriptions = Subscriptions
 
 
 def make_schema() -> object:

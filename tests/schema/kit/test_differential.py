@@ -158,8 +158,7 @@ def reference_schema(sdl: str, rows: Rows) -> GraphQLSchema:
             "dueAt": row.due_at,
         },
         ("Job", "forWhom"): lambda row, info: (
-            f"{rows.actor.id} {_plain(row.price)} "
-            f"{bool(_kept(rows.all['Memo'], {}, job_id=row.id))}"
+            f"{rows.actor.id} {_plain(row.price)} {bool(_kept(rows.all['Memo'], {}, job_id=row.id))}"
         ),
         ("Job", "lastMemo"): lambda row, info: max(
             _kept(rows.of("Memo"), {}, job_id=row.id), key=lambda one: one.id, default=None

@@ -3,15 +3,19 @@
 import time
 
 import pytest
-from graphql import parse
+from graphql import OperationDefinitionNode, parse
 
 from schema.kit import limits
-from schema.kit.limits import BadRequest, TooExpensive, guard, operation_of, read_body, request_of
+from schema.kit.limits import BadRequest, TooExpensive, guard, read_body, request_of
+
+
+def operation_of(document):
+    return next(one for one in document.definitions if isinstance(one, OperationDefinitionNode))
 
 
 def judge(text, variables=None, **options):
     document = parse(text)
-    return guard(document, operation_of(document, None), variables or {}, **{"may_introspect": True, **options})
+    return guard(document, operation_of(document), variables or {}, **{"may_introspect": True, **options})
 
 
 @pytest.mark.parametrize(
@@ -23,11 +27,16 @@ def judge(text, variables=None, **options):
         ("{ workOrders { edges { node { id } } } }", 1 + 25 * (1 + 1)),
         ("{ workOrders(first: 10) { nodes { notes(last: 5) { nodes { id } } } } }", 1 + 10 * (1 + 1 + 5)),
         ("query($n: Int) { workOrders(first: $n) { nodes { id } } }", 1 + 40),
+        ("query($n: Int = 90) { workOrders(first: $n) { nodes { id } } }", 1 + 40),
+        ("query($other: Int = 90) { workOrders(first: $other) { nodes { id } } }", 1 + 90),
+        ("query($ten: Int) { workOrders(first: $ten) { nodes { id } } }", 1 + 10),
         ("{ workOrders(first: 2) { ...F } } fragment F on C { nodes { id } }", 1 + 2),
+        ('{ nodes(ids: ["a", "b", "c"]) { id customer { id } } }', 1 + 3 * 1),
+        ("query($ids: [ID!]!) { nodes(ids: $ids) { id customer { id } } }", 1 + 2 * 1),
     ],
 )
 def test_cost_is_page_size_times_what_a_row_costs(text, cost):
-    assert judge(text, {"n": 40}) == cost
+    assert judge(text, {"n": 40, "ten": 10.0, "ids": ["a", "b"]}) == cost
 
 
 @pytest.mark.parametrize(
@@ -75,8 +84,15 @@ def test_fragments_that_double_at_every_step_are_refused_at_once(count):
     document = parse(bomb)
     started = time.process_time()
     with pytest.raises(TooExpensive):
-        guard(document, operation_of(document, None), {}, may_introspect=True)
+        guard(document, operation_of(document), {}, may_introspect=True)
     assert time.process_time() - started < 1  # without memory 2^20 steps alone take seconds
+
+
+@pytest.mark.parametrize("count", [200, 1000])
+def test_a_long_chain_of_fragments_is_refused_before_the_stack_ends(count):
+    chain = "{ ...F0 } " + " ".join(f"fragment F{one} on Q {{ ...F{one + 1} }}" for one in range(count))
+    with pytest.raises(TooExpensive, match="deep"):
+        judge(chain + f" fragment F{count} on Q {{ x }}")
 
 
 def test_a_circle_of_fragments_ends():
@@ -137,7 +153,7 @@ def test_a_document_that_is_too_large_is_refused_before_it_is_parsed():
 def test_a_document_that_comes_again_is_measured_by_its_new_page_sizes():
     text = "query($n: Int, $m: Int) { a(first: $n) { nodes { b(last: $m) { nodes { c } } } } }"
     document = parse(text)
-    operation = operation_of(document, None)
+    operation = operation_of(document)
     known = limits.Measures()
     for first, last in ((1, 1), (10, 2), (1, 1), (None, 3), (10, 2)):
         fresh = guard(document, operation, {"n": first, "m": last}, may_introspect=True)

@@ -265,6 +265,7 @@ def _unknown_via() -> None:
             type("Bad", (Node,), {"__doc__": "X.", "__annotations__": {"text": str}})
         ),
         lambda: orderable("BadOrder", models.Memo, default=(), nothing="X."),
+        lambda: orderable("BadOrder", models.Crew, default=(), latitude="X."),
         lambda: sql_value("", lambda writer, alias, actor: "1"),
         _undescribed_argument,
         _non_null_restricted,

@@ -302,7 +302,7 @@ async def test_followers_hear_statuses_and_positions_apart(company: Company) -> 
     await done(me, "reportPositions", {"positions": [spot]}, "id", "technician")
     heard = {}
     for name in ("technicianChanged", "positionChanged"):
-        events = SUBSCRIPTIONS[name].events(company.dispatcher, {"after": start})
+        events = SUBSCRIPTIONS[name].events(lambda: company.dispatcher, {"after": start})
         heard[name] = (await anext(events)).fact
         await events.aclose()
     assert heard == {"technicianChanged": "TechnicianStatusChanged", "positionChanged": "TechnicianPositionChanged"}

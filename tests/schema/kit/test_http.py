@@ -1,0 +1,120 @@
+"""The endpoint over HTTP, without a network: which requests are refused, with which status, and what does not happen."""
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+
+from app import database as db
+from app.kernel.actor import Actor
+from app.kernel.errors import NotAuthenticated
+from schema.kit.http import GRAPHQL, JSON, GraphQLEndpoint
+from schema.kit.service import GraphQLService
+from tests.schema.kit.conftest import MANAGER
+from tests.schema.kit.scratch_api import GIVEN
+
+HELLO = {"query": '{ scratchHello(name: "you") }'}
+TOUCH = {"query": 'mutation { touchJobs(ids: []) { cursor } touchJob(input: {id: "job_1"}) { cursor } }'}
+TOKEN = {"authorization": "Bearer token"}
+
+
+async def manager(token: str, address: str) -> Actor:
+    if token == "away":
+        raise db.ConnectionLost()
+    if token != "token":
+        raise NotAuthenticated()
+    return MANAGER
+
+
+@pytest.fixture
+def endpoint(schema: Any) -> GraphQLEndpoint:
+    service = GraphQLService(schema, introspection="everybody", once=frozenset())
+    return GraphQLEndpoint(service, manager, "<p>GraphiQL</p>")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def http(endpoint: GraphQLEndpoint) -> AsyncIterator[httpx.AsyncClient]:
+    app = Starlette(routes=[Route("/graphql", endpoint.handle, methods=["GET", "POST"])])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+async def test_a_body_that_is_too_large_is_refused_by_what_it_says_and_by_what_it_is(http: httpx.AsyncClient) -> None:
+    asked = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal asked
+        while True:
+            asked += 1
+            yield b" " * 65_536
+
+    headers = {"content-type": JSON}
+    announced = await http.post("/graphql", content=endless(), headers={**headers, "content-length": "1048577"})
+    assert (announced.status_code, asked) == (413, 0)
+    assert (await http.post("/graphql", content=endless(), headers=headers)).status_code == 413
+    assert asked == 17
+
+
+async def test_a_packed_body_is_refused_before_it_is_read(http: httpx.AsyncClient) -> None:
+    packed = gzip.compress(json.dumps({**HELLO, "pad": " " * 10_000_000}).encode())
+    for encoding in ("gzip", "br", "identity, gzip"):
+        headers = {"content-type": JSON, "content-encoding": encoding}
+        assert (await http.post("/graphql", content=packed, headers=headers)).status_code == 415
+    plain = await http.post("/graphql", json=HELLO, headers={"content-encoding": "identity"})
+    assert plain.status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_reading_methods_read_and_change_nothing(http: httpx.AsyncClient, method: str) -> None:
+    GIVEN.clear()
+    assert (await http.request(method, "/graphql", params=HELLO)).status_code == 200
+    refused = await http.request(method, "/graphql", params=TOUCH, headers=TOKEN)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    in_the_body = await http.request(method, "/graphql", json=TOUCH, headers=TOKEN)
+    assert in_the_body.status_code == 400
+    assert GIVEN == []
+
+
+async def test_an_address_that_is_too_long_is_414(endpoint: GraphQLEndpoint) -> None:
+    for length, status in ((100, 200), (70_000, 414)):
+        query = b"query={__typename}&variables=" + b"%20" * (length // 3) + b"{}"
+        scope = {"type": "http", "method": "GET", "path": "/graphql", "query_string": query, "headers": []}
+        assert (await endpoint.handle(Request(scope))).status_code == status
+
+
+@pytest.mark.parametrize("depth", [65, 300, 900])
+async def test_values_that_are_nested_too_deeply_are_400(http: httpx.AsyncClient, depth: int) -> None:
+    body = json.dumps(HELLO)[:-1] + ', "variables": {"a": ' + "[" * depth + "]" * depth + "}}"
+    answer = await http.post("/graphql", content=body, headers={"content-type": JSON, "accept": GRAPHQL})
+    assert answer.status_code == 400
+    assert "nested" in answer.json()["errors"][0]["message"]
+
+
+async def test_a_long_chain_of_fragments_is_400(http: httpx.AsyncClient) -> None:
+    chain = "{ ...F0 } " + " ".join(f"fragment F{n} on Query {{ ...F{n + 1} }}" for n in range(240))
+    body = {"query": chain + " fragment F240 on Query { __typename }"}
+    answer = await http.post("/graphql", json=body, headers={"accept": GRAPHQL})
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (400, "TOO_EXPENSIVE")
+
+
+async def test_a_database_that_is_away_is_503_and_says_when_to_come_back(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/graphql", json=HELLO, headers={"authorization": "Bearer away"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["errors"][0]["extensions"]["code"] == "UNAVAILABLE"
+
+
+async def test_answers_are_never_stored(http: httpx.AsyncClient) -> None:
+    for answer in (
+        await http.post("/graphql", json=HELLO),
+        await http.post("/graphql", json={}),
+        await http.post("/graphql", json=HELLO, headers={"authorization": "Bearer wrong"}),
+        await http.get("/graphql", headers={"accept": "text/html"}),
+    ):
+        assert answer.headers["cache-control"] == "no-store"
