@@ -1,4 +1,5 @@
-// GraphiQL as the person who is signed in: queries by HTTP, subscriptions by WebSocket, each with the session's token.
+// GraphiQL as the person who is signed in: queries by HTTP, subscriptions by WebSocket, each with the
+// session's token.
 import { ask, liveClient, signIn, signInFromLink, signOut, stored, token } from "/assets/session.js";
 
 const form = document.getElementById("sign-in");
@@ -43,10 +44,17 @@ async function draw(message = "") {
   client = liveClient({ ended: (problem) => draw(problem.message) });
   root?.unmount();
   root = ReactDOM.createRoot(document.getElementById("graphiql"));
-  const fetcher = GraphiQL.createFetcher({ url: "/graphql", wsClient: client, fetch: async (url, options) => {
-    const access = stored() ? await token() : null;
-    return fetch(url, { ...options, headers: { ...options.headers, ...(access ? { authorization: `Bearer ${access}` } : {}) } });
-  } });
+  const fetcher = GraphiQL.createFetcher({
+    url: "/graphql",
+    wsClient: client,
+    fetch: async (url, options) => {
+      const access = stored() ? await token() : null;
+      return fetch(url, {
+        ...options,
+        headers: { ...options.headers, ...(access ? { authorization: `Bearer ${access}` } : {}) },
+      });
+    },
+  });
   root.render(React.createElement(GraphiQL, { fetcher, defaultQuery: EXAMPLE, shouldPersistHeaders: false }));
   said.textContent = message;
   form.hidden = Boolean(stored());
@@ -69,7 +77,10 @@ form.addEventListener("submit", async (event) => {
   }
 });
 
-out.addEventListener("click", async () => { await signOut(); await draw(); });
+out.addEventListener("click", async () => {
+  await signOut();
+  await draw();
+});
 
 try {
   await signInFromLink();

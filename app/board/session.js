@@ -1,18 +1,26 @@
-// A signed-in session in the browser: tokens in sessionStorage, renewed before they end, and one way to ask the API.
+// A signed-in session in the browser: tokens in sessionStorage, renewed before they end, and one way to ask
+// the API.
 const KEY = "truckroll.session";
 const RENEW_BEFORE_MILLISECONDS = 60_000;
 const FORBIDDEN = 4403;
 
 export class SessionEnded extends Error {
-  constructor() { super("Your session has ended. Please sign in again."); }
+  constructor() {
+    super("Your session has ended. Please sign in again.");
+  }
 }
 
 export function stored() {
-  try { return JSON.parse(sessionStorage.getItem(KEY)); } catch { return null; }
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY));
+  } catch {
+    return null;
+  }
 }
 
 function keep(session) {
-  if (session) sessionStorage.setItem(KEY, JSON.stringify(session)); else sessionStorage.removeItem(KEY);
+  if (session) sessionStorage.setItem(KEY, JSON.stringify(session));
+  else sessionStorage.removeItem(KEY);
   return session;
 }
 
@@ -21,7 +29,10 @@ async function post(document, variables = {}, access = null) {
   try {
     response = await fetch("/graphql", {
       method: "POST",
-      headers: { "content-type": "application/json", ...(access ? { authorization: `Bearer ${access}` } : {}) },
+      headers: {
+        "content-type": "application/json",
+        ...(access ? { authorization: `Bearer ${access}` } : {}),
+      },
       body: JSON.stringify({ query: document, variables }),
     });
     answer = await response.json();
@@ -37,7 +48,9 @@ const SESSION = "signedIn { accessToken accessExpiresAt refreshToken } errors { 
 
 export async function signIn(email, password) {
   const { logIn } = await post(
-    `mutation SignIn($input: LogInInput!) { logIn(input: $input) { ${SESSION} } }`, { input: { email, password } });
+    `mutation SignIn($input: LogInInput!) { logIn(input: $input) { ${SESSION} } }`,
+    { input: { email, password } },
+  );
   if (logIn.errors.length) throw new Error(logIn.errors[0].message);
   return keep(logIn.signedIn);
 }
@@ -53,7 +66,8 @@ export async function signInFromLink() {
 export async function signOut() {
   const session = stored();
   keep(null);
-  if (session) await post("mutation { logOut { errors { message } } }", {}, session.accessToken).catch(() => {});
+  if (session)
+    await post("mutation { logOut { errors { message } } }", {}, session.accessToken).catch(() => {});
 }
 
 let renewal = null;
@@ -63,17 +77,26 @@ function renew(session) {
   renewal ??= post(
     `mutation Renew($input: RefreshSessionInput!) { refreshSession(input: $input) { ${SESSION} } }`,
     { input: { refreshToken: session.refreshToken } },
-  ).then(({ refreshSession }) => {
-    if (!refreshSession.signedIn) { keep(null); throw new SessionEnded(); }
-    return keep(refreshSession.signedIn).accessToken;
-  }).finally(() => { renewal = null; });
+  )
+    .then(({ refreshSession }) => {
+      if (!refreshSession.signedIn) {
+        keep(null);
+        throw new SessionEnded();
+      }
+      return keep(refreshSession.signedIn).accessToken;
+    })
+    .finally(() => {
+      renewal = null;
+    });
   return renewal;
 }
 
 export async function token() {
   const session = stored();
   if (!session) throw new SessionEnded();
-  return Date.parse(session.accessExpiresAt) - Date.now() > RENEW_BEFORE_MILLISECONDS ? session.accessToken : renew(session);
+  return Date.parse(session.accessExpiresAt) - Date.now() > RENEW_BEFORE_MILLISECONDS
+    ? session.accessToken
+    : renew(session);
 }
 
 export async function ask(document, variables = {}) {
@@ -93,7 +116,10 @@ export function liveClient({ ended = () => {}, ...listeners } = {}) {
     lazy: true,
     keepAlive: 12_000,
     retryAttempts: Infinity,
-    retryWait: (retries) => new Promise((resolve) => setTimeout(resolve, Math.min(500 * 2 ** retries, 10_000) * (0.75 + Math.random() / 2))),
+    retryWait: (retries) =>
+      new Promise((resolve) =>
+        setTimeout(resolve, Math.min(500 * 2 ** retries, 10_000) * (0.75 + Math.random() / 2)),
+      ),
     shouldRetry: () => true,
     connectionParams: async () => {
       if (!stored()) return {};
@@ -107,8 +133,14 @@ export function liveClient({ ended = () => {}, ...listeners } = {}) {
     },
     on: {
       ...listeners,
-      connected: (...all) => { refused = false; listeners.connected?.(...all); },
-      closed: (event) => { refused = event?.code === FORBIDDEN; listeners.closed?.(event); },
+      connected: (...all) => {
+        refused = false;
+        listeners.connected?.(...all);
+      },
+      closed: (event) => {
+        refused = event?.code === FORBIDDEN;
+        listeners.closed?.(event);
+      },
     },
   });
 }
