@@ -45,7 +45,7 @@ async def commit_plan(
     )
     appointments = await _lock_base(run, planned)
     work_orders = await steps.lock_work_orders(appointments[key] for key in changing if key in appointments)
-    await _require_base(run, appointments)
+    await _require_base(run, appointments, planned)
     _require_open_work(work_orders)
     placements = [_placement_of(appointments[key], planned[key]) for key in changing]
     await _require_fit(actor, placements, work_orders)
@@ -244,6 +244,14 @@ def _require_planned(ids: Sequence[str], planned: Mapping[str, object]) -> Seque
     return ids
 
 
+def _stands_where_it_stood(row: Appointment, planned: Sequence[PlannedVisit]) -> bool:
+    before = planned[0].before if planned and planned[0].change == VisitChange.KEPT else None
+    if before is None or row.starts_at is None or row.ends_at is None:
+        return False
+    now = (list(row.technician_ids or []), row.starts_at.isoformat(), row.ends_at.isoformat())
+    return now == (before["technician_ids"], before["starts_at"], before["ends_at"])
+
+
 async def _lock_base(run: PlanRun, planned: Mapping[str, object]) -> dict[str, Appointment]:
     own = (column("organization_id") == run.organization_id) & column("id").one_of(sorted(planned))
     return {row.id: row for row in await find_rows(Appointment, own, order=["id"], lock=True)}
@@ -259,16 +267,26 @@ async def _lock_technicians(placements: Sequence[Placement]) -> None:
     await find_rows(Technician, column("id").one_of(sorted(ids)), order=["id"], lock=True)
 
 
-async def _require_base(run: PlanRun, locked: Mapping[str, Appointment]) -> None:
-    """Raise ``PlanOutdated`` when a visit of the base changed, or another one came to the day."""
-    moved = {id for id, version in run.base.items() if id not in locked or locked[id].version != version}
+async def _require_base(
+    run: PlanRun, locked: Mapping[str, Appointment], planned: Mapping[str, Sequence[PlannedVisit]]
+) -> None:
+    """Raise ``PlanOutdated`` when a visit of the base changed, or another one came to the day.
+
+    A visit that the plan keeps as it is may go through its steps meanwhile: work goes on while a plan is looked at. It has
+    moved when its time or its crew is another one.
+    """
+    moved = set()
+    for id, version in run.base.items():
+        row = locked.get(id)
+        if row is None or (row.version != version and not _stands_where_it_stood(row, planned.get(id, ()))):
+            moved.add(id)
     technicians = await queries.find_technicians_of_run(run)
     await find_rows(Technician, column("id").one_of(technicians), order=["id"], lock=True)
     own = column("organization_id") == run.organization_id
-    planned = [AppointmentStatus.SCHEDULED.value, *sorted(status.value for status in rules.SETTLED)]
+    on_the_board = [AppointmentStatus.SCHEDULED.value, *sorted(status.value for status in rules.SETTLED)]
     placed = (
         own
-        & column("status").one_of(planned)
+        & column("status").one_of(on_the_board)
         & queries.of_day(run.day, await queries.get_time_zone(system_actor(run.organization_id), run.time_zone))
         & queries.of_technicians(technicians)
     )

@@ -45,6 +45,7 @@ class Material:
     skills: dict[str, list[technicians.TechnicianSkill]]
     skill_names: dict[str, str]
     shifts: dict[str, list[technicians.Shift]]
+    night_shifts: dict[str, list[technicians.Shift]]
     absences: dict[str, list[technicians.Absence]]
     declined: dict[str, list[str]]
     chosen_work_order_ids: frozenset[str] | None
@@ -75,9 +76,16 @@ class Material:
             AppointmentStatus(appointment.status) in SETTLED
             or (appointment.is_pinned_who and appointment.is_pinned_when)
             or appointment.starts_at < self.day_start
+            or self._is_of_the_night_before(appointment)
             or (self.chosen_work_order_ids is not None and appointment.work_order_id not in self.chosen_work_order_ids)
             or not set(appointment.technician_ids or []) <= {technician.id for technician in self.crew}
         )
+
+    def _is_of_the_night_before(self, appointment: Appointment) -> bool:
+        """Whether a visit lies in a shift that began before midnight: the plan of that day placed it, and keeps it."""
+        begins = appointment.starts_at
+        shifts = (shift for id in appointment.technician_ids or [] for shift in self.night_shifts.get(id, []))
+        return begins is not None and any(shift.starts_at <= begins < shift.ends_at for shift in shifts)
 
 
 async def gather(run: PlanRun) -> Material:
@@ -114,6 +122,7 @@ async def gather(run: PlanRun) -> Material:
         skills=_grouped(await find_rows(technicians.TechnicianSkill, theirs), "technician_id"),
         skill_names={skill.id: skill.name for skill in await find_rows(technicians.Skill, own)},
         shifts=_grouped([shift for shift in shifts if shift.starts_at >= starts], "technician_id"),
+        night_shifts=_grouped([shift for shift in shifts if shift.starts_at < starts], "technician_id"),
         absences=_grouped(absences, "technician_id"),
         declined={id: [one.technician_id for one in rows] for id, rows in _grouped(declined, "appointment_id").items()},
         chosen_work_order_ids=None if run.work_order_ids is None else frozenset(run.work_order_ids),

@@ -20,7 +20,7 @@ from app.scheduling.planning import Material, answer
 from app.scheduling.rules import VisitChange
 from app.technicians.models import Absence, Shift, Technician
 from tests.app.scheduling.test_plans import planned, run_job, visits_of
-from tests.app.scheduling.world import DAY, NINE, Company, booked, found, row_of, sent, visit, work
+from tests.app.scheduling.world import DAY, NINE, Company, booked, found, give_shift, row_of, sent, visit, work
 
 HOUR = timedelta(hours=1)
 
@@ -227,6 +227,16 @@ async def test_plans_what_is_left_of_today_only(company: Company) -> None:
     assert [one.release_minute for one in request.visits] == [14 * 60]
     request = planning.request_of(material, seconds=1, seed=0, now=NINE - 24 * HOUR)
     assert [one.release_minute for one in request.visits] == [None]
+
+
+async def test_the_next_days_plan_keeps_what_a_night_shift_does_after_midnight(company: Company) -> None:
+    evening = datetime.combine(DAY, NINE.timetz()) + 12 * HOUR
+    await give_shift(company.organization_id, company.bob_id, DAY, starts_at=evening, ends_at=evening + 9 * HOUR)
+    night = await booked(company, company.bob_id, at=evening + 5 * HOUR)
+    run = await commands_plan(company, DAY + timedelta(days=1))
+    assert (await visits_of(run))[night].change == VisitChange.KEPT
+    await commands.commit_plan(company.dispatcher, run.id)
+    assert (await row_of(night)).status == "SCHEDULED"
 
 
 async def test_a_slow_technician_gets_the_time_it_takes(company: Company) -> None:

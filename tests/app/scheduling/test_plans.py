@@ -146,7 +146,7 @@ async def test_keeps_what_is_pinned_or_sent_and_moves_only_the_rest(company: Com
     assert "UNASSIGNED" not in {row.change for row in rows.values()}
 
 
-@pytest.mark.parametrize("what", ["moved", "another came", "under way", "canceled"])
+@pytest.mark.parametrize("what", ["moved", "another came", "a kept one moved", "canceled"])
 async def test_refuses_to_commit_or_undo_once_the_schedule_moved_and_changes_nothing(
     company: Company, what: str
 ) -> None:
@@ -158,9 +158,9 @@ async def test_refuses_to_commit_or_undo_once_the_schedule_moved_and_changes_not
             await commands.schedule_appointment(company.dispatcher, mine, [company.ann_id], NINE + 7 * HOUR)
         case "another came":
             mine = await booked(company, at=NINE + 7 * HOUR)
-        case "under way":
+        case "a kept one moved":
             mine = theirs
-            await commands.depart(company.bob, theirs)
+            await commands.reschedule_appointment(company.dispatcher, theirs, starts_at=NINE + 5 * HOUR)
         case "canceled":
             await commands.cancel_appointment(company.dispatcher, mine, reactions.ReasonCode.DUPLICATE)
     problem = await refused(commands.commit_plan(company.dispatcher, run.id))
@@ -168,6 +168,16 @@ async def test_refuses_to_commit_or_undo_once_the_schedule_moved_and_changes_not
     assert problem.moved == (mine,)
     await commands.discard_plan(company.dispatcher, run.id)
     assert isinstance(await refused(commands.commit_plan(company.dispatcher, run.id)), IllegalTransition)
+
+
+async def test_commits_although_a_visit_it_keeps_went_on_meanwhile(company: Company) -> None:
+    theirs = await sent(company, company.bob_id, at=NINE + 6 * HOUR)
+    mine = await visit(company)
+    run = await planned(company)
+    await commands.depart(company.bob, theirs)
+    await commands.commit_plan(company.dispatcher, run.id)
+    assert (await row_of(mine)).status == "SCHEDULED"
+    assert (await row_of(theirs)).status == "EN_ROUTE"
 
 
 @pytest.mark.parametrize("what", ["ill", "no shift", "no skill", "gone"])
