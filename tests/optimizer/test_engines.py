@@ -25,12 +25,14 @@ def assert_sound(question: Problem, plan: Plan) -> None:
     assert all(each.reasons for each in plan.unassigned)
 
 
+@pytest.mark.slow
 @settings(CALM, max_examples=120)
 @given(problems())
 def test_construction_keeps_every_rule(question: Problem) -> None:
     assert_sound(question, with_reasons(question, construct(question)))
 
 
+@pytest.mark.slow
 @settings(CALM, max_examples=40)
 @given(problems())
 def test_routing_keeps_every_rule_and_is_never_worse_than_construction(

@@ -134,6 +134,7 @@ def require_own_work(ours: Tenant, role: Role, seen: set[str]) -> None:
     assert sees_second == (role not in {*CUSTOMER_ROLES, Role.TECHNICIAN})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", Role)
 async def test_nobody_sees_another_company_and_no_customer_another_account_or_an_internal_note(
     tenants: Both, role: Role

@@ -13,7 +13,8 @@ from app.demo import company, dispatcher, simulator
 from app.demo.running import QUERIES
 from app.kernel.actor import system_actor
 from app.kernel.calendar import day_bounds, local_day
-from schema.schema import sdl
+from schema.kit.execution import core_of
+from schema.schema import api
 from tests.databases import connect_image, leave
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -90,7 +91,7 @@ async def test_each_printed_login_is_there_with_its_role(hudson):
     if name.isupper() and isinstance(getattr(module, name), str) and "{" in getattr(module, name)
 )])  # fmt: skip
 async def test_each_printed_query_and_each_of_the_simulation_is_valid_against_the_schema(document):
-    assert graphql.validate(graphql.build_schema(sdl()), graphql.parse(document)) == []
+    assert graphql.validate(core_of(api), graphql.parse(document)) == []
 
 
 @pytest.mark.parametrize("minutes_before_midnight", [0, 1, 10, 5 * 60, 9 * 60, 12 * 60])

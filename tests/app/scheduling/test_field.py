@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+import pytest
+
 from app.kernel.calendar import utc_now
 from app.kernel.errors import IllegalTransition, InvalidInput, NotFound, NotPermitted
 from app.scheduling import commands
@@ -78,6 +80,7 @@ async def in_state(company: Company, state: AppointmentStatus) -> str:
     return id
 
 
+@pytest.mark.slow
 async def test_every_step_leads_from_exactly_the_states_of_its_table(company: Company) -> None:
     for step, to, allowed in STEPS.values():
         for state in AppointmentStatus:

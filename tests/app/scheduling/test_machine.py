@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -142,6 +143,7 @@ async def play(company: Company, script: list[tuple[str, int, int, str]]) -> Non
         await require_sense(before)
 
 
+@pytest.mark.slow
 async def test_the_schedule_makes_sense_after_any_steps(company: Company) -> None:
     loop = asyncio.get_running_loop()
 

@@ -287,6 +287,7 @@ class Writer:
         return f"...{name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("actor", [MANAGER, CUSTOMER], ids=["manager", "customer"])
 async def test_answers_as_plain_resolvers_do(
     scratch: Dialect, ask: Asking, schema: strawberry.Schema, actor: Actor
