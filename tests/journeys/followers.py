@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -34,7 +35,10 @@ def require_node() -> str:
     with (CLIENTS / "package.json").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if not (CLIENTS / "node_modules" / ".package-lock.json").exists():
-            subprocess.run([npm, "ci", "--silent"], cwd=CLIENTS, check=True, timeout=300)
+            installed = subprocess.run([npm, "ci", "--silent"], cwd=CLIENTS, timeout=300, check=False)
+            if installed.returncode and os.environ.get("TRUCKROLL_REQUIRE_SERVICES") != "1":
+                pytest.skip("the clients cannot be installed: npm does not reach its registry")
+            installed.check_returncode()
     return node
 
 

@@ -7,7 +7,6 @@ TRUCKROLL_REQUIRE_SERVICES=1 says that they must be.
 import asyncio
 import os
 import secrets
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,12 +15,15 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from tests.servers import PASSWORD, Process, Server, run_truckroll
 
 POSTGRES = os.environ.get("TRUCKROLL_TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TRUCKROLL_TEST_REDIS", "redis://127.0.0.1:6379/9")
 ADMINISTRATOR = "ada@example.com"
+CONNECT_SECONDS = 3
 
 
 @dataclass
@@ -106,8 +108,8 @@ def _lived(world: World) -> Iterator[World]:
 
 
 def require_services() -> None:
-    """Skip the test where PostgreSQL or Redis is away, or fail where they must be there."""
-    missing = [url for url in (POSTGRES, REDIS) if not _answers(url)]
+    """Skip the test where PostgreSQL or Redis does not let us in, or fail where they must."""
+    missing = asyncio.run(_missing())
     if not missing:
         return
     if os.environ.get("TRUCKROLL_REQUIRE_SERVICES") == "1":
@@ -115,13 +117,20 @@ def require_services() -> None:
     pytest.skip(f"not reachable: {', '.join(missing)}")
 
 
-def _answers(url: str) -> bool:
-    address = urlsplit(url)
+async def _missing() -> list[str]:
+    missing = []
     try:
-        with socket.create_connection((address.hostname or "127.0.0.1", address.port or 5432), timeout=2):
-            return True
-    except OSError:
-        return False
+        await (await asyncpg.connect(POSTGRES, timeout=CONNECT_SECONDS)).close()
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        missing.append(f"PostgreSQL ({error})")
+    client = Redis.from_url(REDIS, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=CONNECT_SECONDS)
+    try:
+        await client.ping()
+    except (OSError, TimeoutError, RedisError) as error:
+        missing.append(f"Redis ({error})")
+    finally:
+        await client.aclose()
+    return missing
 
 
 async def _administer(statement: str) -> None:
