@@ -5,6 +5,7 @@ import itertools
 import signal
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from tests.journeys.steps import hire, open_account
@@ -15,6 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
 ROUNDS = 200
 AT_ONCE = 4
+CONTROL_ROUNDS = 20
 SCHEDULE = """mutation($input: ScheduleAppointmentInput!) {
   scheduleAppointment(input: $input) { appointment { id } errors { code message } } }"""
 
@@ -50,6 +52,21 @@ async def booked(api: Api, technician: str) -> list[tuple[str, str]]:
         after = page["pageInfo"]["endCursor"]
 
 
+async def race(apis: list[Api], technician: str, visits: list[str], hour: int) -> tuple[list[str], set[str]]:
+    """Book several visits for one hour at once; who won, and the codes the others got."""
+    begins = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1 + hour)
+    input = {
+        "technicianIds": [technician],
+        "startsAt": begins.isoformat(),
+        "overrideReason": "Beyond the shift on purpose; two visits at once can never be overridden.",
+    }
+    contenders = visits[:AT_ONCE]
+    tried = (apis[index % 2].ask(SCHEDULE, input={**input, "id": id}) for index, id in enumerate(contenders))
+    results = [answer["scheduleAppointment"] for answer in await asyncio.gather(*tried)]
+    won = [visit for visit, result in zip(contenders, results, strict=True) if not result["errors"]]
+    return won, {error["code"] for result in results for error in result["errors"]}
+
+
 async def test_of_four_bookings_at_once_over_two_processes_exactly_one_wins_two_hundred_times(large):
     servers = [large.server().start() for _ in range(2)]
     async with Api(servers[0].url) as first, Api(servers[1].url) as second:
@@ -57,27 +74,33 @@ async def test_of_four_bookings_at_once_over_two_processes_exactly_one_wins_two_
         second.token = first.token
         technician = (await hire(first, 1))[0]
         visits = await make_visits([first, second], await open_account(first), ROUNDS + AT_ONCE)
-        begins = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         for hour in range(ROUNDS):
-            input = {
-                "technicianIds": [technician],
-                "startsAt": (begins + timedelta(hours=hour)).isoformat(),
-                "overrideReason": "Beyond the shift on purpose; two visits at once can never be overridden.",
-            }
-            contenders = visits[:AT_ONCE]
-            answers = await asyncio.gather(
-                *(
-                    (first, second)[index % 2].ask(SCHEDULE, input={**input, "id": visit})
-                    for index, visit in enumerate(contenders)
-                )
-            )
-            results = [answer["scheduleAppointment"] for answer in answers]
-            won = [visit for visit, result in zip(contenders, results, strict=True) if not result["errors"]]
-            assert len(won) == 1, results
-            assert {error["code"] for result in results for error in result["errors"]} == {"SCHEDULE_CONFLICT"}
+            won, codes = await race([first, second], technician, visits, hour)
+            assert len(won) == 1
+            assert codes == {"SCHEDULE_CONFLICT"}
             visits.remove(won[0])
         times = await booked(first, technician)
         assert len(times) == ROUNDS
         assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(times))
     for server in servers:
         assert server.stop() in {0, -signal.SIGTERM}
+
+
+async def test_the_control_without_locks_and_constraint_somebody_is_booked_twice(large):
+    """The same race on servers broken on purpose must find a double booking, or it proves nothing."""
+    connection = await asyncpg.connect(large.environment["TRUCKROLL_DATABASE_URL"])
+    await connection.execute('ALTER TABLE "assignment" DROP CONSTRAINT "assignment_no_overlap"')
+    await connection.close()
+    large.environment["PYTHONPATH"] = "tests/faults/unlocked"
+    servers = [large.server().start() for _ in range(2)]
+    async with Api(servers[0].url) as first, Api(servers[1].url) as second:
+        await first.sign_in(ADMINISTRATOR)
+        second.token = first.token
+        technician = (await hire(first, 1))[0]
+        visits = await make_visits([first, second], await open_account(first), CONTROL_ROUNDS * AT_ONCE)
+        winners = []
+        for hour in range(CONTROL_ROUNDS):
+            won, _ = await race([first, second], technician, visits, hour)
+            winners.append(len(won))
+            visits = [visit for visit in visits if visit not in won]
+        assert max(winners) > 1
