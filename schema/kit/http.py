@@ -64,7 +64,7 @@ class GraphQLEndpoint:
             context.idempotency_key = parameters.idempotency_key
             response = await self._service.run(parameters, context, only_queries=reads)
         except BadRequest as bad:
-            return _refusal(bad.status, bad.message, media_type)
+            return _refusal(bad.status, bad.message, media_type, extra={"allow": "POST"} if bad.status == 405 else None)
         except NotAuthenticated as problem:
             return _refusal(401, problem.message, media_type, problem.code, {"www-authenticate": "Bearer"})
         except RateLimited as problem:
@@ -77,8 +77,6 @@ class GraphQLEndpoint:
             retry = {"retry-after": str(busy.retry_after_seconds)}
             return _refusal(503, busy.message, media_type, busy.code, retry)
         status = 200 if "data" in response or media_type == JSON else 400
-        if response.pop("refused_mutation", False):
-            return _refusal(405, "Mutations are sent by POST.", media_type, extra={"allow": "POST"})
         metrics.observe_request("data" in response, time.perf_counter() - started)
         return Response(
             self._service.encode(response), status, headers=HEADERS, media_type=f"{media_type}; charset=utf-8"

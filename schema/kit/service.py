@@ -12,7 +12,7 @@ from app.kernel.errors import Problem, Unavailable
 from schema.kit import execution
 from schema.kit.context import Context
 from schema.kit.http import is_away
-from schema.kit.limits import GraphQLRequest, guard
+from schema.kit.limits import BadRequest, GraphQLRequest, guard
 from schema.kit.live import SUBSCRIPTIONS, Live
 
 EVERYBODY = "everybody"
@@ -35,7 +35,7 @@ class GraphQLService:
             if operation.operation is OperationType.SUBSCRIPTION:
                 raise GraphQLError("Subscriptions are heard over WebSocket (graphql-transport-ws).")
             if only_queries and operation.operation is not OperationType.QUERY:
-                return {"errors": [], "refused_mutation": True}
+                raise BadRequest("Mutations are sent by POST.", 405)
             return await execution.run(self._executor(request, context))
         except execution.Refused as refused:
             return execution.refusal(refused)
