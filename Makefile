@@ -43,7 +43,7 @@ test-fast: $(READY)  ## what a change wants to know within a minute: without Pos
 bench: $(READY)  ## the benchmarks, with their peers where those can be installed
 	@for each in tests/benchmarks/bench_*.py; do $(BIN)/python $$each $(BENCH_OPTIONS) || exit 1; done
 
-check: $(READY)  ## style, types, import contracts, migrations drift, schema snapshot
+check: $(READY)  ## style, types, import contracts, migrations drift, schema snapshot and what it may break
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

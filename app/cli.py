@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,8 +12,12 @@ from app.kernel.actor import system_actor
 from app.kernel.errors import ConfigurationError, Problem
 from app.settings import Settings, read_settings
 
+if TYPE_CHECKING:
+    from schema.stability import Changelog
+
 T = TypeVar("T")
 SNAPSHOT = Path("schema/schema.graphql")
+CHANGELOG = Path("CHANGELOG.md")
 
 # Each command imports what it needs: `truckroll --help` should not wait for the ORM, nor `schema export` for the server.
 
@@ -262,14 +266,50 @@ def export(target: Path) -> None:
 
 
 @schema_group.command("check")
-def check_snapshot() -> None:
-    """Fail when the committed schema is not the one the code makes."""
-    from schema.schema import sdl
+def check_schema() -> None:
+    """Fail when the committed schema is not the one the code makes, or breaks what was released without saying so."""
+    from datetime import date
+
+    from schema import stability
+    from schema.kit.execution import core_of
+    from schema.schema import api, sdl
 
     if not SNAPSHOT.exists() or SNAPSHOT.read_text(encoding="utf-8") != sdl():
         click.echo(f"{SNAPSHOT} is not up to date; run `truckroll schema export` and look at the difference.", err=True)
         sys.exit(1)
-    click.echo("The schema is the committed one.")
+    now, released, changelog = core_of(api), stability.released_schema(), _changelog()
+    if breaks := stability.unannounced(released, now, changelog, date.today()):  # noqa: DTZ011  # the maintainer's day
+        click.echo(
+            f"This breaks what was released. Name it under **Breaking** in {CHANGELOG}, or take it back:", err=True
+        )
+        click.echo("\n".join(f"- `{change.place}`: {change.description}" for change in breaks), err=True)
+        sys.exit(1)
+    if faults := stability.deprecation_faults(now, changelog):
+        click.echo("\n".join(faults), err=True)
+        sys.exit(1)
+    notes = [f"Means something else than when it was released: {one.description}"
+             for one in stability.changed_meanings(released, now)]  # fmt: skip
+    for note in (*notes, *stability.overdue(now, date.today())):  # noqa: DTZ011  # as above
+        click.echo(note, err=True)
+    click.echo("The schema is the committed one, and breaks nothing that was released without saying so.")
+
+
+@schema_group.command("release")
+def release_schema() -> None:
+    """Make the schema the released one, with which `schema check` compares. The changelog must have the release's day."""
+    from schema import stability
+    from schema.schema import sdl
+
+    version = stability.release(sdl(), _changelog())
+    click.echo(f"{stability.RELEASED.name} is the schema of {version}.")
+
+
+def _changelog() -> "Changelog":
+    from schema.stability import read_changelog
+
+    if not CHANGELOG.exists():
+        raise ConfigurationError(f"There is no {CHANGELOG} here: run this in the checkout's folder.")
+    return read_changelog(CHANGELOG.read_text(encoding="utf-8"))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

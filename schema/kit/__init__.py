@@ -24,6 +24,7 @@ from schema.kit.declarations import (
     single,
     sql_value,
 )
+from schema.kit.deprecations import deprecated
 from schema.kit.enums import describe_enum
 from schema.kit.execution import encode, execute, plain_data
 from schema.kit.filters import (
@@ -79,6 +80,7 @@ __all__ = [
     "computed",
     "contains",
     "count_of",
+    "deprecated",
     "describe_enum",
     "encode",
     "execute",

@@ -10,13 +10,16 @@ from typing import Annotated, Any, Optional
 import strawberry
 from graphql import (
     ASTValidationRule,
+    GraphQLArgument,
     GraphQLEnumType,
     GraphQLField,
+    GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    Undefined,
     get_named_type,
 )
 from strawberry.annotation import StrawberryAnnotation
@@ -44,6 +47,7 @@ from schema.kit.declarations import (
     arg,
     optional,
 )
+from schema.kit.deprecations import require_dated
 from schema.kit.filters import spec_of
 from schema.kit.kinds import column_kind
 from schema.kit.operations import (
@@ -114,8 +118,10 @@ def build_schema(
     )
     core = schema._schema
     core.extensions["rules"] = tuple(rules)
+    _leave_out_nulls(core)
     _answer_fields(core)
     require_described(core)
+    require_dated(core)
     return schema
 
 
@@ -150,6 +156,19 @@ def _payload_type(field: OperationField) -> type[Any]:
     return create_type(
         payload.type_name, [result, errors, cursor], description=f"What {field.python_name} answers with."
     )
+
+
+def _leave_out_nulls(schema: GraphQLSchema) -> None:
+    """What is null unless it is given needs no default: clients see an optional field or argument, and no more."""
+    for type in schema.type_map.values():
+        parts: list[GraphQLInputField | GraphQLArgument] = []
+        if isinstance(type, GraphQLInputObjectType):
+            parts.extend(type.fields.values())
+        elif isinstance(type, GraphQLObjectType | GraphQLInterfaceType):
+            parts.extend(argument for field in type.fields.values() for argument in field.args.values())
+        for part in parts:
+            if part.default_value is None:
+                part.default_value = Undefined
 
 
 # The kit's own answers behind the fields

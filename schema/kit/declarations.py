@@ -174,6 +174,7 @@ class KitField(StrawberryField):
         copied.python_name = self.python_name
         copied.type_annotation = self.type_annotation
         copied.arguments = list(self.arguments)
+        copied.deprecation_reason = self.deprecation_reason
         return copied
 
 

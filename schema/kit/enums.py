@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import strawberry
 
+from schema.kit.deprecations import Going
+
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -20,5 +22,7 @@ def describe_enum(enum: type[E], description: str, values: Mapping[E, str]) -> t
         strawberry.enum(enum, description=description)
     definition = enum.__strawberry_definition__  # type: ignore[attr-defined]
     for value in definition.values:
-        value.description = values[enum(value.value)]
+        said = values[enum(value.value)]
+        value.description = str(said)
+        value.deprecation_reason = said.deprecation_reason if isinstance(said, Going) else None
     return enum

@@ -218,6 +218,7 @@ class FilterField:
     permission: Permission | None
     kind: Kind = Kind.TEXT
     nullable: bool = False
+    deprecation_reason: str | None = None
 
     def condition(self, actor: Actor, value: Any) -> Condition:
         """The condition that a client's value stands for."""
@@ -308,12 +309,15 @@ def filterable(model: type[Table]) -> Callable[[type[T]], type[T]]:
                 declared.column = declared.column or name
                 declared.kind, declared.nullable = column_kind(model, declared.column)
             known[to_camel_case(name)] = declared
-            setattr(cls, name, strawberry.field(description=declared.description, default=_UNSET))
+            made = strawberry.field(
+                description=declared.description, default=_UNSET, deprecation_reason=declared.deprecation_reason
+            )
+            setattr(cls, name, made)
         _add_combinations(cls)
-        made = strawberry.input(cls, description=cls.__doc__.strip())
-        _bind_combinations(made)
-        made.__filter__ = FilterSpec(cls.__name__, known)  # type: ignore[attr-defined]  # what the reader finds behind it
-        return made
+        narrowing = strawberry.input(cls, description=cls.__doc__.strip())
+        _bind_combinations(narrowing)
+        narrowing.__filter__ = FilterSpec(cls.__name__, known)  # type: ignore[attr-defined]  # what the reader finds behind it
+        return narrowing
 
     return decorate
 

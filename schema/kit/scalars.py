@@ -115,7 +115,7 @@ def _parse_duration(value: Any) -> timedelta:
 
 
 def _scalar(
-    name: str, says: str, serialize: Callable[[Any], Any], parse: Callable[[Any], Any], url: str | None
+    name: str, says: str, serialize: Callable[[Any], Any], parse: Callable[[Any], Any], url: str
 ) -> ScalarDefinition:
     return strawberry.scalar(name=name, description=says, serialize=serialize, parse_value=parse, specified_by_url=url)
 
@@ -131,14 +131,15 @@ SCALARS: Mapping[object, ScalarDefinition] = {
     ),
     date: _scalar(
         "Date", "A day of the calendar, such as 2026-03-01 (ISO 8601, RFC 3339 full-date).",
-        _text_or(date.isoformat), _parse_day, "https://www.rfc-editor.org/rfc/rfc3339",
+        _text_or(date.isoformat), _parse_day, "https://www.rfc-editor.org/rfc/rfc3339#section-5.6",
     ),
     Decimal: _scalar(
-        "Decimal", "An exact decimal number, written as text such as \"12.50\".", _text_or(str), _parse_decimal, None
+        "Decimal", "An exact decimal number, written as text such as \"12.50\".", _text_or(str), _parse_decimal,
+        "https://www.w3.org/TR/xmlschema11-2/#decimal",
     ),
     timedelta: _scalar(
         "Duration", "A length of time as ISO 8601 has it, such as PT1H30M.",
-        _text_or(duration_text), _parse_duration, "https://www.iso.org/iso-8601-date-and-time-format.html",
+        _text_or(duration_text), _parse_duration, "https://www.rfc-editor.org/rfc/rfc3339#appendix-A",
     ),
     JSON: _scalar("JSON", "Any JSON value.", lambda value: value, lambda value: value,
                   "https://www.rfc-editor.org/rfc/rfc8259"),
