@@ -6,6 +6,7 @@ from tortoise.models import Model
 
 from app.customers.rules import ContactRole, CustomerStatus, SlaTier
 from app.infrastructure.conditions import Condition, column, exists
+from app.infrastructure.search import searched
 from app.infrastructure.tables import OwnedTable, register
 from app.kernel.actor import Actor
 
@@ -152,3 +153,13 @@ def _of_customer(actor: Actor, customer_column: str) -> Condition:
     if actor.is_technician_only:
         return own & exists("assignment", "customer_id", _work_of(actor), ours=customer_column)
     return own
+
+
+# What only some may read, such as access instructions and notes, is not searched: to be found is to be told.
+EXTRAS = [
+    searched(
+        Customer, a=("account_number", "external_id"), b=("name",), c=("email", "phone"), numbers=("account_number",)
+    ),
+    searched(Contact, a=("name",), b=("email", "phone")),
+    searched(Site, a=("name", "external_id"), b=("address_line", "city"), c=("postal_code", "region")),
+]

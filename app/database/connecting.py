@@ -149,12 +149,12 @@ async def read_rows(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...
 
 
 def find_model_modules() -> list[str]:
-    """Every room's tables: ``app/<room>/models.py`` (or the folder it grew into)."""
+    """Every room's tables: ``app/<room>/models.py`` (or the folder it grew into), first those that others build on."""
     app = Path(__file__).resolve().parent.parent
     found = {path.parent.name for path in app.glob("*/models.py")} | {
         path.parent.parent.name for path in app.glob("*/models/__init__.py")
     }
-    return [f"app.{room}.models" for room in sorted(found)]
+    return [f"app.{room}.models" for room in sorted(found, key=lambda room: (room != "infrastructure", room))]
 
 
 MODEL_MODULES: list[str] = find_model_modules()

@@ -7,6 +7,7 @@ from tortoise.models import Model
 from app.customers.models import visited_by
 from app.equipment.rules import EquipmentStatus
 from app.infrastructure.conditions import Condition, column
+from app.infrastructure.search import searched
 from app.infrastructure.tables import OwnedTable, register
 from app.kernel.actor import Actor
 
@@ -109,3 +110,9 @@ class Equipment(OwnedTable):
             return own
         # All that stands where the technician is sent: the faulty device is not always the one that was reported.
         return own & visited_by(actor, "site_id")
+
+
+EXTRAS = [
+    searched(EquipmentModel, a=("name",), b=("manufacturer",)),
+    searched(Equipment, a=("serial_number", "asset_tag", "external_id"), b=("name",), c=("room",)),
+]

@@ -7,6 +7,7 @@ from tortoise.indexes import Index
 from tortoise.models import Model
 
 from app.infrastructure.conditions import Condition, column, nothing
+from app.infrastructure.search import DOCUMENTS
 from app.infrastructure.tables import OwnedTable, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
@@ -186,3 +187,6 @@ def _of_operations(actor: Actor) -> Condition:
     if not actor.holds(Permission.VIEW_OPERATIONS):
         return nothing()
     return column("organization_id") == actor.organization_id
+
+
+EXTRAS = [DOCUMENTS]

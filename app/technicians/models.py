@@ -6,6 +6,7 @@ from tortoise.migrations.constraints import CheckConstraint
 from tortoise.models import Model
 
 from app.infrastructure.conditions import Condition, column, exists, nothing
+from app.infrastructure.search import searched
 from app.infrastructure.tables import OwnedTable, register
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
@@ -214,3 +215,7 @@ def _own_or_staff(actor: Actor) -> Condition:
         return nothing()
     own = column("organization_id") == actor.organization_id
     return own & (column("technician_id") == actor.technician_id) if actor.is_technician_only else own
+
+
+# Not by phone number and e-mail address, which customers may not read.
+EXTRAS = [searched(Technician, a=("number",), b=("name",), numbers=("number",))]

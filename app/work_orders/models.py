@@ -5,7 +5,9 @@ from tortoise.fields import OnDelete
 from tortoise.indexes import Index
 from tortoise.models import Model
 
+from app.customers.models import Customer, Site
 from app.infrastructure.conditions import Condition, column, exists, nothing
+from app.infrastructure.search import Borrowed, searched
 from app.infrastructure.tables import OwnedTable, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
@@ -200,3 +202,19 @@ class TimeEntry(OwnedTable):
     def visible_to(cls, actor: Actor) -> Condition:
         """With its work order, and to nobody on the customer's side."""
         return nothing() if actor.is_customer else _of_visible_work(actor)
+
+
+EXTRAS = [
+    searched(
+        WorkOrder,
+        a=("number", "external_id"),
+        b=("summary", "category"),
+        c=("description",),
+        numbers=("number",),
+        borrows=(
+            Borrowed(Customer, "customer_id", ("name",), Permission.VIEW_CUSTOMERS),
+            Borrowed(Site, "site_id", ("name", "address_line", "city"), Permission.VIEW_CUSTOMERS),
+        ),
+    ),
+    searched(Note, a=("text",), b=("author_name",)),
+]

@@ -22,10 +22,10 @@ from schema.kit import (
     StringFilter,
     about,
     by,
+    by_search,
     children,
     col,
     computed,
-    contains,
     describe_enum,
     filterable,
     group,
@@ -119,21 +119,6 @@ def within_box(box: dict[str, float]) -> Condition:
     return rows & (from_west & to_east if box["west"] <= box["east"] else from_west | to_east)
 
 
-def any_contains(text: str, *names: str) -> Condition:
-    """Every word is in one of the columns."""
-    words = text.split()[:8]
-    if not words:
-        raise InvalidInput("Search for something.", path=["search"])
-    found: Condition | None = None
-    for word in words:
-        here = contains(names[0], word)
-        for name in names[1:]:
-            here = here | contains(name, word)
-        found = here if found is None else found & here
-    assert found is not None
-    return found
-
-
 @filterable(models.Contact)
 class ContactFilter:
     """Which contacts."""
@@ -144,6 +129,7 @@ class ContactFilter:
     email: StringFilter | None = by("Their e-mail address.")
     phone: StringFilter | None = by("Their phone number, as E.164.")
     is_primary: BooleanFilter | None = by("Whether they are asked first.")
+    search: str | None = by_search("the name, the e-mail address or the phone number", models.Contact)
 
 
 ContactOrder = orderable(
@@ -183,10 +169,7 @@ class SiteFilter:
     latitude: FloatFilter | None = by("How far north.")
     longitude: FloatFilter | None = by("How far east.")
     within: MapBoxInput | None = by("On this part of the map.", where=lambda _actor, box: within_box(box))
-    search: str | None = by(
-        "Every word is in the name or the address.",
-        where=lambda _actor, text: any_contains(text, "name", "address_line", "city", "postal_code"),
-    )
+    search: str | None = by_search("the name, the address or the external id", models.Site)
 
 
 SiteOrder = orderable(
@@ -254,9 +237,8 @@ class CustomerFilter:
     account_manager_id: IdFilter | None = by("Whose account it is among us.", permission=Permission.VIEW_INTERNAL_NOTES)
     created_at: DateTimeFilter | None = by("When it was opened.")
     updated_at: DateTimeFilter | None = by("When it was changed last.")
-    search: str | None = by(
-        "Every word is in the number, the name, the e-mail address or the phone number.",
-        where=lambda _actor, text: any_contains(text, "account_number", "name", "email", "phone"),
+    search: str | None = by_search(
+        "the number, the name, the e-mail address, the phone number or the external id", models.Customer
     )
 
 

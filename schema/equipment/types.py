@@ -5,7 +5,7 @@ from datetime import date, datetime
 from app.equipment import models, rules
 from app.equipment.rules import EquipmentStatus
 from app.kernel.permissions import Permission
-from schema.customers.types import Customer, Site, any_contains
+from schema.customers.types import Customer, Site
 from schema.kit import (
     JSON,
     Connection,
@@ -18,6 +18,7 @@ from schema.kit import (
     StringFilter,
     about,
     by,
+    by_search,
     children,
     col,
     computed,
@@ -85,10 +86,7 @@ class EquipmentModelFilter:
     manufacturer: StringFilter | None = by("Who makes it.")
     name: StringFilter | None = by("What the maker calls it.")
     category_id: IdFilter | None = by("Of which category.")
-    search: str | None = by(
-        "Every word is in the maker's name or the product's.",
-        where=lambda _actor, text: any_contains(text, "manufacturer", "name"),
-    )
+    search: str | None = by_search("the maker's name or the product's", models.EquipmentModel)
 
 
 EquipmentModelOrder = orderable(
@@ -118,9 +116,8 @@ class EquipmentFilter:
     external_id: StringFilter | None = by("Its id in another system.")
     created_at: DateTimeFilter | None = by("When it was registered.")
     updated_at: DateTimeFilter | None = by("When it was changed last.")
-    search: str | None = by(
-        "Every word is in the name, the serial number, the asset tag or the room.",
-        where=lambda _actor, text: any_contains(text, "name", "serial_number", "asset_tag", "room"),
+    search: str | None = by_search(
+        "the name, the serial number, the asset tag, the room or the external id", models.Equipment
     )
 
 

@@ -38,6 +38,7 @@ from schema.kit.filters import (
     IntFilter,
     StringFilter,
     by,
+    by_search,
     contains,
     filterable,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "arg",
     "build_schema",
     "by",
+    "by_search",
     "children",
     "col",
     "computed",

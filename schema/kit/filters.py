@@ -13,6 +13,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from app.infrastructure.conditions import Condition, Writer, all_of, any_of, nothing, quoted
+from app.infrastructure.search import found_by
 from app.infrastructure.tables import Table
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
@@ -292,6 +293,14 @@ def by(
 ) -> Any:
     """Declare a field of a filter: on the column of its name or another one, or a function of the client's value."""
     return FilterField(description, column, where, permission)
+
+
+def by_search(places: str, model: type[Table]) -> Any:
+    """Declare free-text search in a filter of a model that says what of it is searched, and where that is."""
+    return by(
+        f"Every word begins a word in {places}. Case, accents of Latin letters and signs do not count.",
+        where=lambda actor, text: found_by(model, actor, text),
+    )
 
 
 def filterable(model: type[Table]) -> Callable[[type[T]], type[T]]:

@@ -12,7 +12,7 @@ from app.kernel.permissions import Permission
 from app.technicians import models, rules
 from app.technicians.rules import AbsenceKind, TechnicianStatus
 from schema.company.types import Territory
-from schema.customers.types import Coordinates, MapBoxInput, any_contains, within_box
+from schema.customers.types import Coordinates, MapBoxInput, within_box
 from schema.identity.types import User
 from schema.kit import (
     ID,
@@ -27,6 +27,7 @@ from schema.kit import (
     StringFilter,
     about,
     by,
+    by_search,
     children,
     col,
     computed,
@@ -281,9 +282,7 @@ class TechnicianFilter:
     territory_id: IdFilter | None = by("Where they work mostly.")
     user_id: IdFilter | None = by("Whose account it is.", permission=Permission.VIEW_TECHNICIANS)
     has_skill: SkillRequirementInput | None = by("Holds this skill at this level or above.", where=holding)
-    search: str | None = by(
-        "Every word is in the number or the name.", where=lambda _actor, text: any_contains(text, "number", "name")
-    )
+    search: str | None = by_search("the number or the name", models.Technician)
 
 
 TechnicianOrder = orderable(

@@ -31,10 +31,10 @@ from schema.kit import (
     StringFilter,
     about,
     by,
+    by_search,
     children,
     col,
     computed,
-    contains,
     count_of,
     describe_enum,
     exists_in,
@@ -279,6 +279,7 @@ class NoteFilter:
     visibility: EnumFilter[rules.NoteVisibility] | None = by("Who may read it.")
     author_kind: EnumFilter[rules.AuthorKind] | None = by("What the writer is to the work.")
     at: DateTimeFilter | None = by("When it was written.")
+    search: str | None = by_search("what was written or the writer's name", models.Note)
 
 
 NoteOrder = orderable("NoteOrder", models.Note, default=("-at",), at="When it was written.")
@@ -343,13 +344,6 @@ def _is_open(actor: Actor, value: bool) -> Condition:
     return is_open if value else ~is_open
 
 
-def _has_text(actor: Actor, text: str) -> Condition:
-    of_customer = exists("customer", "id", contains("name", text), ours="customer_id")
-    of_site = exists("site", "id", contains("address_line", text) | contains("name", text), ours="site_id")
-    own = contains("number", text) | contains("summary", text) | contains("description", text)
-    return own | contains("category", text) | of_customer | of_site
-
-
 @filterable(models.WorkOrder)
 class WorkOrderFilter:
     """Which work orders."""
@@ -385,8 +379,10 @@ class WorkOrderFilter:
         "Only work at sites in this territory.",
         where=lambda actor, value: exists("site", "id", column("territory_id") == value, ours="site_id"),
     )
-    search: str | None = by(
-        "Text in number, summary, description, category, the customer's name or the site's address.", where=_has_text
+    search: str | None = by_search(
+        "the number, the summary, the description, the category, the external id, the customer's name or the site's name "
+        "and address",
+        models.WorkOrder,
     )
 
 

@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,8 @@ from tortoise.exceptions import TransactionManagementError
 from app.database.creation import SqliteGenerator
 from app.database.engines import finish
 from app.database.scripts import split_statements
+from app.kernel.places import Point, great_circle_metres
+from app.kernel.texts import folded, search_rank
 
 MEMORY = ":memory:"
 BUSY_SECONDS = 5.0
@@ -41,6 +43,19 @@ WAL_TRIES = 50
 INSTRUCTIONS_BETWEEN_CHECKS = 50_000
 
 log = logging.getLogger(__name__)
+
+
+def _of_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function as SQL has them: of a missing value nothing is known."""
+    return lambda *values: None if None in values else function(*values)
+
+
+# What statements may call on every connection. SQLite folds the case of ASCII letters only, and not every build has sines.
+FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "fold_case": (1, _of_values(folded)),
+    "search_rank": (-1, search_rank),
+    "metres_between": (4, _of_values(lambda a, b, c, d: great_circle_metres(Point(a, b), Point(c, d)))),
+}
 
 
 class SqliteClient(PlainClient):
@@ -67,6 +82,8 @@ class SqliteClient(PlainClient):
         connection = await aiosqlite.connect(self.filename, isolation_level=None)
         try:
             connection._conn.row_factory = sqlite3.Row
+            for name, (count, function) in FUNCTIONS.items():
+                await connection.create_function(name, count, function, deterministic=True)
             # The waiting time comes first: switching to WAL needs it when several processes start at once.
             await connection.execute_fetchall(f"PRAGMA busy_timeout={int(self.busy_seconds * 1000)}")
             await self._switch_to_wal(connection)
@@ -100,6 +117,11 @@ class SqliteClient(PlainClient):
     def _in_transaction(self) -> TransactionContext:
         return ImmediateTransaction(Transaction(self), self._lock)
 
+    @translate_exceptions
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, Sequence[dict[str, Any]]]:
+        async with self.acquire_connection() as connection:
+            return await _rows_and_count(connection, query, values or [])
+
     async def execute_many(self, query: str, values: list[list[Any]]) -> None:
         async with self._in_transaction() as transaction:
             await transaction.execute_many(query, values)
@@ -122,6 +144,11 @@ class Transaction(SqliteTransactionWrapper):
 
     def _in_transaction(self) -> TransactionContext:
         return self._parent._in_transaction() if self._finalized else NestedTransactionContext(Transaction(self))
+
+    @translate_exceptions
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, Sequence[dict[str, Any]]]:
+        async with self.acquire_connection() as connection:
+            return await _rows_and_count(connection, query, values or [])
 
     @translate_exceptions
     async def execute_many(self, query: str, values: list[list[Any]]) -> None:
@@ -259,6 +286,8 @@ class Readers:
                 check_same_thread=False,
             )
             connection.execute("PRAGMA query_only=ON")
+            for name, (count, function) in FUNCTIONS.items():
+                connection.create_function(name, count, function, deterministic=True)
             return connection
 
     async def close(self) -> None:
@@ -268,6 +297,17 @@ class Readers:
         self._threads = None
         while not self._idle.empty():
             self._idle.get_nowait().close()
+
+
+async def _rows_and_count(connection: aiosqlite.Connection, sql: str, values: list[Any]) -> tuple[int, list[Any]]:
+    """Upstream counts what triggers write as well, and then one changed row looks like several."""
+
+    def run() -> tuple[int, list[Any]]:
+        cursor = connection._conn.execute(sql, values)
+        rows = cursor.fetchall()
+        return max(cursor.rowcount, 0) or len(rows), rows
+
+    return cast(tuple[int, list[Any]], await connection._execute(run))  # type: ignore[no-untyped-call]  # one hop to its thread
 
 
 async def _pragma(connection: aiosqlite.Connection, name: str) -> int:
