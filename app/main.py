@@ -47,7 +47,12 @@ Message = MutableMapping[str, Any]
 
 def create_app(settings: Settings) -> Starlette:
     """The application of one server process."""
-    service = GraphQLService(api, introspection=settings.introspection.value, once=AUTHENTICATION_MUTATIONS)
+    service = GraphQLService(
+        api,
+        introspection=settings.introspection.value,
+        once=AUTHENTICATION_MUTATIONS,
+        budgets=settings.budgets,
+    )
     page = (BOARD / "graphiql.html").read_text(encoding="utf-8")
     endpoint = GraphQLEndpoint(service, actor_of_token, page, settings.trusted_proxies)
     sockets = GraphQLSockets(service, actor_of_token, settings.allowed_origins, settings.trusted_proxies)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from app.kernel.budgets import Allowance, Caller, read_budgets
 from app.kernel.errors import ConfigurationError
 
 PREFIX = "TRUCKROLL_"
@@ -61,6 +62,10 @@ class Settings(BaseModel):
     )
     allowed_origins: tuple[str, ...] = Field((), description="other origins whose pages may call the API, with commas")
     introspection: Introspection = Field(Introspection.AUTHENTICATED, description="everybody, authenticated or nobody")
+    cost_budget: str = Field(
+        "",
+        description="off, or points and points per second by kind of caller: people=20000/500,keys=20000/1000",
+    )
     trusted_proxies: int = Field(0, ge=0, le=5, description="how many proxies in front add X-Forwarded-For")
     planner_processes: int = Field(1, ge=1, le=64, description="days that are planned at the same time")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR")
@@ -78,6 +83,20 @@ class Settings(BaseModel):
     @classmethod
     def _split(cls, value: object) -> object:
         return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+
+    @field_validator("cost_budget")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        try:
+            read_budgets(value)
+        except ConfigurationError as problem:
+            raise ValueError(str(problem)) from None
+        return value
+
+    @property
+    def budgets(self) -> Mapping[Caller, Allowance] | None:
+        """What each kind of caller may ask for; None when nobody keeps count."""
+        return read_budgets(self.cost_budget)
 
     @property
     def embedded(self) -> bool:

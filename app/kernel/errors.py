@@ -240,8 +240,8 @@ class RateLimited(Problem):
 
     code = "RATE_LIMITED"
 
-    def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(f"Too many tries. Try again in {retry_after_seconds} seconds.")
+    def __init__(self, retry_after_seconds: int, what: str = "Too many tries.") -> None:
+        super().__init__(f"{what} Try again in {retry_after_seconds} seconds.")
         self.retry_after_seconds = retry_after_seconds
 
     def data(self) -> dict[str, Any]:

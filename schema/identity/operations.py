@@ -15,6 +15,7 @@ from schema.identity.types import (
     LoginAttempt,
     LoginAttemptFilter,
     LoginAttemptOrder,
+    RateLimit,
     Session,
     SessionFilter,
     SessionOrder,
@@ -62,6 +63,17 @@ class Queries:
             user_id=actor.id if actor.kind is ActorKind.USER else None,
             session_id=actor.session_id,
         )
+
+    @query(
+        "The budget that your requests are paid from: yours, your key's, or your address' while you are not signed in. "
+        "Null where nobody keeps count.",
+        permission=ANYONE,
+    )
+    async def rate_limit(context: Context) -> RateLimit | None:
+        balance = context.balance
+        if balance is None:
+            return None
+        return RateLimit(maximum=balance.maximum, available=balance.available, restore_rate=balance.restore_rate)
 
     user: User | None = one("One user; your own always.", permission=SIGNED_IN)
     users: Connection[User] = many(

@@ -311,6 +311,15 @@ class Viewer:
 
 
 @plain
+class RateLimit:
+    """What the asker's budget holds. Every answer says the same in `extensions.cost.budget`."""
+
+    maximum: int = about("The most points it can hold.")
+    available: int = about("The points it holds, once this request is paid for.")
+    restore_rate: int = about("The points that come back each second, until it is full.")
+
+
+@plain
 class SignedIn:
     """A session's tokens. Keep them secret; they are shown nowhere else."""
 

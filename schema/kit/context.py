@@ -1,11 +1,23 @@
 """What every resolver knows about its request: who asks, from where, and what the reader had to refuse."""
 
+import time
 from dataclasses import dataclass, field
 
 from graphql import GraphQLError
 
 from app.kernel.actor import Actor
-from app.kernel.errors import NotAuthenticated
+from app.kernel.errors import NotAuthenticated, Unavailable
+
+OPERATION_SECONDS_MAX = 10.0
+
+
+@dataclass(slots=True)
+class Balance:
+    """What the asker's budget holds, in points."""
+
+    maximum: int
+    available: int
+    restore_rate: int
 
 
 @dataclass(slots=True)
@@ -18,9 +30,22 @@ class Context:
     user_agent: str = ""
     idempotency_key: str | None = None
     refused: list[GraphQLError] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    """How many rows the lists at the operation's root held, by their key in the answer."""
+    balance: Balance | None = None
+    started: float = field(default_factory=time.monotonic)
 
     def require_actor(self) -> Actor:
         """The actor, else ``NotAuthenticated``."""
         if self.actor is None:
             raise NotAuthenticated()
         return self.actor
+
+    def require_time(self) -> None:
+        """Raise ``Unavailable`` when the operation has run too long to begin another of its parts. Nothing that has begun
+        is broken off: the database's own time limits end what takes too long there."""
+        if time.monotonic() - self.started > OPERATION_SECONDS_MAX:
+            raise Unavailable(
+                f"This operation has run for more than {OPERATION_SECONDS_MAX:.0f} seconds, so this part of it was not "
+                "begun. Send it on its own."
+            )

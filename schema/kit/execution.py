@@ -2,10 +2,11 @@
 and answer with a plain dict whose JSON parts from the database are spliced in as they came.
 """
 
+import asyncio
 import secrets
 import traceback
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -25,7 +26,8 @@ from graphql import (
 
 from app.kernel.errors import Problem
 from schema.kit.context import Context
-from schema.kit.limits import DOCUMENT_BYTES_MAX, TOKENS_MAX, Measures
+from schema.kit.limits import DOCUMENT_BYTES_MAX, TOKENS_MAX
+from schema.kit.measuring import Measures
 from schema.kit.scalars import require_strict_literals, strict_values
 
 DOCUMENTS_MAX = 1024
@@ -56,8 +58,8 @@ class Prepared:
 
     document: DocumentNode
     length: int
-    operations: dict[str, OperationDefinitionNode] = field(default_factory=dict)
-    measures: Measures = field(default_factory=Measures)
+    operations: dict[str, OperationDefinitionNode]
+    measures: Measures
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """The operation of that name, or the only one."""
@@ -121,7 +123,7 @@ def core_of(schema: strawberry.Schema | GraphQLSchema) -> GraphQLSchema:
 def parsed(schema: strawberry.Schema | GraphQLSchema, text: str) -> Prepared:
     """A document that can be parsed, to be judged before it is validated. ``Refused`` when it cannot."""
     key = (id(core_of(schema)), text)
-    return _prepared.get(key) or _judged.get(key) or _judged.keep(key, _prepared_of(text))
+    return _prepared.get(key) or _judged.get(key) or _judged.keep(key, _prepared_of(core_of(schema), text))
 
 
 def prepare(schema: strawberry.Schema | GraphQLSchema, text: str) -> Prepared:
@@ -131,7 +133,7 @@ def prepare(schema: strawberry.Schema | GraphQLSchema, text: str) -> Prepared:
     found = _prepared.get(key)
     if found is not None:
         return found
-    made = _judged.pop(key) or _prepared_of(text)
+    made = _judged.pop(key) or _prepared_of(core, text)
     rules = [*specified_rules, *core.extensions.get("rules", ())]
     errors = validate(core, made.document, rules, max_errors=ERRORS_MAX, hide_suggestions=True)
     if errors:
@@ -139,10 +141,12 @@ def prepare(schema: strawberry.Schema | GraphQLSchema, text: str) -> Prepared:
     return _prepared.keep(key, made)
 
 
-def _prepared_of(text: str) -> Prepared:
+def _prepared_of(core: GraphQLSchema, text: str) -> Prepared:
     document = _parsed(text)
     named = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    return Prepared(document, len(text), {one.name.value if one.name else "": one for one in named})
+    return Prepared(
+        document, len(text), {one.name.value if one.name else "": one for one in named}, Measures(document, core)
+    )
 
 
 def _parsed(text: str) -> DocumentNode:
@@ -209,9 +213,9 @@ async def execute(
     return await run(executor)
 
 
-async def run(executor: Executor[None], *, serially: bool | None = None) -> dict[str, Any]:
-    """The answer of an executor that is ready."""
-    result = executor.execute_operation(serially)
+async def run(executor: Executor[None], *, serially: bool | None = None, aside: bool = False) -> dict[str, Any]:
+    """The answer of an executor that is ready; ``aside`` in a thread, for work that keeps the loop for long."""
+    result = await asyncio.to_thread(executor.execute_operation) if aside else executor.execute_operation(serially)
     if executor.is_awaitable(result):
         result = await result
     assert isinstance(result, ExecutionResult)

@@ -69,7 +69,7 @@ class GraphQLEndpoint:
             return _refusal(401, problem.message, media_type, problem.code, {"www-authenticate": "Bearer"})
         except RateLimited as problem:
             retry = {"retry-after": str(problem.retry_after_seconds)}
-            return _refusal(429, problem.message, media_type, problem.code, retry)
+            return _refusal(429, problem.message, media_type, problem.code, retry, problem.data())
         except Exception as error:
             if not is_away(error):
                 raise
@@ -196,7 +196,12 @@ def _prefers_html(request: Request) -> bool:
 
 
 def _refusal(
-    status: int, message: str, media_type: str, code: str = "BAD_REQUEST", extra: dict[str, str] | None = None
+    status: int,
+    message: str,
+    media_type: str,
+    code: str = "BAD_REQUEST",
+    extra: dict[str, str] | None = None,
+    figures: dict[str, Any] | None = None,
 ) -> Response:
-    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code}}]})
+    body = orjson.dumps({"errors": [{"message": message, "extensions": {"code": code, **(figures or {})}}]})
     return Response(body, status, headers={**HEADERS, **(extra or {})}, media_type=f"{media_type}; charset=utf-8")

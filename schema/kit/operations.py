@@ -93,7 +93,8 @@ class OperationField(KitField):
         OPERATIONS[shown] = self.operation
 
     def admit(self, context: Context) -> None:
-        """Raise unless the asker may use the operation."""
+        """Raise unless the asker may use the operation, and there is time left for it."""
+        context.require_time()
         if self.access is ANYONE:
             return
         actor = context.require_actor()

@@ -1,6 +1,6 @@
 """One GraphQL service for HTTP and sockets: prepares a request, judges what it asks for, and runs it."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -8,12 +8,15 @@ import strawberry
 from graphql import FieldNode, GraphQLError, OperationDefinitionNode, OperationType
 from graphql.execution.values import get_argument_values
 
-from app.kernel.errors import Problem, Unavailable
+from app.kernel.budgets import Allowance, Caller
+from app.kernel.errors import Problem, RateLimited, Unavailable
 from schema.kit import execution
+from schema.kit.budgets import Budgets
 from schema.kit.context import Context
 from schema.kit.http import is_away
 from schema.kit.limits import BadRequest, GraphQLRequest, guard
 from schema.kit.live import SUBSCRIPTIONS, Live
+from schema.kit.measuring import INTROSPECTION_FIELDS, Measure
 
 EVERYBODY = "everybody"
 AUTHENTICATED = "authenticated"
@@ -22,72 +25,99 @@ AUTHENTICATED = "authenticated"
 class GraphQLService:
     """The schema, with the rules of who may ask for it and which fields stand once in a request at most."""
 
-    def __init__(self, schema: strawberry.Schema, *, introspection: str, once: frozenset[str]) -> None:
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        *,
+        introspection: str,
+        once: frozenset[str],
+        budgets: Mapping[Caller, Allowance] | None = None,
+    ) -> None:
         self._schema = schema
         self._core = execution.core_of(schema)
         self._introspection = introspection
         self._once = once
+        self._budgets = Budgets(budgets)
 
     async def run(self, request: GraphQLRequest, context: Context, *, only_queries: bool = False) -> dict[str, Any]:
-        """The answer to a query or mutation; without ``data`` when the request could not be executed."""
+        """The answer to a query or mutation; without ``data`` when the request could not be executed.
+
+        Raises ``RateLimited`` when the caller's budget does not reach.
+        """
+        self._budgets.require_points(context)
         try:
-            operation = self._admitted(request, context)
+            operation, measure = self._admitted(request, context)
             if operation.operation is OperationType.SUBSCRIPTION:
                 raise GraphQLError("Subscriptions are heard over WebSocket (graphql-transport-ws).")
             if only_queries and operation.operation is not OperationType.QUERY:
                 raise BadRequest("Mutations are sent by POST.", 405)
-            return await execution.run(self._executor(request, context))
+            executor = self._executor(request, context)
         except execution.Refused as refused:
+            await self._budgets.drain(context)
             return execution.refusal(refused)
         except (Problem, GraphQLError) as problem:
+            await self._budgets.drain(context)
             return {"errors": [_told(problem, context)]}
+        return await self._run(executor, measure, context)
 
     async def stream(self, request: GraphQLRequest, context: Callable[[], Context]) -> AsyncGenerator[dict[str, Any]]:
         """The answers to an operation: one to a query or mutation, one for each event of a subscription.
 
-        Each event is run in a context of its own, with the actor as it is then.
+        Each event is run in a context of its own, with the actor as it is then. The first tells what the start cost.
         """
         first = context()
         try:
-            operation = self._admitted(request, first)
+            self._budgets.require_points(first)
+            operation, measure = self._admitted(request, first)
+            executor = self._executor(request, first)
             if operation.operation is not OperationType.SUBSCRIPTION:
-                yield await execution.run(self._executor(request, first))
+                yield await self._run(executor, measure, first)
                 return
-            live, arguments, key = self._subscription(operation, request, first)
+            live, arguments, key = self._subscription(operation, executor)
+            charge = await self._budgets.charge(first, measure)
         except execution.Refused as refused:
+            await self._budgets.drain(first)
             yield execution.refusal(refused)
             return
         except (Problem, GraphQLError) as problem:
+            if not isinstance(problem, RateLimited):
+                await self._budgets.drain(first)
             yield {"errors": [_told(problem, first)]}
             return
+        cost: dict[str, Any] | None = await charge.settle(first)
         try:
             async with aclosing(live.events(lambda: context().require_actor(), arguments)) as events:
                 async for event in events:
-                    yield await execution.run(self._executor(request, context(), event))
+                    current = context()
+                    await self._budgets.drain(current, charge.requested)
+                    response = await execution.run(self._executor(request, current, event))
+                    if cost is not None:
+                        response["extensions"], cost = {"cost": cost}, None
+                    yield response
         except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
             told = Unavailable() if is_away(problem) else problem
             yield {"data": None, "errors": [_told(told, first, key)]}
+
+    async def _run(self, executor: execution.KitExecutor, measure: Measure, context: Context) -> dict[str, Any]:
+        """The answer, paid for before and settled after."""
+        charge = await self._budgets.charge(context, measure)
+        response = await execution.run(executor, aside=not INTROSPECTION_FIELDS.isdisjoint(measure.names))
+        response["extensions"] = {"cost": await charge.settle(context)}
+        return response
 
     def encode(self, response: dict[str, Any]) -> bytes:
         """The answer as JSON."""
         return execution.encode(response)
 
-    def _admitted(self, request: GraphQLRequest, context: Context) -> OperationDefinitionNode:
+    def _admitted(self, request: GraphQLRequest, context: Context) -> tuple[OperationDefinitionNode, Measure]:
         """The operation, once it is known to ask for no more than one may. Judged before it is validated."""
         prepared = execution.parsed(self._schema, request.document)
         operation = prepared.operation(request.operation_name)
         may_introspect = self._introspection == EVERYBODY or (
             self._introspection == AUTHENTICATED and context.actor is not None
         )
-        guard(
-            prepared.document,
-            operation,
-            request.variables,
-            may_introspect=may_introspect,
-            once=self._once,
-            known=prepared.measures,
-        )
-        return operation
+        measure = guard(prepared.measures, operation, request.variables, may_introspect=may_introspect, once=self._once)
+        return operation, measure
 
     def _executor(self, request: GraphQLRequest, context: Context, root: Any = None) -> execution.KitExecutor:
         return execution.executor_of(
@@ -95,9 +125,8 @@ class GraphQLService:
         )
 
     def _subscription(
-        self, operation: OperationDefinitionNode, request: GraphQLRequest, context: Context
+        self, operation: OperationDefinitionNode, executor: execution.KitExecutor
     ) -> tuple[Live, dict[str, Any], str]:
-        executor = self._executor(request, context)
         node = next(iter(operation.selection_set.selections))
         assert self._core.subscription_type is not None
         if not isinstance(node, FieldNode):

@@ -88,6 +88,8 @@ async def read_connection(type: Any, window: Window, info: Info, context: Contex
     template = kept_template(connection, request, lambda builder: builder.root_connection(connection))
     wants_statement = connection.wants_page or connection.wants_total
     rows = await _read(template, request, context, info) if wants_statement else []
+    if connection.wants_page and info.path.prev is None:
+        context.rows[str(info.path.key)] = min(len(rows), window.page.size)
     return orjson.Fragment(_page(rows, connection, window, request))
 
 

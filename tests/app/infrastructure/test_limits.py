@@ -1,15 +1,17 @@
-"""So many tries within so many seconds, over a moving window, in memory and in Redis alike."""
+"""So many tries within so many seconds, and points that are spent and come back, in memory and in Redis alike."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from app.infrastructure import limits
-from app.infrastructure.limits import MemoryCounter, RedisCounter
+from app.infrastructure.limits import MemoryBuckets, MemoryCounter, RedisBuckets, RedisCounter, Taken
+from app.kernel.budgets import Allowance
 from app.kernel.errors import RateLimited
 from tests.app.infrastructure.redis_server import RedisServer
 
@@ -93,10 +95,10 @@ async def test_the_window_moves_in_redis_too(counter: RedisCounter) -> None:
 async def test_keys_vanish_from_redis_and_name_nobody(counter: RedisCounter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_counter", counter)
     await limits.hit("sign in: ada@example.com", 1, 30)
-    keys = await counter._redis.keys(f"{counter._prefix}*")
+    keys = await counter._shared.redis.keys(f"{counter._prefix}*")
     assert len(keys) == 1
     assert b"ada" not in keys[0]
-    assert 0 < await counter._redis.pttl(keys[0]) <= 30_000
+    assert 0 < await counter._shared.redis.pttl(keys[0]) <= 30_000
 
 
 async def test_counts_for_itself_while_redis_is_away() -> None:
@@ -124,3 +126,138 @@ async def test_counts_in_redis_again_when_it_is_back(
     assert await counter.hit("k", 1, 60) == 0
     assert await counter.hit("k", 1, 60) > 0
     await counter.close()
+
+
+# Points
+
+
+ALLOWANCE = Allowance(1000, 100)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shared(redis_url: str) -> AsyncIterator[Callable[[], RedisBuckets]]:
+    prefix = f"test-{secrets.token_hex(4)}:"
+    made: list[RedisBuckets] = []
+
+    def another() -> RedisBuckets:
+        made.append(RedisBuckets(redis_url, prefix=prefix))
+        return made[-1]
+
+    try:
+        yield another
+    finally:
+        for one in made:
+            await one.close()
+
+
+async def test_a_bucket_gives_what_it_holds_and_fills_up_with_time() -> None:
+    clock = Clock()
+    buckets = MemoryBuckets(clock=clock)
+    assert await buckets.take("k", ALLOWANCE, 900) == Taken(0, 100)
+    assert await buckets.take("k", ALLOWANCE, 250) == Taken(1.5, 100)  # and nothing is taken
+    assert await buckets.take("other", ALLOWANCE, 1000) == Taken(0, 0)
+    clock.now += 1.5
+    assert await buckets.take("k", ALLOWANCE, 250) == Taken(0, 0)
+    assert buckets.is_empty("k", ALLOWANCE)
+    clock.now += 0.02
+    assert not buckets.is_empty("k", ALLOWANCE)
+    clock.now += 3600
+    assert await buckets.take("k", ALLOWANCE, 1) == Taken(0, 999)
+    assert not buckets.is_empty("never seen", ALLOWANCE)
+
+
+async def test_points_that_come_back_never_overfill_a_bucket_and_what_is_drained_never_goes_below_nothing() -> None:
+    buckets = MemoryBuckets(clock=Clock())
+    await buckets.take("k", ALLOWANCE, 600)
+    assert await buckets.settle("k", ALLOWANCE, 200) == 600
+    assert await buckets.settle("k", ALLOWANCE, 5000) == 1000
+    assert await buckets.settle("k", ALLOWANCE, -5000) == 0
+
+
+async def test_forgets_the_buckets_that_were_not_used_for_longest() -> None:
+    buckets = MemoryBuckets(keys_max=2, clock=Clock())
+    for key in ("a", "b", "a", "c"):
+        await buckets.take(key, ALLOWANCE, 10)
+    assert len(buckets) == 2
+    assert await buckets.take("a", ALLOWANCE, 0) == Taken(0, 980)
+
+
+async def test_processes_share_a_bucket_and_never_spend_more_than_it_holds(
+    shared: Callable[[], RedisBuckets],
+) -> None:
+    small = Allowance(1000, 1)
+    processes = [shared() for _ in range(3)]
+    answers = [await processes[number % 3].take("k", small, 7) for number in range(300)]
+    spent = 7 * sum(one.wait == 0 for one in answers)
+    # What three processes hold of it in the end is less than one request each.
+    assert 1000 - 3 * 7 < spent <= 1000 + 3
+    assert all(0 < one.wait <= 7 for one in answers[-20:])
+    assert all(one.is_empty("k", small) or one._slice("k").points >= 1 for one in processes)
+
+
+async def test_redis_is_asked_once_for_many_small_requests(shared: Callable[[], RedisBuckets]) -> None:
+    buckets = shared()
+    asked = 0
+    ask = buckets._shared.ask
+
+    async def counted(*arguments: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await ask(*arguments)
+
+    buckets._shared.ask = counted  # type: ignore[method-assign]
+    for number in range(100):
+        left = (await buckets.take("k", ALLOWANCE, 1)).left
+        assert 999 - number <= left <= 1000
+    assert asked == 1
+    assert (await buckets.take("k", ALLOWANCE, 800)).wait == 0  # more than a slice: at once all the same
+    assert asked == 2
+
+
+async def test_points_given_back_are_there_for_the_other_processes(shared: Callable[[], RedisBuckets]) -> None:
+    small = Allowance(1000, 1)
+    one, other = shared(), shared()
+    assert (await one.take("k", small, 1000)).wait == 0
+    assert (await other.take("k", small, 500)).wait > 490
+    assert await one.settle("k", small, 990) >= 985
+    assert (await other.take("k", small, 500)).wait == 0
+    await one.settle("k", small, -5000)
+    assert (await other.take("k", small, 990)).wait > 0
+
+
+async def test_a_slice_that_lies_unused_is_forgotten(shared: Callable[[], RedisBuckets]) -> None:
+    buckets = shared()
+    await buckets.take("k", ALLOWANCE, 1)
+    assert buckets._slice("k").points == 99
+    buckets._clock = lambda: time.monotonic() + limits.SLICE_SECONDS
+    assert buckets._slice("k").points == 0
+
+
+async def test_buckets_vanish_from_redis_when_they_are_full_again(shared: Callable[[], RedisBuckets]) -> None:
+    buckets = shared()
+    await buckets.take("k", ALLOWANCE, 1000)
+    assert 10_000 < await buckets._shared.redis.pttl(f"{buckets._prefix}k") <= 11_000
+
+
+async def test_each_process_has_the_whole_bucket_while_redis_is_away() -> None:
+    buckets = RedisBuckets("redis://127.0.0.1:1/0", clock=Clock())
+    assert [(await buckets.take("k", ALLOWANCE, 400)).wait for _ in range(3)] == [0, 0, 2]
+    await buckets.settle("k", ALLOWANCE, 400)
+    assert (await buckets.take("k", ALLOWANCE, 400)).wait == 0
+    assert buckets._shared._outage.failures == 1  # then it is left alone for a while
+    await buckets.close()
+
+
+async def test_a_bucket_is_named_after_nobody_and_refuses_with_the_seconds_to_wait() -> None:
+    await limits.start("memory://")
+    assert await limits.take("people:usr_1", ALLOWANCE, 1000) == pytest.approx(0, abs=50)
+    with pytest.raises(RateLimited) as refusal:
+        await limits.take("people:usr_1", ALLOWANCE, 950)
+    assert refusal.value.data() == {"retryAfterSeconds": 10}
+    await limits.settle("people:usr_1", ALLOWANCE, -1000)
+    with pytest.raises(RateLimited):
+        limits.require_points("people:usr_1", ALLOWANCE)
+    limits.require_points("people:usr_2", ALLOWANCE)
+    assert isinstance(limits._buckets, MemoryBuckets)
+    assert all("usr" not in key for key in limits._buckets._levels)
+    await limits.stop()

@@ -7,6 +7,7 @@ import pytest
 from graphql import GraphQLError, parse
 
 from schema.kit import Context, encode, execute, execution
+from schema.kit.measuring import Measures
 from schema.kit.scalars import SCALARS, duration_text, strict_text
 from tests.schema.kit.conftest import MANAGER, Asking
 
@@ -133,12 +134,13 @@ async def test_parses_and_validates_a_document_once(schema: Any, monkeypatch: py
 
 def test_keeps_the_documents_used_last_and_no_more_of_them_than_memory_allows() -> None:
     known = execution.Documents(3, 100)
-    made = {number: execution.Prepared(parse("{ a }"), 30) for number in range(5)}
+    document = parse("{ a }")
+    made = {number: execution.Prepared(document, 30, {}, Measures(document)) for number in range(5)}
     for number in range(4):
         known.keep((0, str(number)), made[number])
         known.get((0, "0"))
     assert [known.get((0, str(number))) for number in range(4)] == [made[0], None, made[2], made[3]]
-    known.keep((0, "long"), execution.Prepared(made[4].document, 71))
+    known.keep((0, "long"), execution.Prepared(document, 71, {}, Measures(document)))
     assert [known.get((0, str(number))) for number in range(4)] == [None] * 4
     assert known.pop((0, "long")) is not None and known.pop((0, "long")) is None
     known.keep((0, "4"), made[4])
