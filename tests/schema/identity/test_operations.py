@@ -176,9 +176,9 @@ async def test_a_keys_secret_is_shown_when_it_is_made_and_never_again(lamp, ada)
     )
 
 
-async def test_only_signing_in_is_open_to_anyone():
+async def test_only_signing_in_and_ones_own_budget_are_open_to_anyone():
     here = {one.name: one for one in OPERATIONS.values() if one.module == "schema.identity.operations"}
-    assert {name for name, one in here.items() if one.access is ANYONE} == {"logIn", "refreshSession"}
+    assert {name for name, one in here.items() if one.access is ANYONE} == {"logIn", "refreshSession", "rateLimit"}
     assert set(here) >= AUTHENTICATION_MUTATIONS
 
 

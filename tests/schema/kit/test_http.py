@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from app import database as db
+from app.infrastructure import limits
 from app.kernel.actor import Actor
+from app.kernel.budgets import Allowance, Caller
 from app.kernel.errors import NotAuthenticated
 from schema.kit.http import GRAPHQL, JSON, GraphQLEndpoint
 from schema.kit.service import GraphQLService
@@ -118,3 +120,25 @@ async def test_answers_are_never_stored(http: httpx.AsyncClient) -> None:
         await http.get("/graphql", headers={"accept": "text/html"}),
     ):
         assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_budget_that_does_not_reach_is_429_with_the_time_to_come_back(schema: Any) -> None:
+    small = {caller: Allowance(5000, 1) for caller in Caller}
+    service = GraphQLService(schema, introspection="everybody", once=frozenset(), budgets=small)
+    endpoint = GraphQLEndpoint(service, manager, "<p>GraphiQL</p>")
+    app = Starlette(routes=[Route("/graphql", endpoint.handle, methods=["GET", "POST"])])
+    await limits.start("memory://")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        told = (await client.post("/graphql", json=HELLO)).json()
+        assert told["extensions"]["cost"]["budget"] == {"maximum": 5000, "available": 4999, "restoreRate": 1}
+        [key] = limits._buckets._levels  # type: ignore[attr-defined]  # one address, one bucket
+        await limits._buckets.settle(key, small[Caller.ANONYMOUS], -5000)
+        for accept in (JSON, GRAPHQL):
+            refused = await client.post("/graphql", json=HELLO, headers={"accept": accept})
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            [error] = refused.json()["errors"]
+            assert error["extensions"] == {"code": "RATE_LIMITED", "retryAfterSeconds": 1}
+            assert "data" not in refused.json()
+        signed_in = await client.post("/graphql", json=HELLO, headers=TOKEN)
+        assert signed_in.status_code == 200  # another budget
+    await limits.stop()
