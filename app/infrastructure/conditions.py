@@ -28,10 +28,10 @@ def quoted(name: str) -> str:
 class Writer:
     """Collects the values while SQL is written, and numbers the placeholders as the dialect wants them."""
 
-    def __init__(self, dialect: Dialect, values: list[Any] | None = None) -> None:
+    def __init__(self, dialect: Dialect, values: list[Any] | None = None, aliases: int = 0) -> None:
         self.dialect = dialect
         self.values: list[Any] = values if values is not None else []
-        self._aliases = 0
+        self.aliases = aliases
 
     def bind(self, value: Any) -> str:
         """A placeholder for one value. Moments are bound in UTC: SQLite compares them as text."""
@@ -40,8 +40,8 @@ class Writer:
 
     def alias(self) -> str:
         """A fresh alias for a table in a sub-query."""
-        self._aliases += 1
-        return f"x{self._aliases}"
+        self.aliases += 1
+        return f"x{self.aliases}"
 
 
 class Condition:

@@ -36,7 +36,11 @@ class Table(Model):
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
-        """Which rows an actor may see: the one door for lists, relations, ``node``, ids in inputs and delivery."""
+        """Which rows an actor may see: the one door for lists, relations, ``node``, ids in inputs and delivery.
+
+        The condition follows from the actor alone, not from the clock or the database, and only compares columns with the
+        actor's ids: the reader writes it once for all actors of one ``scope_key``.
+        """
         raise NotImplementedError(f"{cls.__name__} does not say who may see it")
 
 

@@ -15,11 +15,15 @@ class ActorKind(StrEnum):
     SYSTEM = "SYSTEM"
 
 
+_SCOPES: dict[tuple[object, ...], int] = {}
+
+
 @dataclass(frozen=True)
 class Actor:
-    """One organization's user, key or system. ``scope_key`` names the shape of what may be seen, not whose it is.
+    """One organization's user, key or system. A key may hold fewer permissions than its roles would give (its scopes).
 
-    A key may hold fewer permissions than its roles would give (its scopes).
+    ``scope_key`` is the same number for all actors who differ in ids only: what they may see has the same shape, and
+    statements written for one serve the others with other values.
     """
 
     organization_id: str
@@ -30,17 +34,19 @@ class Actor:
     technician_id: str | None = None
     customer_id: str | None = None
     session_id: str | None = None
-    scope_key: tuple[object, ...] = field(init=False, compare=False, repr=False)
+    scope_key: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         shape = (
             self.kind,
             tuple(sorted(self.permissions)),
             self.is_customer,
-            self.technician_id is not None,
             self.is_technician_only,
+            self.technician_id is not None,
+            self.customer_id is not None,
+            self.session_id is not None,
         )
-        object.__setattr__(self, "scope_key", shape)
+        object.__setattr__(self, "scope_key", _SCOPES.setdefault(shape, len(_SCOPES)))
 
     @property
     def is_customer(self) -> bool:

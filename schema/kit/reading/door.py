@@ -15,12 +15,11 @@ from app.kernel.ids import prefix_of
 from app.kernel.pages import encode_cursor
 from schema.kit.context import Context
 from schema.kit.declarations import READABLE_BY_PREFIX, Readable, readable_of
-from schema.kit.reading.opening import open_object, page_info
+from schema.kit.reading.opening import page_info, page_part
+from schema.kit.reading.rows import Objects
 from schema.kit.reading.selection import (
-    ConnectionPart,
     ConnectionSelection,
     Info,
-    Selection,
     connection_selection,
     object_selection,
 )
@@ -47,7 +46,7 @@ async def read_where(type: Any, condition: Condition, info: Info, context: Conte
     rows = await _read(template, request, context, info)
     if len(rows) > 1:
         raise RuntimeError(f"the condition for one {target.name} is true of several")
-    return orjson.Fragment(_opened(rows[0][1], selection, request)) if rows else None
+    return orjson.Fragment(orjson.dumps(template.objects[0](rows, request)[0][1])) if rows else None
 
 
 async def read_many(ids: Sequence[str], info: Info, context: Context | None = None) -> list[Any]:
@@ -72,7 +71,7 @@ async def _read_ids(target: Readable, ids: list[str], actor: Actor, context: Con
     request = Request(actor, info.variable_values, database.dialect(), condition=column("id").one_of(ids))
     template = kept_template(selection, request, lambda builder: builder.root_objects(selection, target))
     rows = await _read(template, request, context, info)
-    return {id: orjson.Fragment(_opened(text, selection, request)) for id, text in rows}
+    return {id: orjson.Fragment(orjson.dumps(made)) for id, made in template.objects[0](rows, request)}
 
 
 async def read_connection(type: Any, window: Window, info: Info, context: Context | None = None) -> orjson.Fragment:
@@ -84,13 +83,13 @@ async def read_connection(type: Any, window: Window, info: Info, context: Contex
     connection = connection_selection(info, connection_type)
     request = Request(actor, info.variable_values, database.dialect(), root=window)
     if not _allowed(connection.target, actor, context, info):
-        return orjson.Fragment(_page([], connection, window, request))
+        return _page([], [_nothing] * len(connection.rows), connection, request)
     template = kept_template(connection, request, lambda builder: builder.root_connection(connection))
     wants_statement = connection.wants_page or connection.wants_total
     rows = await _read(template, request, context, info) if wants_statement else []
     if connection.wants_page and info.path.prev is None:
         context.rows[str(info.path.key)] = min(len(rows), window.page.size)
-    return orjson.Fragment(_page(rows, connection, window, request))
+    return _page(rows, template.objects, connection, request)
 
 
 async def _read(template: Template, request: Request, context: Context, info: Info) -> list[Any]:
@@ -131,66 +130,25 @@ def _object_type(info: Info, target: Readable) -> GraphQLObjectType:
     return found
 
 
-def _opened(text: str, selection: Selection, request: Request) -> str | bytes:
-    if not selection.must_open:
-        return text
-    return orjson.dumps(open_object(orjson.loads(text), selection, request))
+def _nothing(_rows: Any, _request: Any) -> list[Any]:
+    return []
 
 
-# A page at the root is put together from rows, so that its JSON need not be opened for cursors.
-
-
-def _page(rows: list[Any], connection: ConnectionSelection, window: Window, request: Request) -> str:
-    total = 0
+def _page(
+    rows: list[Any], objects: list[Objects], connection: ConnectionSelection, request: Request
+) -> orjson.Fragment:
+    window, total = request.root, 0
+    assert window is not None
     if connection.wants_total and rows:
         total = rows[0][0]
-        rows = [row[1:] for row in rows if len(row) > 1 and row[1] is not None]
-    size, backward = window.page.size, window.page.backward
-    more = len(rows) > size
-    kept = rows[:size]
-    if backward:
-        kept = kept[::-1]
-    columns = {
-        id(selection): _texts([row[index] for row in kept], selection, request)
-        for index, selection in enumerate(connection.rows, start=1)
-    }
+        rows = [row for row in rows if len(row) > 1 and row[1] is not None]
+    more = len(rows) > window.page.size
+    kept = rows[: window.page.size]
+    if window.page.backward:
+        kept.reverse()
+    columns = {id(selection): make(kept, request) for selection, make in zip(connection.rows, objects, strict=True)}
     keyed = kept if connection.wants_cursors else [kept[0], kept[-1]] if kept and connection.wants_ends else []
     cursors = [encode_cursor(window.kind, orjson.loads(row[-1])) for row in keyed]
-    info = page_info(window, more, cursors)
-    parts = (f'"{part.key}":{_part(part, columns, len(kept), cursors, info, total)}' for part in connection.parts)
-    return "{" + ",".join(parts) + "}"
-
-
-def _texts(texts: list[str], selection: Selection, request: Request) -> list[str]:
-    if not selection.must_open:
-        return texts
-    return [orjson.dumps(open_object(orjson.loads(text), selection, request)).decode() for text in texts]
-
-
-def _part(
-    part: ConnectionPart,
-    columns: dict[int, list[str]],
-    count: int,
-    cursors: list[str],
-    info: dict[str, Any],
-    total: int,
-) -> str:
-    if part.name == "nodes":
-        return "[" + ",".join(columns[id(part.rows)]) + "]"
-    if part.name == "totalCount":
-        return str(total)
-    if part.name == "pageInfo":
-        return orjson.dumps({key: info.get(name, type) for key, name, _, type in part.parts}).decode()
-    if part.name == "edges":
-        return "[" + ",".join(_edge(part, index, columns, cursors) for index in range(count)) + "]"
-    return f'"{part.literal}"'
-
-
-def _edge(part: ConnectionPart, index: int, columns: dict[int, list[str]], cursors: list[str]) -> str:
-    pairs = []
-    for key, name, selection, type in part.parts:
-        if selection is not None:
-            pairs.append(f'"{key}":{columns[id(selection)][index]}')
-        else:
-            pairs.append(f'"{key}":"{cursors[index] if name == "cursor" else type}"')
-    return "{" + ",".join(pairs) + "}"
+    about = page_info(window, more, cursors)
+    made = {part.key: page_part(part, columns, len(kept), cursors, about, total) for part in connection.parts}
+    return orjson.Fragment(orjson.dumps(made))

@@ -25,6 +25,7 @@ class Notation(Protocol):
     related: tuple[str, str]
     first_related: tuple[str, str]
     whole: tuple[str, str]
+    scalar: tuple[str, str]
     array: str
 
     def literal(self, text: str) -> str:
@@ -47,6 +48,7 @@ class SqliteNotation:
     related = ("(SELECT ", " UNION ALL SELECT 'null' LIMIT 1)")
     first_related = ("coalesce((SELECT ", "), 'null')")
     whole = ("", "")
+    scalar = ("", "")
     array = "json_array"
 
     def literal(self, text: str) -> str:
@@ -80,6 +82,7 @@ class PostgresNotation:
     related = ("(SELECT ", ")")
     first_related = ("(SELECT ", ")")
     whole = ("CAST(", " AS TEXT)")
+    scalar = ("CAST(to_json(", ") AS TEXT)")
     array = "json_build_array"
 
     def literal(self, text: str) -> str:

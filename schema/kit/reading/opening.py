@@ -1,8 +1,8 @@
 """Where Python has to look into the JSON: values that a function computes, and nested pages that want cursors."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLList, GraphQLNonNull, get_named_type, is_leaf_type
+from graphql import get_named_type
 
 from app.kernel.pages import encode_cursor
 from schema.kit.declarations import Children, Computed, SqlValue
@@ -15,30 +15,37 @@ from schema.kit.reading.selection import (
     field_declaration,
     python_name,
 )
-from schema.kit.reading.statement import Request, Window
+from schema.kit.reading.showing import shower
+
+if TYPE_CHECKING:
+    from schema.kit.reading.statement import Request, Window
 
 
-def open_object(value: dict[str, Any], selection: Selection, request: Request) -> dict[str, Any]:
+def open_object(value: dict[str, Any], selection: Selection, request: "Request") -> dict[str, Any]:
     """Put what Python has to compute into an object that the database made."""
     for pick in selection.picks:
-        if not pick.must_open:
-            continue
-        found = value[pick.key]
-        if isinstance(pick.declaration, Computed):
-            value[pick.key] = None if found is None else _computed(found, pick, pick.declaration, request)
-        elif isinstance(pick.declaration, Children):
-            assert pick.connection is not None
-            value[pick.key] = _nested_page(found, pick.connection, request.window(pick), request)
-        elif found is not None and pick.selection is not None:
-            open_object(found, pick.selection, request)
+        if pick.must_open:
+            value[pick.key] = open_value(value[pick.key], pick, request)
     return value
 
 
-def _computed(needs: list[Any], pick: Pick, declaration: Computed, request: Request) -> Any:
+def open_value(found: Any, pick: Pick, request: "Request") -> Any:
+    """A field's value, of which Python computes something, out of what the database made for it."""
+    if found is None:
+        return None
+    if isinstance(pick.declaration, Computed):
+        return _computed(found, pick, pick.declaration, request)
+    if isinstance(pick.declaration, Children):
+        assert pick.connection is not None
+        return nested_page(found, pick.connection, request.window(pick), request)
+    return open_object(found, pick.selection, request) if pick.selection is not None else found
+
+
+def _computed(needs: list[Any], pick: Pick, declaration: Computed, request: "Request") -> Any:
     assert declaration.function is not None and pick.field is not None
     values = [_need(pick, declaration, need, value) for need, value in zip(declaration.needs, needs, strict=True)]
     arguments = [request.actor, *values] if declaration.actor else values
-    return shown(declaration.function(*arguments), pick.field.type, pick.selection)
+    return shower(pick)(declaration.function(*arguments))
 
 
 def _need(pick: Pick, declaration: Computed, need: Any, value: Any) -> Any:
@@ -52,37 +59,13 @@ def _need(pick: Pick, declaration: Computed, need: Any, value: Any) -> Any:
     return value
 
 
-def shown(value: Any, type: Any, selection: Selection | None) -> Any:
-    """A Python value as its GraphQL type shows it, and of an object only what is asked."""
-    if isinstance(type, GraphQLNonNull):
-        found = shown(value, type.of_type, selection)
-        if found is None:
-            raise TypeError(f"a value of the type {type} must not be missing")
-        return found
-    if value is None:
-        return None
-    if isinstance(type, GraphQLList):
-        return [shown(one, type.of_type, selection) for one in value]
-    if is_leaf_type(type):
-        return type.coerce_output_value(value)
-    assert selection is not None
-    return {pick.key: _part(value, pick) for pick in selection.picks}
-
-
-def _part(value: Any, pick: Pick) -> Any:
-    if pick.field is None:
-        return pick.literal
-    name = python_name(pick.field)
-    part = value.get(name, value.get(pick.name)) if isinstance(value, dict) else getattr(value, name)
-    return shown(part, pick.field.type, pick.selection)
-
-
 # Pages
 
 
-def _nested_page(
-    found: dict[str, Any], connection: ConnectionSelection, window: Window, request: Request
+def nested_page(
+    found: dict[str, Any], connection: ConnectionSelection, window: "Window", request: "Request"
 ) -> dict[str, Any]:
+    """A nested list's page as its connection shows it."""
     columns = [found[f"r{index}"] for index in range(len(connection.rows))]
     keys: list[list[Any]] = found.get("k", [])
     size = window.page.size
@@ -99,12 +82,13 @@ def _nested_page(
     count = len(keys[kept]) if "k" in found else len(columns[0]) if columns else 0
     rows = dict(zip(map(id, connection.rows), columns, strict=True))
     info = page_info(window, more, cursors)
-    return {part.key: _page_part(part, rows, count, cursors, info, found.get("c", 0)) for part in connection.parts}
+    return {part.key: page_part(part, rows, count, cursors, info, found.get("c", 0)) for part in connection.parts}
 
 
-def _page_part(
+def page_part(
     part: ConnectionPart, rows: dict[int, list[Any]], count: int, cursors: list[str], info: dict[str, Any], total: int
 ) -> Any:
+    """One of a connection's own fields."""
     if part.name == "nodes":
         return rows[id(part.rows)]
     if part.name == "totalCount":
@@ -122,7 +106,7 @@ def _page_part(
     return part.literal
 
 
-def page_info(window: Window, more: bool, cursors: list[str]) -> dict[str, Any]:
+def page_info(window: "Window", more: bool, cursors: list[str]) -> dict[str, Any]:
     """What PageInfo says of a page."""
     came_from_somewhere = window.page.cursor is not None
     backward = window.page.backward

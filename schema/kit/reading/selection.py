@@ -61,6 +61,7 @@ class Pick:
     literal: str = ""
     must_open: bool = False
     constant_arguments: dict[str, Any] | None = None
+    show: Callable[[Any], Any] | None = None
 
     def arguments(self, variables: VariableValues) -> dict[str, Any]:
         """The arguments, coerced; those without variables are coerced once."""

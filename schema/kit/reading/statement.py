@@ -1,5 +1,5 @@
-"""From a selection to SQL. A template is text with gaps: conditions, page windows and limits are written into the
-gaps for each request, in the order of the text, so that placeholders and values always agree.
+"""From a selection to SQL. A template is text with gaps: a client's conditions, page windows and limits are written into
+the gaps for each request; all the rest, what the actor may see included, is written once and only its values change.
 """
 
 from collections.abc import Callable
@@ -27,6 +27,7 @@ from schema.kit.declarations import (
     Single,
     Sql,
     SqlValue,
+    Where,
     condition_of,
     sorted_by,
 )
@@ -34,6 +35,7 @@ from schema.kit.filters import spec_of
 from schema.kit.kinds import Kind, bind, bound, from_cursor, json_of, scalar_kind
 from schema.kit.orders import Sorted
 from schema.kit.reading.notation import NOTATIONS, Pairs, Write
+from schema.kit.reading.rows import Columns, Objects
 from schema.kit.reading.selection import (
     ConnectionPart,
     ConnectionSelection,
@@ -42,6 +44,7 @@ from schema.kit.reading.selection import (
     field_declaration,
     python_name,
 )
+from schema.kit.reading.stand_in import LastingWriter, Values, stand_in_for
 
 HERE = "\0"
 TEMPLATES_MAX = 32
@@ -169,16 +172,33 @@ class Refusal:
 
 @dataclass(slots=True)
 class Template:
-    """A statement with gaps."""
+    """A statement with gaps.
 
-    parts: list[str | Gap]
+    Placeholders of PostgreSQL have numbers: those of the lasting text come first. SQLite counts them in the order of the
+    text, so there each piece of lasting text is followed by its own values.
+    """
+
+    parts: list[str | Values | Gap]
+    leading: Values
+    aliases: int
     refusals: list[Refusal]
+    objects: list[Objects] = field(default_factory=list)
 
     def fill(self, request: Request) -> tuple[str, list[Any]]:
         """The statement and its values for one request."""
-        writer = Writer(request.dialect)
-        text = "".join([part if isinstance(part, str) else part(request, writer) for part in self.parts])
-        return text, bound(writer.values, request.dialect)
+        actor, dialect = request.actor, request.dialect
+        pieces: list[str] = []
+        writer = Writer(dialect, self.leading.of(actor), self.aliases)
+        for part in self.parts:
+            if type(part) is str:
+                pieces.append(part)
+            elif type(part) is Values:
+                writer.values.extend(part.of(actor))
+            else:
+                before = len(writer.values)
+                pieces.append(part(request, writer))  # type: ignore[operator]  # what is neither text nor values is a gap
+                writer.values[before:] = bound(writer.values[before:], dialect)
+        return "".join(pieces), writer.values
 
 
 def kept_template(
@@ -202,26 +222,41 @@ class Builder:
 
     def __init__(self, dialect: Dialect, actor: Actor) -> None:
         self.dialect = dialect
-        self.actor = actor
+        self.actor = stand_in_for(actor)
         self.notation = NOTATIONS[dialect]
-        self._parts: list[str | Gap] = []
+        self.objects: list[Objects] = []
+        self._parts: list[str | Values | Gap] = []
         self._text: list[str] = []
         self._refusals: list[Refusal] = []
         self._aliases = 0
+        self._writer = LastingWriter(dialect)
+        self._placed = 0
 
     def text(self, text: str) -> None:
         """Add text."""
         self._text.append(text)
 
+    def lasting(self, write: Callable[[Writer, Actor], str]) -> None:
+        """Add what is the same for every request of actors who may see the same, but for the values it binds."""
+        self.text(self._writer.written(lambda writer: write(writer, self.actor)))
+
     def gap(self, gap: Gap) -> None:
-        """Add a gap."""
-        self._parts.append("".join(self._text))
-        self._text = []
+        """Add what is written for each request."""
+        self._close_text()
         self._parts.append(gap)
 
     def template(self) -> Template:
         """What was written."""
-        return Template([*self._parts, "".join(self._text)], self._refusals)
+        self._close_text()
+        leading = self._writer.values if self.dialect is Dialect.POSTGRES else []
+        return Template(self._parts, Values(leading, self.dialect), self._writer.aliases, self._refusals, self.objects)
+
+    def _close_text(self) -> None:
+        self._parts.append("".join(self._text))
+        self._text = []
+        if self.dialect is Dialect.SQLITE:
+            self._parts.append(Values(self._writer.values[self._placed :], self.dialect))
+            self._placed = len(self._writer.values)
 
     def alias(self) -> str:
         """A fresh alias of a table."""
@@ -230,16 +265,22 @@ class Builder:
 
     def visible(self, model: type[Table], alias: str) -> None:
         """The model's own condition on what the actor may see."""
-        self.gap(lambda request, writer: model.visible_to(request.actor).write(writer, alias))
+        self.lasting(lambda writer, actor: model.visible_to(actor).write(writer, alias))
 
     # Objects
 
     def root_objects(self, selection: Selection, target: Readable) -> None:
-        """The rows of which the request's condition is true, each with its id."""
+        """The rows of which the request's condition is true, as pairs of id and object."""
         alias = self.alias()
-        self.text(f'SELECT {quoted(alias)}."id", ')
-        self.as_text(lambda: self.object(selection, alias, ()))
-        self.text(f" FROM {target.table} {quoted(alias)} WHERE ")
+        columns = Columns(self)
+        id = columns.add(lambda: self.text(f'{quoted(alias)}."id"'), (f'{quoted(alias)}."id"', "shown"))
+        self.objects = [columns.objects(f"({id}, {columns.object(selection, alias, ())})")]
+        self.text("SELECT ")
+        columns.write()
+        self.text(f" FROM {target.table} {quoted(alias)}")
+        for join in columns.joins:
+            join()
+        self.text(" WHERE ")
         self.gap(lambda request, writer: _written(request.condition, writer, alias))
         self.text(" AND ")
         self.visible(target.model, alias)
@@ -270,7 +311,7 @@ class Builder:
         declaration = pick.declaration
         if declaration is None:
             self.text(self.notation.literal(pick.literal))
-        elif (missing := self._missing(declaration, pick.target)) is not None:
+        elif (missing := self.missing(declaration, pick.target)) is not None:
             self._refusals.append(Refusal(keys, pick.nodes, missing))
             self._refused(pick)
         elif isinstance(declaration, Column):
@@ -294,7 +335,8 @@ class Builder:
         """A column's JSON."""
         return self.notation.value(kind, f"{quoted(alias)}.{quoted(column)}")
 
-    def _missing(self, declaration: Declaration, target: Readable | None) -> Permission | None:
+    def missing(self, declaration: Declaration, target: Readable | None) -> Permission | None:
+        """The permission that the actor lacks for a field, if one is lacking."""
         for permission in (declaration.permission, target.permission if target is not None else None):
             if permission is not None and not self.actor.holds(permission):
                 return permission
@@ -340,11 +382,18 @@ class Builder:
         self.text(f"{quoted(alias)}.{quoted(ours)} AND ")
         self.visible(pick.target.model, inner)
         if single is not None:
-            if single.where is not None:
-                self.text(" AND ")
-                self.gap(lambda request, writer: _written(condition_of(single.where, request.actor), writer, inner))
+            self.narrowed(single.where, inner)
             self.text(f' ORDER BY {quoted(inner)}."id" DESC LIMIT 1')
         self.text(ends[1])
+
+    def narrowed(self, where: Where | None, alias: str) -> None:
+        """The fixed condition of a relation; one that is made for each actor is made for each request."""
+        if callable(where):
+            self.text(" AND ")
+            self.gap(lambda request, writer: where(request.actor).write(writer, alias))
+        elif where is not None:
+            self.text(" AND ")
+            self.lasting(lambda writer, actor: where.write(writer, alias))
 
     def group(self, pick: Pick, declaration: Group, alias: str) -> None:
         """Some columns of the row as an object."""
@@ -365,12 +414,13 @@ class Builder:
     def sql_value(self, field: Any, declaration: SqlValue, alias: str) -> None:
         """A value that our SQL computes."""
         assert declaration.sql is not None
-        self._computed_by(declaration.sql, self.notation.value(_kind_of(field), HERE), alias)
+        self.computed_by(declaration.sql, self.notation.value(_kind_of(field), HERE), alias)
 
-    def _computed_by(self, sql: Sql, form: str, alias: str) -> None:
+    def computed_by(self, sql: Sql, form: str, alias: str) -> None:
+        """What our SQL computes, in a form that names it ``HERE``."""
         before, after = form.split(HERE)
         self.text(before + "(")
-        self.gap(lambda request, writer: sql(writer, alias, request.actor))
+        self.lasting(lambda writer, actor: sql(writer, alias, actor))
         self.text(")" + after)
 
     def needs(self, pick: Pick, declaration: Computed, alias: str) -> None:
@@ -379,15 +429,19 @@ class Builder:
         for index, need in enumerate(declaration.needs):
             self.text(", " if index else "")
             if callable(need):
-                self._computed_by(need, HERE, alias)
+                self.computed_by(need, HERE, alias)
             elif need in declaration.kinds:
                 cell = f"{quoted(alias)}.{quoted(need)}"
                 self.text(json_of(declaration.kinds[need], cell, self.dialect))
             else:
                 field, value = self._named_value(pick, need)
                 assert value.sql is not None
-                self._computed_by(value.sql, json_of(_kind_of(field), HERE, self.dialect), alias)
+                self.computed_by(value.sql, json_of(_kind_of(field), HERE, self.dialect), alias)
         self.text(")")
+
+    def kind_of_need(self, pick: Pick, need: str | Sql) -> Kind | None:
+        """What an SQL value that is needed by name holds; None of SQL that has no name."""
+        return None if callable(need) else _kind_of(self._named_value(pick, need)[0])
 
     def _named_value(self, pick: Pick, need: str) -> tuple[Any, SqlValue]:
         for known in pick.owner.fields.values():
@@ -489,7 +543,7 @@ class Builder:
         self.gap(rest)
 
     def root_connection(self, connection: ConnectionSelection) -> None:
-        """A page as rows: a column for each selection of nodes, one with the cursor's keys, and the total in front."""
+        """A page as rows, with the total of the list in front of each where it is asked for."""
         target, alias = connection.target, self.alias()
         if connection.wants_total:
             counted = self.alias()
@@ -499,35 +553,52 @@ class Builder:
             if not connection.wants_page:
                 return
             self.text(" LEFT JOIN (")
-        self.text("SELECT 1 AS c0")
-        for index, selection in enumerate(connection.rows):
-            self.text(", ")
-            self.as_text(self._object_of(selection, alias))
-            self.text(f" AS c{index + 1}")
+        self.root_page(connection, target, alias)
+        if connection.wants_total:
+            self.text(") p ON TRUE")
+
+    def root_page(self, connection: ConnectionSelection, target: Readable, alias: str) -> None:
+        """The rows of the page: first a mark that there is one, then what is asked, last what cursors are made of."""
+        columns = Columns(self)
+        columns.add(lambda: self.text("1"))
+        expressions = [columns.object(selection, alias, selection.path) for selection in connection.rows]
         if connection.wants_keys:
-            self.text(", ")
-            self.as_text(lambda: self.gap(lambda request, writer: _root(request).keys(alias, writer.dialect)))
-            self.text(" AS k")
-        # SQLite would compute what is selected for every row before it sorts them. The inner page comes first instead;
-        # the outer LIMIT keeps the two from being made one again. PostgreSQL puts costly values off by itself.
-        inner_first = self.dialect is Dialect.SQLITE
-        if inner_first:
+            columns.add(
+                lambda: self.as_text(lambda: self.gap(lambda request, w: _root(request).keys(alias, w.dialect)))
+            )
+        leading = "n, " if connection.wants_total else ""
+        self.objects = [columns.objects(expression, leading=leading) for expression in expressions]
+        self.text("SELECT ")
+        columns.write()
+        # Which rows are on the page is settled before anything is fetched for them: SQLite would compute what is
+        # selected for all rows before it sorts them, and PostgreSQL join all rows.
+        name, order = quoted(alias), lambda request, w: _root(request).order_by(alias, w.dialect)
+        if self.dialect is Dialect.SQLITE:
+            self.text(" FROM (SELECT rowid AS r")
+            self.root_rows(connection, target, alias)
+            self.text(f") p CROSS JOIN {target.table} {name} ON {name}.rowid = p.r")
+        elif columns.joins:
             self.text(" FROM (SELECT *")
+            self.root_rows(connection, target, alias)
+            self.text(f") {name}")
+        else:
+            self.root_rows(connection, target, alias)
+            return
+        for join in columns.joins:
+            join()
+        self.gap(order)
+
+    def root_rows(self, connection: ConnectionSelection, target: Readable, alias: str) -> None:
+        """FROM, WHERE, ORDER BY and LIMIT of the page; one row more shows whether the list goes on."""
         self.matching(target, alias, "", lambda request: request.root)
         more = 1 if connection.wants_more else 0
 
         def rest(request: Request, writer: Writer) -> str:
             window = _root(request)
-            order = window.order_by(alias, writer.dialect)
-            text = f"{window.keyset(writer, alias)}{order} LIMIT {writer.bind(window.page.size + more)}"
-            return f"{text}) {quoted(alias)}{order} LIMIT -1" if inner_first else text
+            beyond = window.keyset(writer, alias) + window.order_by(alias, writer.dialect)
+            return f"{beyond} LIMIT {writer.bind(window.page.size + more)}"
 
         self.gap(rest)
-        if connection.wants_total:
-            self.text(") p ON TRUE")
-
-    def _object_of(self, selection: Selection, alias: str) -> Write:
-        return lambda: self.object(selection, alias, selection.path)
 
 
 def _kind_of(field: Any) -> Kind:

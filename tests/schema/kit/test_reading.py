@@ -267,7 +267,7 @@ async def test_reads_as_deep_as_a_document_may_go(scratch: Dialect, ask: Asking)
 
 
 async def test_refuses_what_sqlite_cannot_parse_and_says_so(on_sqlite: Dialect, ask: Asking) -> None:
-    up = "boss { " * 30 + "name" + " }" * 30
+    up = "boss { " * 60 + "name" + " }" * 60
     answer = await ask(f'{{ scratchCrew(id: "{CREWS[1]}") {{ {up} }} }}')
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["INVALID_INPUT"]
     assert "in two steps" in answer["errors"][0]["message"]
