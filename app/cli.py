@@ -294,6 +294,19 @@ def check_schema() -> None:
     click.echo("The schema is the committed one, and breaks nothing that was released without saying so.")
 
 
+@schema_group.command("docs")
+@click.option(
+    "--output", required=True, metavar="DIR", type=click.Path(file_okay=False, path_type=Path), help="Where to."
+)
+def write_docs(output: Path) -> None:
+    """Write the reference that the server shows at /docs into a folder, as a static site."""
+    from schema.docs.site import Site
+    from schema.kit.execution import core_of
+    from schema.schema import api
+
+    click.echo(f"Wrote {Site(core_of(api)).write(output)} files to {output}.")
+
+
 @schema_group.command("release")
 def release_schema() -> None:
     """Make the schema the released one, with which `schema check` compares. The changelog must have the release's day."""

@@ -22,11 +22,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import probes, process
 from app.identity.queries import actor_of_token
 from app.infrastructure import journal
-from app.kernel.errors import NotAuthenticated
 from app.kernel.ids import new_id
-from app.settings import Introspection, Settings
+from app.settings import Settings
+from schema.docs.serving import Documentation, SchemaDoor
+from schema.docs.site import Site
 from schema.identity.operations import AUTHENTICATION_MUTATIONS
-from schema.kit.http import GraphQLEndpoint, bearer_token
+from schema.kit.execution import core_of
+from schema.kit.http import GraphQLEndpoint
 from schema.kit.service import GraphQLService
 from schema.kit.sockets import GraphQLSockets
 from schema.schema import api, sdl
@@ -64,16 +66,11 @@ def create_app(settings: Settings) -> Starlette:
             yield
             await sockets.close()
 
+    door = SchemaDoor(settings.introspection.value, actor_of_token)
+    documentation = Documentation(Site(core_of(api)), door)
+
     async def show_schema(request: Request) -> Response:
-        if settings.introspection is Introspection.NOBODY:
-            return PlainTextResponse("Not found\n", 404)
-        if settings.introspection is Introspection.AUTHENTICATED:
-            try:
-                token = bearer_token(request.headers.get("authorization", "")) or ""
-                await actor_of_token(token, request.client.host if request.client else "")
-            except NotAuthenticated as problem:
-                return PlainTextResponse(problem.message + "\n", 401, {"www-authenticate": "Bearer"})
-        return PlainTextResponse(sdl())
+        return await door.refusal(request) or PlainTextResponse(sdl())
 
     middleware = [Middleware(Envelope)]
     if settings.allowed_origins:
@@ -93,6 +90,7 @@ def create_app(settings: Settings) -> Starlette:
             Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
             WebSocketRoute("/graphql", sockets.handle),
             Route("/schema.graphql", show_schema, methods=["GET"]),
+            Route("/docs{path:path}", documentation.handle, methods=["GET"]),
             *probes.routes(settings.metrics_token),
             Mount("/assets", StaticFiles(directory=BOARD)),
         ],
