@@ -18,11 +18,14 @@ _jobs = Histogram(
     "truckroll_job_seconds", "Jobs by kind and outcome", ["kind", "outcome"], buckets=JOB_BUCKETS, registry=_registry
 )
 _sockets = Gauge("truckroll_sockets_open", "Open WebSockets of this process", registry=_registry)
+_streams = Gauge("truckroll_streams_open", "Open event streams of this process", registry=_registry)
+# Looked up once: a label costs more than the observation.
+_answered, _refused = (_requests.labels(outcome) for outcome in ("answered", "refused"))
 
 
 def observe_request(answered: bool, seconds: float) -> None:
     """One GraphQL request over HTTP: whether it was answered with data, and how long it took."""
-    _requests.labels("answered" if answered else "refused").observe(seconds)
+    (_answered if answered else _refused).observe(seconds)
 
 
 def count_command(name: str, outcome: str) -> None:
@@ -53,6 +56,11 @@ def observe_job(kind: str, outcome: str, seconds: float) -> None:
 def sockets_open(number: int) -> None:
     """How many WebSockets are open."""
     _sockets.set(number)
+
+
+def streams_open(number: int) -> None:
+    """How many event streams are open."""
+    _streams.set(number)
 
 
 def render() -> bytes:

@@ -14,8 +14,8 @@ from app.kernel.errors import NotAuthenticated
 from schema.docs.markup import tag
 from schema.docs.pages import TITLE
 from schema.docs.site import Site
-from schema.kit.http import bearer_token
 from schema.kit.service import AUTHENTICATED, EVERYBODY
+from schema.kit.sessions import bearer_token
 
 GATE_HEADERS = {"www-authenticate": "Bearer", "cache-control": "no-store"}
 ActorOfToken = Callable[[str, str], Awaitable[Actor]]

@@ -11,6 +11,7 @@ import orjson
 from graphql import OperationDefinitionNode, OperationType
 
 from schema.kit.measuring import INTROSPECTION_FIELDS, Measure, Measures, TooExpensive
+from schema.kit.statuses import Outcome
 
 BODY_BYTES_MAX = 1_048_576
 DOCUMENT_BYTES_MAX = 65_536
@@ -23,22 +24,22 @@ _NUL = re.compile(rb"\x00|(?<!\\)(?:\\\\)*\\u0000")
 
 
 class BadRequest(Exception):
-    """A request that is not even a GraphQL request; the HTTP view answers with the status."""
+    """A request that cannot be taken at all; over HTTP its outcome decides the status."""
 
-    def __init__(self, message: str, status: int = 400) -> None:
+    def __init__(self, message: str, outcome: Outcome = Outcome.MALFORMED) -> None:
         super().__init__(message)
         self.message = message
-        self.status = status
+        self.outcome = outcome
 
 
 def read_body(body: bytes) -> dict[str, Any]:
     """The JSON object in a request's body; anything else is a ``BadRequest``."""
     if _NUL.search(body):
-        raise BadRequest("The request contains a NUL character.")
+        raise BadRequest("The request contains a NUL character.", Outcome.UNREADABLE)
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise BadRequest("The body is not JSON in UTF-8, or is nested too deeply.") from None
+        raise BadRequest("The body is not JSON in UTF-8, or is nested too deeply.", Outcome.UNREADABLE) from None
     if not isinstance(parsed, dict):
         raise BadRequest('The body must be a JSON object such as {"query": "{ viewer { id } }"}.')
     return parsed
@@ -52,21 +53,24 @@ class GraphQLRequest:
     operation_name: str | None
     variables: dict[str, Any]
     idempotency_key: str | None = None
+    last_event_id: str | None = None
 
 
-def request_of(parameters: Mapping[str, Any], idempotency_key: str | None = None) -> GraphQLRequest:
+def request_of(
+    parameters: Mapping[str, Any], idempotency_key: str | None = None, last_event_id: str | None = None
+) -> GraphQLRequest:
     """The parameters, each of the right kind, else ``BadRequest``. The idempotency key comes with the request's headers,
     or as ``extensions.idempotencyKey``."""
     document = parameters.get("query")
     if not isinstance(document, str):
         raise BadRequest("The parameter query must be a string with a GraphQL document.")
     if len(document.encode("utf-8", "surrogatepass")) > DOCUMENT_BYTES_MAX:
-        raise BadRequest(f"The document is larger than {DOCUMENT_BYTES_MAX} bytes.", 413)
+        raise BadRequest(f"The document is larger than {DOCUMENT_BYTES_MAX} bytes.", Outcome.TOO_LARGE)
     variables = parameters.get("variables")
     if variables is not None and not isinstance(variables, dict):
         raise BadRequest("The parameter variables must be an object.")
     if _has_too_many_values(variables):
-        raise BadRequest(f"The variables hold more than {VALUES_MAX} values.", 413)
+        raise BadRequest(f"The variables hold more than {VALUES_MAX} values.", Outcome.TOO_LARGE)
     operation_name = parameters.get("operationName")
     if operation_name is not None and not isinstance(operation_name, str):
         raise BadRequest("The parameter operationName must be a string.")
@@ -76,7 +80,7 @@ def request_of(parameters: Mapping[str, Any], idempotency_key: str | None = None
     key = (extensions or {}).get("idempotencyKey", idempotency_key)
     if key is not None and not (isinstance(key, str) and 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX):
         raise BadRequest(f"An idempotency key is a string of 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters.")
-    return GraphQLRequest(document, operation_name or None, variables or {}, key)
+    return GraphQLRequest(document, operation_name or None, variables or {}, key, last_event_id)
 
 
 def _has_too_many_values(value: object) -> bool:

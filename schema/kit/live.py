@@ -37,15 +37,18 @@ class Live(Declaration):
     event: Any = None
     noun: str = ""
 
-    async def events(self, asker: Callable[[], Actor], arguments: dict[str, Any]) -> AsyncGenerator[Any]:
+    async def events(
+        self, asker: Callable[[], Actor], arguments: dict[str, Any], seen: str | None = None
+    ) -> AsyncGenerator[Any]:
         """The events that whoever asks hears, for as long as anybody listens.
 
         ``asker`` is asked at each event: a role may be taken away, and a technician join an office, while one listens.
+        ``seen`` is the cursor of the last event of an earlier try, which may be further than ``after``.
         """
         actor = self._admitted(asker)
         prefix = readable_of(self.type).model.prefix
         wanted = _wanted(arguments.get("ids"), prefix)
-        start = await start_of(actor, arguments.get("after"))
+        start = await start_of(actor, arguments.get("after"), seen)
         async with aclosing(tail.follow(actor.organization_id, start)) as entries:
             async for entry in entries:
                 if prefix_of(entry.subject_id) != prefix or (wanted is not None and entry.subject_id not in wanted):
@@ -108,11 +111,10 @@ def hears(actor: Actor, entry: Entry) -> bool:
     return True
 
 
-async def start_of(actor: Actor, after: str | None) -> int:
-    """Where in the journal a reader begins: behind the cursor, or at the end."""
-    if after is None:
-        return await journal.head(actor.organization_id)
-    return journal.seq_of(after, actor.organization_id)
+async def start_of(actor: Actor, *cursors: str | None) -> int:
+    """Where in the journal a reader begins: behind the furthest of the cursors, or at the end when there is none."""
+    places = [journal.seq_of(one, actor.organization_id) for one in cursors if one is not None]
+    return max(places) if places else await journal.head(actor.organization_id)
 
 
 def _wanted(ids: list[str] | None, prefix: str) -> frozenset[str] | None:

@@ -13,11 +13,16 @@ from app.kernel.errors import Problem, RateLimited, Unavailable
 from schema.kit import execution
 from schema.kit.budgets import Budgets
 from schema.kit.context import Context
-from schema.kit.http import is_away
 from schema.kit.limits import BadRequest, GraphQLRequest, guard
 from schema.kit.live import SUBSCRIPTIONS, Live
 from schema.kit.measuring import INTROSPECTION_FIELDS, Measure
+from schema.kit.sessions import is_away
+from schema.kit.statuses import Outcome
 
+ONLY_STREAMED = (
+    "Subscriptions are heard over WebSocket (graphql-transport-ws) or as server-sent events "
+    "(Accept: text/event-stream)."
+)
 EVERYBODY = "everybody"
 AUTHENTICATED = "authenticated"
 
@@ -48,9 +53,9 @@ class GraphQLService:
         try:
             operation, measure = self._admitted(request, context)
             if operation.operation is OperationType.SUBSCRIPTION:
-                raise GraphQLError("Subscriptions are heard over WebSocket (graphql-transport-ws).")
+                raise BadRequest(ONLY_STREAMED, Outcome.ONLY_STREAMED)
             if only_queries and operation.operation is not OperationType.QUERY:
-                raise BadRequest("Mutations are sent by POST.", 405)
+                raise BadRequest("Mutations are sent by POST.", Outcome.WRONG_METHOD)
             executor = self._executor(request, context)
         except execution.Refused as refused:
             await self._budgets.drain(context)
@@ -60,8 +65,10 @@ class GraphQLService:
             return {"errors": [_told(problem, context)]}
         return await self._run(executor, measure, context)
 
-    async def stream(self, request: GraphQLRequest, context: Callable[[], Context]) -> AsyncGenerator[dict[str, Any]]:
-        """The answers to an operation: one to a query or mutation, one for each event of a subscription.
+    async def stream(
+        self, request: GraphQLRequest, context: Callable[[], Context]
+    ) -> AsyncGenerator[tuple[dict[str, Any], str | None]]:
+        """The answers to an operation: one to a query or mutation, one for each event of a subscription, with its cursor.
 
         Each event is run in a context of its own, with the actor as it is then. The first tells what the start cost.
         """
@@ -71,32 +78,40 @@ class GraphQLService:
             operation, measure = self._admitted(request, first)
             executor = self._executor(request, first)
             if operation.operation is not OperationType.SUBSCRIPTION:
-                yield await self._run(executor, measure, first)
+                yield await self._run(executor, measure, first), None
                 return
             live, arguments, key = self._subscription(operation, executor)
             charge = await self._budgets.charge(first, measure)
         except execution.Refused as refused:
             await self._budgets.drain(first)
-            yield execution.refusal(refused)
+            yield execution.refusal(refused), None
             return
         except (Problem, GraphQLError) as problem:
             if not isinstance(problem, RateLimited):
                 await self._budgets.drain(first)
-            yield {"errors": [_told(problem, first)]}
+            yield {"errors": [_told(problem, first)]}, None
             return
         cost: dict[str, Any] | None = await charge.settle(first)
         try:
-            async with aclosing(live.events(lambda: context().require_actor(), arguments)) as events:
+            heard = live.events(lambda: context().require_actor(), arguments, request.last_event_id)
+            async with aclosing(heard) as events:
                 async for event in events:
                     current = context()
                     await self._budgets.drain(current, charge.requested)
                     response = await execution.run(self._executor(request, current, event))
                     if cost is not None:
                         response["extensions"], cost = {"cost": cost}, None
-                    yield response
+                    yield response, event.cursor
         except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
             told = Unavailable() if is_away(problem) else problem
-            yield {"data": None, "errors": [_told(told, first, key)]}
+            yield {"data": None, "errors": [_told(told, first, key)]}, None
+
+    def kind_of(self, request: GraphQLRequest) -> OperationType | None:
+        """What kind of operation a request asks for; None when that cannot be told."""
+        try:
+            return execution.parsed(self._schema, request.document).operation(request.operation_name).operation
+        except (execution.Refused, GraphQLError):
+            return None
 
     async def _run(self, executor: execution.KitExecutor, measure: Measure, context: Context) -> dict[str, Any]:
         """The answer, paid for before and settled after."""

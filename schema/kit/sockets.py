@@ -6,25 +6,23 @@ does not read is not read for: a subscription takes its next fact from the journ
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
-import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.infrastructure import journal, metrics
-from app.kernel.actor import Actor
-from app.kernel.errors import NotAuthenticated, Problem, RateLimited
+from app.kernel.errors import NotAuthenticated, RateLimited
 from app.kernel.ids import new_id
 from schema.kit.context import Context
-from schema.kit.http import Authenticate, bearer_token, client_address, is_away
 from schema.kit.limits import BadRequest, GraphQLRequest, read_body, request_of
+from schema.kit.sessions import Authenticate, Session, bearer_token, client_address, end, is_away, user_agent
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS_MAX = 5.0
-SESSION_CHECK_SECONDS = 1.5  # beside the seconds for which identity keeps an actor, five in all at most
 CLOSE_SECONDS_MAX = 5.0
 OPERATIONS_MAX = 20
 ID_LENGTH_MAX = 128
@@ -38,13 +36,13 @@ DUPLICATE_ID = 4409
 TOO_MANY_INITS = 4429
 TRY_LATER = 1013
 
-log = structlog.get_logger(__name__)
-
 
 class Service(Protocol):
     """What executes operations; see ``schema.kit.service``."""
 
-    def stream(self, request: GraphQLRequest, context: Callable[[], Context]) -> AsyncGenerator[dict[str, Any]]:
+    def stream(
+        self, request: GraphQLRequest, context: Callable[[], Context]
+    ) -> AsyncGenerator[tuple[dict[str, Any], str | None]]:
         """The responses of an operation: one of a query or mutation, one for each event of a subscription."""
 
     def encode(self, response: dict[str, Any]) -> bytes:
@@ -85,8 +83,9 @@ class GraphQLSockets:
             await websocket.close(NO_PROTOCOL, "Subprotocol not acceptable")
             return
         await websocket.accept(PROTOCOL)
-        address = client_address(websocket, self._trusted_proxies)
-        socket = Socket(websocket, self._service, self._authenticate, address)
+        address = client_address(websocket.scope, self._trusted_proxies)
+        session = Session(self._authenticate, address, user_agent(dict(websocket.scope["headers"])))
+        socket = Socket(websocket, self._service, session)
         self._open.add(socket)
         metrics.sockets_open(len(self._open))
         try:
@@ -108,16 +107,12 @@ class GraphQLSockets:
 
 
 class Socket:
-    """One connection: its actor and the operations that run on it."""
+    """One connection: its session and the operations that run on it."""
 
-    def __init__(self, websocket: WebSocket, service: Service, authenticate: Authenticate, address: str) -> None:
+    def __init__(self, websocket: WebSocket, service: Service, session: Session) -> None:
         self._websocket = websocket
         self._service = service
-        self._authenticate = authenticate
-        self._address = address
-        self._user_agent = websocket.headers.get("user-agent", "")[:200]
-        self._token: str | None = None
-        self._actor: Actor | None = None
+        self._session = session
         self._initialized = False
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._sending = asyncio.Lock()
@@ -133,7 +128,7 @@ class Socket:
         except WebSocketDisconnect:
             pass  # the client has gone: nothing to tell anybody
         finally:
-            await _end(self._operations.values())
+            await end(self._operations.values())
         if closed is not None:
             await self.close(closed.code, str(closed))
 
@@ -145,14 +140,13 @@ class Socket:
 
     async def _listen_while_signed_in(self) -> Closed | None:
         """Why the socket must be closed; None when the client has closed it."""
-        parts = [asyncio.create_task(self._listen())]
-        if self._token is not None:
-            parts.append(asyncio.create_task(self._watch_the_session(self._token)))
+        listening = asyncio.create_task(self._listen())
+        ending = asyncio.create_task(self._session.until_it_ends())
         try:
-            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            return next(iter(done)).result()
+            done, _ = await asyncio.wait((listening, ending), return_when=asyncio.FIRST_COMPLETED)
+            return listening.result() if listening in done else Closed(FORBIDDEN, "The session has ended")
         finally:
-            await _end(parts)
+            await end((listening, ending))
 
     async def _listen(self) -> Closed | None:
         try:
@@ -207,25 +201,13 @@ class Socket:
         if header is None:
             return
         try:
-            self._token = bearer_token(header if isinstance(header, str) else "?")
-            self._actor = await self._authenticate(self._token or "", self._address)
+            await self._session.sign_in(bearer_token(header if isinstance(header, str) else "?") or "")
         except (NotAuthenticated, RateLimited):
             raise Closed(FORBIDDEN, "Forbidden") from None
         except Exception as error:
             if not is_away(error):
                 raise
             raise Closed(TRY_LATER, "Busy at the moment") from None
-
-    async def _watch_the_session(self, token: str) -> Closed:
-        """Look every few seconds whether the session still stands, and take over changed roles."""
-        while True:
-            await asyncio.sleep(SESSION_CHECK_SECONDS)
-            try:
-                self._actor = await self._authenticate(token, self._address)
-            except Problem:
-                return Closed(FORBIDDEN, "The session has ended")
-            except Exception:  # the database may be away for a moment; the next look decides
-                log.warning("could not check a socket's session", exc_info=True)
 
     async def _receive(self, message: dict[str, Any]) -> None:
         match message["type"]:
@@ -268,8 +250,9 @@ class Socket:
         me = asyncio.current_task()
         journal.request_id.set(new_id("req"))
         try:
-            async with aclosing(self._service.stream(request, lambda: self._context(request))) as responses:
-                async for response in responses:
+            context = partial(self._session.context, request.idempotency_key)
+            async with aclosing(self._service.stream(request, context)) as responses:
+                async for response, _ in responses:
                     if "data" not in response:
                         errors = response["errors"]
                         await self._send_raw(b'{"id":%b,"type":"error","payload":%b}' % (_json(id), _json(errors)))
@@ -283,11 +266,6 @@ class Socket:
         finally:
             if self._operations.get(id) is me:
                 del self._operations[id]
-
-    def _context(self, request: GraphQLRequest) -> Context:
-        return Context(
-            self._actor, journal.request_id.get() or "", self._address, self._user_agent, request.idempotency_key
-        )
 
     def _id_of(self, message: dict[str, Any]) -> str:
         id = message.get("id")
@@ -313,14 +291,6 @@ class Socket:
                 await self._websocket.send_text(frame.decode())
             except RuntimeError:
                 raise WebSocketDisconnect(1006) from None
-
-
-async def _end(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait until they have ended."""
-    running = list(tasks)
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
 
 
 def _json(value: Any) -> bytes:

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import socket
+import struct
 import subprocess
+import time
 
 import httpx
 import pytest
@@ -10,7 +13,7 @@ import websockets
 
 from tests.journeys.followers import CLIENTS, require_node
 from tests.journeys.worlds import ADMINISTRATOR
-from tests.servers import Api
+from tests.servers import Api, until
 
 pytestmark = pytest.mark.slow
 
@@ -294,3 +297,78 @@ async def test_pages_health_and_metrics_answer_with_their_headers(served):
         assert "truckroll_request_seconds" in (await http.get("/metrics")).text
         assert (await http.get("/assets/../pyproject.toml")).status_code == 404
         assert (await http.get("/nothing")).status_code == 404
+
+
+STREAM = (
+    "POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: text/event-stream\r\n"
+    "authorization: Bearer %s\r\ncontent-length: %d\r\n\r\n%s"
+)
+LIVE = json.dumps({"query": "subscription { customerChanged { fact customer { name } } }"})
+
+
+async def open_stream(server, token):
+    """A raw connection on which events come, once it says so."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write((STREAM % (token, len(LIVE), LIVE)).encode())
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    assert head.startswith(b"HTTP/1.1 200") and b"content-type: text/event-stream" in head
+    return reader, writer
+
+
+async def streams_open(api):
+    """What the server says of its open event streams."""
+    lines = (await api.http.get("/metrics")).text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("truckroll_streams_open "))
+
+
+async def test_streams_that_are_reset_leave_nothing_behind_even_with_a_request_sent_after_them(served):
+    server, world = served
+    async with Api(server.url) as api:
+        await api.sign_in(ADMINISTRATOR)
+        streams = [await open_stream(server, api.token) for _ in range(20)]
+        assert await streams_open(api) == 20
+        for number, (_, writer) in enumerate(streams):
+            if number % 2:  # HTTP/1.1 lets a client send its next request before the answer to this one has ended
+                writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                await asyncio.sleep(0.01)
+            linger = writer.get_extra_info("socket")
+            linger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+        await api.do("createCustomer", "customer { id }", name="Heard by nobody", type="ENTERPRISE")
+
+        async def all_gone():
+            return await streams_open(api) == 0
+
+        await until(all_gone, seconds=5, what="no open stream")
+        assert (await api.ask("{ __typename }")) == {"__typename": "Query"}
+    assert "without completing response" not in world.logs()
+
+
+async def test_a_session_that_ends_closes_its_stream_within_five_seconds(served):
+    server, _ = served
+    async with Api(server.url) as api:
+        await api.sign_in(ADMINISTRATOR)
+        reader, writer = await open_stream(server, api.token)
+        await api.do("createCustomer", "customer { id }", name="Streamed", type="ENTERPRISE")
+        event = await asyncio.wait_for(reader.readuntil(b"\n\n"), 10)
+        assert b"event: next\nid: " in event and b'{"fact":"CustomerCreated","customer":{"name":"Streamed"}}' in event
+        await api.ask("mutation { logOut { errors { code } } }")
+        async with asyncio.timeout(5):
+            rest = await reader.readuntil(b"0\r\n\r\n")
+        assert b"NOT_AUTHENTICATED" in rest and b"event: complete" in rest
+        writer.close()
+
+
+async def test_a_server_stops_at_once_though_a_stream_is_open(served):
+    _, world = served
+    with world.server() as server:
+        async with Api(server.url) as api:
+            await api.sign_in(ADMINISTRATOR)
+            reader, writer = await open_stream(server, api.token)
+            begun = time.monotonic()
+            stopped = asyncio.create_task(asyncio.to_thread(server.stop))
+            rest = await asyncio.wait_for(reader.read(), 10)
+            await stopped
+            assert time.monotonic() - begun < 5
+            assert b"event: complete" not in rest and rest.endswith(b"0\r\n\r\n")
+            writer.close()

@@ -34,7 +34,7 @@ async def ask(actor: Actor | None, document: str, variables: dict[str, Any] | No
 async def heard(actor: Actor | None, document: str, variables: dict[str, Any]) -> list[dict[str, Any]]:
     """Everything that a subscription answers until it ends."""
     request = GraphQLRequest(document, None, variables)
-    return [plain_data(one) async for one in service.stream(request, lambda: Context(actor))]
+    return [plain_data(one) async for one, _ in service.stream(request, lambda: Context(actor))]
 
 
 def codes(answer: dict[str, Any]) -> list[str]:

@@ -138,7 +138,7 @@ async def test_events_are_paid_for_but_never_refused(scratch: Any, asker: Asker)
     document = 'subscription { scratchJobChanged(after: "?") { fact job { title } } }'
     request = GraphQLRequest(document, None, {})
     await limits.settle(f"people:{MANAGER.id}", SMALL[Caller.PEOPLE], -99)
-    [refused] = [one async for one in asker.service.stream(request, lambda: Context(MANAGER))]
+    [(refused, _)] = [one async for one in asker.service.stream(request, lambda: Context(MANAGER))]
     assert refused["errors"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfterSeconds": 1}
     assert "data" not in refused
     await asker.service._budgets.drain(Context(MANAGER), 50)

@@ -1,5 +1,6 @@
 """The endpoint over HTTP, without a network: which requests are refused, with which status, and what does not happen."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
@@ -8,9 +9,6 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.routing import Route
 
 from app import database as db
 from app.infrastructure import limits
@@ -43,8 +41,7 @@ def endpoint(schema: Any) -> GraphQLEndpoint:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def http(endpoint: GraphQLEndpoint) -> AsyncIterator[httpx.AsyncClient]:
-    app = Starlette(routes=[Route("/graphql", endpoint.handle, methods=["GET", "POST"])])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint), base_url="http://test") as client:
         yield client
 
 
@@ -87,8 +84,21 @@ async def test_reading_methods_read_and_change_nothing(http: httpx.AsyncClient, 
 async def test_an_address_that_is_too_long_is_414(endpoint: GraphQLEndpoint) -> None:
     for length, status in ((100, 200), (70_000, 414)):
         query = b"query={__typename}&variables=" + b"%20" * (length // 3) + b"{}"
-        scope = {"type": "http", "method": "GET", "path": "/graphql", "query_string": query, "headers": []}
-        assert (await endpoint.handle(Request(scope))).status_code == status
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/graphql",
+            "query_string": query,
+            "headers": [],
+            "client": None,
+        }
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)  # noqa: B023  # read before the next round
+
+        await endpoint(scope, lambda: asyncio.sleep(0, {}), send)
+        assert sent[0]["status"] == status
 
 
 @pytest.mark.parametrize("depth", [65, 300, 900])
@@ -126,9 +136,8 @@ async def test_a_budget_that_does_not_reach_is_429_with_the_time_to_come_back(sc
     small = {caller: Allowance(5000, 1) for caller in Caller}
     service = GraphQLService(schema, introspection="everybody", once=frozenset(), budgets=small)
     endpoint = GraphQLEndpoint(service, manager, "<p>GraphiQL</p>")
-    app = Starlette(routes=[Route("/graphql", endpoint.handle, methods=["GET", "POST"])])
     await limits.start("memory://")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint), base_url="http://test") as client:
         told = (await client.post("/graphql", json=HELLO)).json()
         assert told["extensions"]["cost"]["budget"] == {"maximum": 5000, "available": 4999, "restoreRate": 1}
         [key] = limits._buckets._levels  # type: ignore[attr-defined]  # one address, one bucket

@@ -20,7 +20,7 @@ from app.kernel import errors
 from app.kernel.actor import Actor, user_actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import Permission, Role
-from schema.kit import sockets
+from schema.kit import sessions, sockets
 from schema.kit.live import hears
 from schema.kit.service import GraphQLService
 from schema.kit.sockets import GraphQLSockets
@@ -42,8 +42,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.headers = Headers({"user-agent": "test"})
-        self.scope = {"subprotocols": [sockets.PROTOCOL]}
-        self.client = None
+        self.scope = {"subprotocols": [sockets.PROTOCOL], "headers": self.headers.raw, "client": None}
         self.application_state = WebSocketState.CONNECTING
         self.inbox: asyncio.Queue[str | None] = asyncio.Queue()
         self.outbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -127,12 +126,12 @@ class Busy:
     def __init__(self) -> None:
         self.running = 0
 
-    async def stream(self, request: Any, context: Any) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, request: Any, context: Any) -> AsyncIterator[tuple[dict[str, Any], str | None]]:
         self.running += 1
         try:
             while True:
                 await asyncio.sleep(0 if "busy" in request.document else 3600)
-                yield {"data": {}}
+                yield {"data": {}}, None
         finally:
             self.running -= 1
 
@@ -142,7 +141,7 @@ class Busy:
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "SESSION_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(sessions, "SESSION_CHECK_SECONDS", 0.02)
     monkeypatch.setattr(sockets, "CLOSE_SECONDS_MAX", 0.2)
 
 

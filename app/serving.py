@@ -1,0 +1,114 @@
+"""What stands between uvicorn and the application: the envelope of every answer, and a stop that also ends event streams."""
+
+import os
+import socket
+from collections.abc import Awaitable, Callable, MutableMapping
+from importlib.util import find_spec
+from typing import Any
+
+import orjson
+import structlog
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.infrastructure import journal
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+ALWAYS = (b"x-content-type-options", b"nosniff")
+# What is no JSON may be shown as a page.
+ON_PAGES = [(b"content-security-policy", CONTENT_POLICY.encode()), (b"referrer-policy", b"no-referrer")]
+
+Message = MutableMapping[str, Any]
+log = structlog.get_logger(__name__)
+
+
+class Envelope:
+    """Gives each request an id, answers carry it back, and pages get their security headers; the last resort for bugs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        id = f"req_{os.urandom(12).hex()}"
+        token = journal.request_id.set(id)
+        begun = False
+
+        def send_with_headers(message: Message) -> Awaitable[None]:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = message.get("headers", ())
+                message["headers"] = [*headers, (b"x-request-id", id.encode()), ALWAYS]
+                if not _is_data(headers):
+                    message["headers"] += ON_PAGES
+            return send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except Exception:  # the last resort: the client gets a reference, the log the reason
+            log.exception("a request failed", path=scope.get("path"))
+            if scope["type"] == "http" and not begun:
+                await _say_sorry(id, send_with_headers)
+        finally:
+            journal.request_id.reset(token)
+
+
+def _is_data(headers: Any) -> bool:
+    return any(name == b"content-type" and value.startswith(b"application/") for name, value in headers)
+
+
+async def _say_sorry(id: str, send: Send) -> None:
+    error = {"message": f"Something went wrong here. Reference: {id}", "extensions": {"code": "INTERNAL"}}
+    body = orjson.dumps({"errors": [error]})
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class Server(uvicorn.Server):
+    """Says first that it stops: an answer that never ends would keep it from stopping until its patience is over."""
+
+    def __init__(self, config: uvicorn.Config, stops: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stops = stops
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop in order."""
+        self._stops()
+        await super().shutdown(sockets)
+
+
+def http_protocol() -> Any:
+    """uvicorn's name of, or class for, what speaks HTTP: httptools where there is one for the platform."""
+    if not find_spec("httptools"):
+        return "h11"
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # needs a package that not every platform has
+
+    class Protocol(HttpToolsProtocol):
+        """Tells the request that is being answered that its client has gone.
+
+        uvicorn tells the one that came last: behind a client that sent another request after it, as HTTP/1.1 allows, an
+        event stream would never end.
+        """
+
+        answered: Any = None
+
+        def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+            self.answered = cycle
+            super()._start_asgi_task(cycle, app)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            """The client has gone."""
+            if self.answered is not None and not self.answered.response_complete:
+                self.answered.disconnected = True
+                self.answered.message_event.set()
+            super().connection_lost(exc)
+
+    return Protocol
