@@ -1,7 +1,7 @@
 """The peer: Strawberry and Tortoise as their documentation shows, over the same tables, without any authorization.
 
 Parsing and validation are cached, the objects are joined in one query: a stock server at its best.
-Usage: python stock.py DATABASE_URL PORT
+Usage: python stock.py DATABASE_URL PORT ORGANIZATION
 """
 
 import sys
@@ -15,7 +15,9 @@ from strawberry.asgi import GraphQL
 from strawberry.extensions import ParserCache, ValidationCache
 from tortoise import Tortoise
 
+from app import database
 from app.work_orders import models
+from tests.benchmarks.reading.plain_objects import plain_work_orders
 
 
 @strawberry.type
@@ -58,16 +60,31 @@ class WorkOrder:
     equipment: Equipment | None
 
 
+PLAIN = plain_work_orders(WorkOrder, Customer, Site, Equipment, str)
+
+
+def own():
+    return models.WorkOrder.filter(organization_id=sys.argv[3]).select_related("customer", "site", "equipment")
+
+
 @strawberry.type
 class Query:
     @strawberry.field
     async def work_orders(self, first: int) -> list[WorkOrder]:
-        rows = models.WorkOrder.all().order_by("-created_at", "-id").limit(first)
-        return await rows.select_related("customer", "site", "equipment")
+        return await own().order_by("-submitted_at", "-id").limit(first)
+
+    @strawberry.field
+    async def due_work_orders(self, first: int, status: str) -> list[WorkOrder]:
+        # SQLite would put those without a due date first, where everybody else has them last.
+        return await own().filter(status=status, due_at__isnull=False).order_by("due_at", "id").limit(first)
 
     @strawberry.field
     async def work_order(self, id: strawberry.ID) -> WorkOrder | None:
-        return await models.WorkOrder.get_or_none(id=id).select_related("customer", "site", "equipment")
+        return await own().get_or_none(id=id)
+
+    @strawberry.field
+    async def plain_work_orders(self) -> list[WorkOrder]:
+        return PLAIN
 
 
 def main():
@@ -77,10 +94,15 @@ def main():
 
     @asynccontextmanager
     async def lifespan(app):
-        from app import database
-
         modules = {"truckroll": database.MODEL_MODULES}
-        await Tortoise.init(db_url=url, modules=modules, use_tz=True, timezone="UTC", _enable_global_fallback=True)
+        sized = url if url.startswith("sqlite") else f"{url}&minsize=10&maxsize=10"
+        await Tortoise.init(
+            db_url=sized.replace("postgresql://", "asyncpg://"),
+            modules=modules,
+            use_tz=True,
+            timezone="UTC",
+            _enable_global_fallback=True,
+        )
         yield
         await Tortoise.close_connections()
 
