@@ -52,6 +52,7 @@ def contestants(url: str, ids: Ids, ports: list[int]) -> list[Contestant]:
             "TRUCKROLL_PORT": "PORT",
             "TRUCKROLL_BACKGROUND": "worker",
             "TRUCKROLL_LOG_LEVEL": "WARNING",
+            "TRUCKROLL_COST_BUDGET": "off",
             "TRUCKROLL_DATABASE_POOL_MAX": str(POOL),
         }
         return Contestant(name, command, asked, settings, ids.token)

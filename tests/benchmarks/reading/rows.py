@@ -173,6 +173,8 @@ async def _fill_postgres(url: str, world: World) -> None:
     # Compiling statements and parallel workers would only blur the figures of all peers alike.
     await connection.execute(f'ALTER DATABASE "{name}" SET jit = off')
     await connection.execute(f'ALTER DATABASE "{name}" SET max_parallel_workers_per_gather = 0')
+    # No work here searches, so a million rows need not be put into the index of words.
+    await connection.execute("SET session_replication_role = replica")
     for table, rows in world.tables():
         while batch := list(islice(rows, 50_000)):
             names = list(batch[0])
