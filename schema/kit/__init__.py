@@ -27,7 +27,9 @@ from schema.kit.declarations import (
 from schema.kit.deprecations import deprecated
 from schema.kit.enums import describe_enum
 from schema.kit.execution import encode, execute, plain_data
-from schema.kit.filters import (
+from schema.kit.filters import by, by_children, by_parent, by_search, extends_filter, filterable
+from schema.kit.operations import ANYONE, OPERATIONS, SIGNED_IN, many, mutation, one, query
+from schema.kit.operators import (
     BooleanFilter,
     DateFilter,
     DateTimeFilter,
@@ -37,13 +39,9 @@ from schema.kit.filters import (
     IdFilter,
     IntFilter,
     StringFilter,
-    by,
-    by_search,
     contains,
-    filterable,
 )
-from schema.kit.operations import ANYONE, OPERATIONS, SIGNED_IN, many, mutation, one, query
-from schema.kit.orders import orderable, ranked
+from schema.kit.orders import from_parent, orderable, ranked
 from schema.kit.problems import Problem
 from schema.kit.reading import read_many, read_one
 from schema.kit.values import count_of, exists_in, sum_of
@@ -76,6 +74,8 @@ __all__ = [
     "arg",
     "build_schema",
     "by",
+    "by_children",
+    "by_parent",
     "by_search",
     "children",
     "col",
@@ -88,7 +88,9 @@ __all__ = [
     "execute",
     "exists_in",
     "extends",
+    "extends_filter",
     "filterable",
+    "from_parent",
     "given",
     "group",
     "inputs",

@@ -33,7 +33,6 @@ from app.kernel.pages import PAGE_SIZE_MAX
 from schema.kit.declarations import (
     READABLE_BY_PREFIX,
     Children,
-    Column,
     Computed,
     Group,
     KitField,
@@ -48,7 +47,7 @@ from schema.kit.declarations import (
     optional,
 )
 from schema.kit.deprecations import require_dated
-from schema.kit.filters import spec_of
+from schema.kit.guards import guard_lists
 from schema.kit.kinds import column_kind
 from schema.kit.operations import (
     SIGNED_IN,
@@ -66,7 +65,6 @@ from schema.kit.reading.selection import (
     BACKREF,
     Info,
     connection_target,
-    field_declaration,
     python_name,
     readable_behind,
 )
@@ -120,6 +118,7 @@ def build_schema(
     core.extensions["rules"] = tuple(rules)
     _leave_out_nulls(core)
     _answer_fields(core)
+    guard_lists(core)
     require_described(core)
     require_dated(core)
     return schema
@@ -204,9 +203,7 @@ def _resolver(definition: OperationField, field: GraphQLField) -> Resolve:
         _require_nullable(field, definition.python_name)
         return lambda _source, info, **raw: answer_one(definition, info, raw, target)
     if isinstance(definition.declaration, Many):
-        rows = connection_target(get_named_type(field.type))
-        target = _origin(rows)
-        _protect(rows, definition.declaration)
+        target = _origin(connection_target(get_named_type(field.type)))
         return lambda _source, info, **raw: answer_many(definition, info, raw, target)
     return lambda _source, info, **raw: answer_query(definition, info, raw)
 
@@ -270,9 +267,7 @@ def _require_fit(field: GraphQLField, definition: KitField, where: str) -> None:
     named = get_named_type(field.type)
     try:
         if isinstance(declaration, Children):
-            rows = connection_target(named)
-            column_kind(readable_behind(rows).model, declaration.via)
-            _protect(rows, declaration)
+            column_kind(readable_behind(connection_target(named)).model, declaration.via)
         elif isinstance(declaration, Single):
             column_kind(readable_behind(named).model, declaration.via)
         elif isinstance(declaration, Parent):
@@ -288,17 +283,6 @@ def _require_fit(field: GraphQLField, definition: KitField, where: str) -> None:
             raise TypeError("a computed value has one type")
     except (TypeError, KeyError, AttributeError) as wrong:
         raise TypeError(f"{where}: {wrong}") from None
-
-
-def _protect(rows: GraphQLObjectType, declaration: Children | Many) -> None:
-    """Who may not read a column may not filter or sort by it either: that would tell it."""
-    for field in rows.fields.values():
-        column = field_declaration(field)
-        if isinstance(column, Column) and column.permission is not None:
-            if declaration.filter is not None:
-                spec_of(declaration.filter).protect(column.column, column.permission)
-            if declaration.order is not None:
-                declaration.order.protect(column.column, column.permission)
 
 
 def _require_nullable(field: GraphQLField, where: str) -> None:

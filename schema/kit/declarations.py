@@ -418,9 +418,9 @@ def function_arguments(function: Function) -> list[StrawberryArgument]:
     return [one for one in found if one.python_name not in ("actor", "context")]
 
 
-def sorted_by(order: Order | None, actor: Actor, asked: Any) -> Any:
+def sorted_by(order: Order | None, actor: Actor, asked: Any, filter: Any = None) -> Any:
     """The terms a list is sorted by."""
-    return NEWEST_FIRST if order is None else order.sorted_by(actor, asked)
+    return NEWEST_FIRST if order is None else order.sorted_by(actor, asked, filter)
 
 
 Answer = Callable[..., Awaitable[Any]]

@@ -1,287 +1,204 @@
-"""How lists are narrowed: declared fields become conditions. Nothing of a client's names ever becomes SQL."""
+"""How lists are narrowed: declared fields become conditions. Nothing of a client's names ever becomes SQL.
+
+A filter may reach through a relation that it declares: the row that ours points to (``by_parent``), or the rows that point to
+ours (``by_children``). What is not visible there is as if it did not exist, and the permissions of the type and of its columns
+hold there as they do at home: ``schema.kit.building`` takes them from the types.
+"""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Any, Generic, Optional, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Optional, TypeVar, get_args
 
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
-from app.infrastructure.conditions import Condition, Writer, all_of, any_of, nothing, quoted
+from app.infrastructure.conditions import Condition, all_of, any_of, exists
 from app.infrastructure.search import found_by
-from app.infrastructure.tables import Table
+from app.infrastructure.tables import Table, table_of
 from app.kernel.actor import Actor
-from app.kernel.dialects import Dialect
 from app.kernel.errors import InvalidInput
 from app.kernel.permissions import Permission
-from schema.kit.kinds import Kind, bind, column_kind, comparable
+from schema.kit.kinds import Kind, column_kind
+from schema.kit.operators import Compares, Untrue, operand, operation, require_few
 
-OPTIONS_MAX = 200
 DEPTH_MAX = 6
+VALUES_MAX = 1000
 T = TypeVar("T")
-_UNSET: Any = strawberry.UNSET
 
 
-def _operand(description: str, name: str | None = None) -> Any:
-    return strawberry.field(description=description, default=_UNSET, name=name)
+@dataclass(slots=True)
+class Asking:
+    """Who asks, and how much more may be asked in one filter."""
 
+    actor: Actor
+    values_left: int = VALUES_MAX
 
-@strawberry.input(description="A condition on a text. Several at once must all be true.")
-class StringFilter:
-    """A condition on a text."""
-
-    eq: str | None = _operand("Is exactly this.")
-    ne: str | None = _operand("Is not this, or missing.")
-    in_: list[str] | None = _operand("Is one of these.", "in")
-    contains: str | None = _operand("Has this in it; upper and lower case count the same.")
-    starts_with: str | None = _operand("Begins with this.")
-    is_null: bool | None = _operand("Is missing, or is not.")
-
-
-@strawberry.input(description="A condition on an id.")
-class IdFilter:
-    """A condition on an id."""
-
-    eq: strawberry.ID | None = _operand("Is this.")
-    ne: strawberry.ID | None = _operand("Is not this, or missing.")
-    in_: list[strawberry.ID] | None = _operand("Is one of these.", "in")
-    is_null: bool | None = _operand("Is missing, or is not.")
-
-
-@strawberry.input(description="A condition on a word of a fixed list.")
-class EnumFilter(Generic[T]):
-    """A condition on an enum."""
-
-    eq: T | None = _operand("Is this.")
-    ne: T | None = _operand("Is not this, or missing.")
-    in_: list[T] | None = _operand("Is one of these.", "in")
-    is_null: bool | None = _operand("Is missing, or is not.")
-
-
-@strawberry.input(description="A condition on a yes or no.")
-class BooleanFilter:
-    """A condition on a boolean."""
-
-    eq: bool | None = _operand("Is this.")
-    is_null: bool | None = _operand("Is missing, or is not.")
-
-
-@strawberry.input(description="A condition on a whole number.")
-class IntFilter:
-    """A condition on an integer."""
-
-    eq: int | None = _operand("Is this.")
-    in_: list[int] | None = _operand("Is one of these.", "in")
-    lt: int | None = _operand("Is less.")
-    lte: int | None = _operand("Is less or the same.")
-    gt: int | None = _operand("Is greater.")
-    gte: int | None = _operand("Is greater or the same.")
-    is_null: bool | None = _operand("Is missing, or is not.")
-
-
-@strawberry.input(description="A condition on a number.")
-class FloatFilter:
-    """A condition on a float."""
-
-    eq: float | None = _operand("Is this.")
-    in_: list[float] | None = _operand("Is one of these.", "in")
-    lt: float | None = _operand("Is less.")
-    lte: float | None = _operand("Is less or the same.")
-    gt: float | None = _operand("Is greater.")
-    gte: float | None = _operand("Is greater or the same.")
-    is_null: bool | None = _operand("Is missing, or is not.")
-
-
-@strawberry.input(description="A condition on an exact decimal.")
-class DecimalFilter:
-    """A condition on a decimal."""
-
-    eq: Decimal | None = _operand("Is this.")
-    in_: list[Decimal] | None = _operand("Is one of these.", "in")
-    lt: Decimal | None = _operand("Is less.")
-    lte: Decimal | None = _operand("Is less or the same.")
-    gt: Decimal | None = _operand("Is greater.")
-    gte: Decimal | None = _operand("Is greater or the same.")
-    is_null: bool | None = _operand("Is missing, or is not.")
-
-
-@strawberry.input(description="A condition on a moment. A span is half-open: gte its start, lt its end.")
-class DateTimeFilter:
-    """A condition on a moment."""
-
-    eq: datetime | None = _operand("Is this.")
-    in_: list[datetime] | None = _operand("Is one of these.", "in")
-    lt: datetime | None = _operand("Is earlier.")
-    lte: datetime | None = _operand("Is earlier or the same.")
-    gt: datetime | None = _operand("Is later.")
-    gte: datetime | None = _operand("Is later or the same.")
-    is_null: bool | None = _operand("Is missing, or is not.")
-
-
-@strawberry.input(description="A condition on a day.")
-class DateFilter:
-    """A condition on a day."""
-
-    eq: date | None = _operand("Is this.")
-    in_: list[date] | None = _operand("Is one of these.", "in")
-    lt: date | None = _operand("Is earlier.")
-    lte: date | None = _operand("Is earlier or the same.")
-    gt: date | None = _operand("Is later.")
-    gte: date | None = _operand("Is later or the same.")
-    is_null: bool | None = _operand("Is missing, or is not.")
-
-
-@dataclass(frozen=True, slots=True)
-class Compares(Condition):
-    """A column of a kind against a value; ``operator`` is one of ours."""
-
-    column: str
-    kind: Kind
-    operator: str
-    value: Any
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        return ("compares", self.column, self.kind, self.operator)
-
-    def write(self, writer: Writer, alias: str) -> str:
-        cell = comparable(self.kind, f"{quoted(alias)}.{quoted(self.column)}", writer.dialect)
-        return f"{cell} {self.operator} {bind(writer, self.kind, self.value)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Missing(Condition):
-    """Whether a column has no value."""
-
-    column: str
-    missing: bool
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        return ("missing", self.column, self.missing)
-
-    def write(self, writer: Writer, alias: str) -> str:
-        return f"{quoted(alias)}.{quoted(self.column)} IS {'' if self.missing else 'NOT '}NULL"
-
-
-@dataclass(frozen=True, slots=True)
-class Untrue(Condition):
-    """The contrary, for people: what is missing does not fulfil a condition, so it fulfils the contrary."""
-
-    condition: Condition
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        return ("untrue", self.condition.shape)
-
-    def write(self, writer: Writer, alias: str) -> str:
-        return f"(({self.condition.write(writer, alias)}) IS NOT TRUE)"
-
-
-@dataclass(frozen=True, slots=True)
-class Contains(Condition):
-    """A text has another in it, or begins with it. SQLite folds the case of ASCII letters only."""
-
-    column: str
-    text: str
-    from_start: bool = False
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        return ("contains", self.column, self.from_start)
-
-    def write(self, writer: Writer, alias: str) -> str:
-        cell = f"{quoted(alias)}.{quoted(self.column)}"
-        if self.from_start:
-            return f"substr({cell}, 1, {len(self.text)}) = {writer.bind(self.text)}"
-        escaped = self.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        like = "LIKE" if writer.dialect is Dialect.SQLITE else "ILIKE"
-        return f"{cell} {like} {writer.bind(f'%{escaped}%')} ESCAPE '\\'"
-
-
-def contains(column: str, text: str) -> Condition:
-    """The column has the text in it; upper and lower case count the same."""
-    return Contains(column, text)
+    def take(self, count: int) -> None:
+        """Count what is asked: a filter is bounded however it is nested."""
+        self.values_left -= count
+        if self.values_left < 0:
+            raise InvalidInput(f"A filter compares with at most {VALUES_MAX} values in all.", path=["filter"])
 
 
 @dataclass(slots=True)
 class FilterField:
-    """A field of a filter: a column, or a function of the value."""
+    """A field of a filter. Who lacks its permission may not ask by it."""
 
     description: str
-    column: str | None
-    where: Callable[[Actor, Any], Condition] | None
-    permission: Permission | None
+    permission: Permission | None = None
+    deprecation_reason: str | None = field(default=None, kw_only=True)
+
+    def bind(self, name: str, model: type[Table]) -> None:
+        """Take the name and the model, and refuse what does not fit them."""
+
+    def shows(self, column: str) -> bool:
+        """Whether an answer would tell something of a column."""
+        return False
+
+    def condition(self, asking: Asking, value: Any, depth: int) -> Condition:
+        """The condition that a client's value stands for."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class ByColumn(FilterField):
+    """A column, compared by the operators of its kind."""
+
+    column: str = ""
     kind: Kind = Kind.TEXT
     nullable: bool = False
-    deprecation_reason: str | None = None
 
-    def condition(self, actor: Actor, value: Any) -> Condition:
-        """The condition that a client's value stands for."""
-        if self.permission is not None:
-            actor.require(self.permission)
-        if self.where is not None:
-            return self.where(actor, value)
+    def bind(self, name: str, model: type[Table]) -> None:
+        self.column = self.column or name
+        self.kind, self.nullable = column_kind(model, self.column)
+
+    def shows(self, column: str) -> bool:
+        return self.column == column
+
+    def condition(self, asking: Asking, value: Any, depth: int) -> Condition:
         if not isinstance(value, dict):
-            return self._compares("=", value)
-        return all_of(*(self._operation(name, operand) for name, operand in value.items() if operand is not None))
-
-    def _operation(self, name: str, operand: Any) -> Condition:
-        column = self.column or ""
-        if name == "in":
-            if len(operand) > OPTIONS_MAX:
-                raise InvalidInput(f"Give at most {OPTIONS_MAX} values at once.", path=["filter"])
-            return any_of(*(self._compares("=", one) for one in operand)) if operand else nothing()
-        if name == "ne":
-            different = self._compares("<>", operand)
-            return any_of(different, Missing(column, True)) if self.nullable else different
-        if name == "isNull":
-            return Missing(column, operand)
-        if name in ("contains", "startsWith"):
-            return Contains(column, operand, from_start=name == "startsWith")
-        return self._compares(_OPERATORS[name], operand)
-
-    def _compares(self, operator: str, value: Any) -> Condition:
-        return Compares(self.column or "", self.kind, operator, value)
+            asking.take(1)
+            return Compares(self.column, self.kind, "=", value)
+        given = [(name, one) for name, one in value.items() if one is not None]
+        asking.take(sum(len(one) if isinstance(one, list) else 1 for _, one in given))
+        return all_of(*(operation(self.column, self.kind, self.nullable, name, one) for name, one in given))
 
 
-_OPERATORS = {"eq": "=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
+@dataclass(slots=True)
+class ByFunction(FilterField):
+    """A condition that a function makes of the client's value."""
+
+    where: Callable[[Actor, Any], Condition] | None = None
+
+    def condition(self, asking: Asking, value: Any, depth: int) -> Condition:
+        assert self.where is not None
+        asking.take(1)
+        return self.where(asking.actor, value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class ByRelation(FilterField):
+    """Rows of another table that belong to ours, of which a filter of theirs is true."""
+
+    ours: str = ""
+    theirs: str = ""
+    filter: "FilterSpec | None" = None
+
+    @property
+    def target(self) -> "FilterSpec":
+        """The filter of the other table's rows."""
+        assert self.filter is not None
+        return self.filter
+
+    def shows(self, column: str) -> bool:
+        return self.ours == column
+
+    def related(self, asking: Asking, value: Any, depth: int, *, untrue: bool = False) -> Condition:
+        """There is such a row, of those that may be seen; or one of which the filter is not true."""
+        target, actor = self.target, asking.actor
+        asking.take(1)
+        if target.permission is not None:
+            actor.require(target.permission)
+        wanted = target.term(asking, value, depth + 1)
+        seen = target.model.visible_to(actor)
+        return exists(
+            table_of(target.model), self.theirs, seen & (Untrue(wanted) if untrue else wanted), ours=self.ours
+        )
+
+
+@dataclass(slots=True)
+class ByParent(ByRelation):
+    """The row that our column points to."""
+
+    def bind(self, name: str, model: type[Table]) -> None:
+        self.ours, self.theirs = self.ours or f"{name}_id", "id"
+        column_kind(model, self.ours)
+
+    def condition(self, asking: Asking, value: Any, depth: int) -> Condition:
+        return self.related(asking, value, depth)
+
+
+@dataclass(slots=True)
+class ByChildren(ByRelation):
+    """The rows whose column points to us: some, none or every one of those that may be seen."""
+
+    def bind(self, name: str, model: type[Table]) -> None:
+        self.ours = "id"
+        column_kind(self.target.model, self.theirs)
+
+    def condition(self, asking: Asking, value: Any, depth: int) -> Condition:
+        terms = []
+        for quantifier, wanted in value.items():
+            if wanted is not None:
+                found = self.related(asking, wanted, depth, untrue=quantifier == "every")
+                terms.append(found if quantifier == "some" else Untrue(found))
+        return all_of(*terms)
+
+
+@dataclass(slots=True)
 class FilterSpec:
-    """The fields of a filter by their GraphQL names."""
+    """The fields of a filter by their GraphQL names. ``permission`` is what a row of the model asks of its reader."""
 
     name: str
+    model: type[Table]
     fields: dict[str, FilterField]
+    permission: Permission | None = None
+    listed: type[Any] | None = None
 
-    def condition(self, actor: Actor, given: dict[str, Any] | None, depth: int = 0) -> Condition:
+    def condition(self, actor: Actor, given: dict[str, Any] | None) -> Condition:
         """The condition that a client's filter stands for; of an empty filter everything is true."""
+        return self.term(Asking(actor), given or {}, 0)
+
+    def term(self, asking: Asking, given: dict[str, Any], depth: int) -> Condition:
+        """As ``condition``, somewhere within a filter."""
         if depth > DEPTH_MAX:
             raise InvalidInput(f"A filter has at most {DEPTH_MAX} levels.", path=["filter"])
-        terms = [self._term(actor, name, value, depth) for name, value in (given or {}).items() if value is not None]
-        return all_of(*terms)
+        return all_of(*(self._part(asking, name, value, depth) for name, value in given.items() if value is not None))
 
     def protect(self, column: str, permission: Permission) -> None:
         """Ask for a permission wherever a column is filtered by."""
-        for field in self.fields.values():
-            if field.column == column and field.permission is None:
-                field.permission = permission
+        for one in self.fields.values():
+            if one.shows(column) and one.permission is None:
+                one.permission = permission
 
-    def _term(self, actor: Actor, name: str, value: Any, depth: int) -> Condition:
+    def relations(self) -> Iterator[ByRelation]:
+        """The fields that lead to other tables."""
+        return (one for one in self.fields.values() if isinstance(one, ByRelation))
+
+    def _part(self, asking: Asking, name: str, value: Any, depth: int) -> Condition:
         if name == "not":
-            return Untrue(self.condition(actor, value, depth + 1))
+            return Untrue(self.term(asking, value, depth + 1))
         if name in ("and", "or"):
-            if len(value) > OPTIONS_MAX:
-                raise InvalidInput(f"Combine at most {OPTIONS_MAX} filters.", path=["filter"])
+            asking.take(len(require_few(value)))
             combine = all_of if name == "and" else any_of
-            return combine(*(self.condition(actor, one, depth + 1) for one in value))
-        return self.fields[name].condition(actor, value)
+            return combine(*(self.term(asking, one, depth + 1) for one in value))
+        chosen = self.fields[name]
+        if chosen.permission is not None:
+            asking.actor.require(chosen.permission)
+        return chosen.condition(asking, value, depth)
 
 
 def by(
@@ -292,7 +209,9 @@ def by(
     permission: Permission | None = None,
 ) -> Any:
     """Declare a field of a filter: on the column of its name or another one, or a function of the client's value."""
-    return FilterField(description, column, where, permission)
+    if where is not None:
+        return ByFunction(description, permission, where)
+    return ByColumn(description, permission, column or "")
 
 
 def by_search(places: str, model: type[Table]) -> Any:
@@ -303,32 +222,94 @@ def by_search(places: str, model: type[Table]) -> Any:
     )
 
 
+def by_parent(description: str, *, via: str | None = None) -> Any:
+    """Declare a field on the row that our column ``via`` (by default the name and ``_id``) points to.
+
+    The annotation names the filter of that row. A row that may not be seen fulfils nothing.
+    """
+    return ByParent(description, ours=via or "")
+
+
+def by_children(description: str, *, via: str) -> Any:
+    """Declare a field on the rows whose column ``via`` points to us. The annotation names the filter of one such row."""
+    return ByChildren(description, theirs=via)
+
+
 def filterable(model: type[Table]) -> Callable[[type[T]], type[T]]:
     """Make a class of ``by`` fields a filter of a model's rows; ``and``, ``or`` and ``not`` come by themselves."""
 
     def decorate(cls: type[T]) -> type[T]:
         if not cls.__doc__:
             raise TypeError(f"the filter {cls.__name__} does not say what it narrows")
-        known: dict[str, FilterField] = {}
-        for name in list(inspect.get_annotations(cls)):
-            declared = cls.__dict__.get(name)
-            if not isinstance(declared, FilterField) or not declared.description:
-                raise TypeError(f"{cls.__name__}.{name} needs by(…) with a description")
-            if declared.where is None:
-                declared.column = declared.column or name
-                declared.kind, declared.nullable = column_kind(model, declared.column)
-            known[to_camel_case(name)] = declared
-            made = strawberry.field(
-                description=declared.description, default=_UNSET, deprecation_reason=declared.deprecation_reason
-            )
+        spec = FilterSpec(cls.__name__, model, {})
+        for name, made in _bound(cls, spec).items():
             setattr(cls, name, made)
         _add_combinations(cls)
         narrowing = strawberry.input(cls, description=cls.__doc__.strip())
         _bind_combinations(narrowing)
-        narrowing.__filter__ = FilterSpec(cls.__name__, known)  # type: ignore[attr-defined]  # what the reader finds behind it
+        narrowing.__filter__ = spec  # type: ignore[attr-defined]  # what the reader finds behind it
         return narrowing
 
     return decorate
+
+
+def extends_filter(target: type[Any]) -> Callable[[type[T]], type[T]]:
+    """Add the decorated class's ``by`` fields to a filter of a lower room, or of what was declared before it."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        spec, definition = spec_of(target), target.__strawberry_definition__
+        for name, made in _bound(cls, spec).items():
+            made.python_name = name
+            made.origin = cls
+            made.type_annotation = StrawberryAnnotation(cls.__annotations__[name])
+            definition.fields.append(made)
+        return cls
+
+    return decorate
+
+
+def _bound(cls: type[Any], spec: FilterSpec) -> dict[str, StrawberryField]:
+    """The fields that a class declares, put into a filter, as Strawberry wants them."""
+    made = {}
+    for name, annotation in list(inspect.get_annotations(cls).items()):
+        declared, word = cls.__dict__.get(name), to_camel_case(name)
+        if not isinstance(declared, FilterField) or not declared.description:
+            raise TypeError(f"{cls.__name__}.{name} needs by(…) with a description")
+        if word in spec.fields:
+            raise TypeError(f"{spec.name} has a field {word} already")
+        if isinstance(declared, ByRelation):
+            target = next((one for one in get_args(annotation) if hasattr(one, "__filter__")), None)
+            if target is None:
+                raise TypeError(f"{cls.__name__}.{name} names no filter that is declared before it")
+            declared.filter = spec_of(target)
+            cls.__annotations__[name] = Optional[_listed(target) if isinstance(declared, ByChildren) else target]  # noqa: UP045
+        declared.bind(name, spec.model)
+        spec.fields[word] = declared
+        made[name] = strawberry.field(
+            description=declared.description, default=strawberry.UNSET, deprecation_reason=declared.deprecation_reason
+        )
+    return made
+
+
+_QUANTIFIERS = {
+    "some": "At least one of them, of those you may see.",
+    "none": "None of them, of those you may see.",
+    "every": "All of them, of those you may see; of none at all, this is true.",
+}
+
+
+def _listed(target: type[Any]) -> type[Any]:
+    """The input that says of how many rows a filter must be true; one for each filter."""
+    spec = spec_of(target)
+    if spec.listed is None:
+        namespace = {
+            "__annotations__": dict.fromkeys(_QUANTIFIERS, Optional[target]),  # noqa: UP045  # made at run time
+            "__module__": __name__,
+            **{name: operand(says) for name, says in _QUANTIFIERS.items()},
+        }
+        name = f"{spec.name.removesuffix('Filter')}ListFilter"
+        spec.listed = strawberry.input(type(name, (), namespace), description="How many rows a condition is true of.")
+    return spec.listed
 
 
 _COMBINATIONS = {"and_": "All of these are true.", "or_": "At least one of these is true.", "not_": "This is not true."}
@@ -337,15 +318,15 @@ _COMBINATIONS = {"and_": "All of these are true.", "or_": "At least one of these
 def _add_combinations(cls: type[Any]) -> None:
     for name, description in _COMBINATIONS.items():
         cls.__annotations__[name] = object
-        setattr(cls, name, strawberry.field(description=description, default=_UNSET, name=name.rstrip("_")))
+        setattr(cls, name, operand(description, name.rstrip("_")))
 
 
 def _bind_combinations(cls: Any) -> None:
     fields: list[StrawberryField] = cls.__strawberry_definition__.fields
-    for field in fields:
-        if field.python_name in _COMBINATIONS:
-            one = Optional[cls] if field.python_name == "not_" else Optional[list[cls]]  # noqa: UP045  # made at run time
-            field.type_annotation = StrawberryAnnotation(one)
+    for part in fields:
+        if part.python_name in _COMBINATIONS:
+            one = Optional[cls] if part.python_name == "not_" else Optional[list[cls]]  # noqa: UP045  # made at run time
+            part.type_annotation = StrawberryAnnotation(one)
 
 
 def spec_of(filter: type[Any]) -> FilterSpec:

@@ -1,10 +1,11 @@
 """How lists may be sorted. A list is always sorted by something unique in the end: the id breaks ties.
 
-A missing value counts as the greatest, on both databases: last when ascending, first when descending.
+A missing value counts as the greatest, on both databases: last when ascending, first when descending. So does a value of a
+parent that is not there, or that the actor may not see: the two look the same on purpose.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Any
@@ -12,8 +13,9 @@ from typing import Any
 import strawberry
 from tortoise.fields import FloatField
 
-from app.infrastructure.conditions import quoted
-from app.infrastructure.tables import Table
+from app.infrastructure.conditions import Condition, Writer, quoted
+from app.infrastructure.search import SEARCHED, relevance
+from app.infrastructure.tables import Table, table_of
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
 from app.kernel.errors import InvalidInput
@@ -43,8 +45,20 @@ describe_enum(
 
 
 @dataclass(frozen=True, slots=True)
+class ParentColumn:
+    """A column of the row that our column ``via`` points to, if the actor may see that row."""
+
+    model: type[Table]
+    via: str
+    seen: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderTerm:
-    """Something a list can be sorted by."""
+    """Something a list can be sorted by.
+
+    Its SQL is written anew wherever it stands, because it may bind values: who asks, or what is searched for.
+    """
 
     name: str
     column: str
@@ -52,24 +66,44 @@ class OrderTerm:
     nullable: bool
     ranks: tuple[str, ...] = ()
     permission: Permission | None = None
+    parent: ParentColumn | None = None
+    is_float: bool = False
+    computed: Callable[[Writer, str], str] | None = None
 
-    def raw(self, alias: str) -> str:
+    def raw(self, writer: Writer, alias: str) -> str:
         """SQL of the value to sort by, on the row of that alias."""
+        if self.computed is not None:
+            return self.computed(writer, alias)
+        if self.parent is not None:
+            return self._of_parent(writer, alias, self.parent)
         cell = f"{quoted(alias)}.{quoted(self.column)}"
         if not self.ranks:
             return cell
         steps = " ".join(f"WHEN '{word}' THEN {rank}" for rank, word in enumerate(self.ranks))
         return f"(CASE {cell} {steps} ELSE {len(self.ranks)} END)"
 
-    def sql(self, alias: str, dialect: Dialect) -> str:
+    def sql(self, writer: Writer, alias: str) -> str:
         """As ``raw``, in a form that compares rightly."""
-        return comparable(self.kind, self.raw(alias), dialect)
+        return comparable(self.kind, self.raw(writer, alias), writer.dialect)
 
-    def json(self, alias: str, dialect: Dialect) -> str:
+    def json(self, writer: Writer, alias: str) -> str:
         """As ``raw``, in the form a cursor carries."""
-        return json_of(self.kind, self.raw(alias), dialect)
+        cell = self.raw(writer, alias)
+        if self.is_float and writer.dialect is Dialect.SQLITE:
+            # Its JSON functions round to 15 digits, and a rounded cursor lies beside its row.
+            return f"CASE WHEN {cell} IS NOT NULL THEN json(printf('%!.17g', {cell})) END"
+        return json_of(self.kind, cell, writer.dialect)
+
+    def _of_parent(self, writer: Writer, alias: str, parent: ParentColumn) -> str:
+        assert parent.seen is not None, "a term on a parent is bound to an actor first"
+        inner = writer.alias()
+        return (
+            f"(SELECT {quoted(inner)}.{quoted(self.column)} FROM {quoted(table_of(parent.model))} {quoted(inner)} "
+            f'WHERE {quoted(inner)}."id" = {quoted(alias)}.{quoted(parent.via)} AND {parent.seen.write(writer, inner)})'
+        )
 
 
+RELEVANCE = "RELEVANCE"
 ID_TERM = OrderTerm("ID", "id", Kind.TEXT, nullable=False)
 Sorted = tuple[tuple[OrderTerm, bool], ...]
 """Terms, each with whether it descends; the last one is always the id."""
@@ -93,6 +127,21 @@ def ranked(description: str, column: str, words: Sequence[str], *, permission: P
 
 
 @dataclass(frozen=True, slots=True)
+class FromParent:
+    """A column of the row that ours points to."""
+
+    description: str
+    model: type[Table]
+    via: str
+    column: str
+
+
+def from_parent(description: str, model: type[Table], column: str, *, via: str) -> FromParent:
+    """Sort by a column of the row that our column ``via`` points to; without one, or one that may be seen, it is missing."""
+    return FromParent(description, model, via, column)
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What a list of a model can be sorted by."""
 
@@ -105,10 +154,26 @@ class Order:
     def protect(self, column: str, permission: Permission) -> None:
         """Ask for a permission wherever a column is sorted by."""
         for name, term in self.terms.items():
-            if term.column == column and term.permission is None:
+            own = term.parent.via if term.parent is not None else term.column
+            if own == column and term.permission is None:
                 self.terms[name] = replace(term, permission=permission)
 
-    def sorted_by(self, actor: Actor, asked: Sequence[dict[str, Any]] | None) -> Sorted:
+    def protect_parents(
+        self, model: type[Table], permission: Permission | None, columns: dict[str, Permission]
+    ) -> None:
+        """Ask for what a type asks for wherever rows of its model are sorted by."""
+        for name, term in self.terms.items():
+            if term.parent is None or term.parent.model is not model:
+                continue
+            if term.column in columns:
+                raise TypeError(
+                    f"{self.name} cannot sort by {term.column} of {model.__name__}, which only some may read"
+                )
+            self.terms[name] = replace(term, permission=term.permission or permission)
+
+    def sorted_by(
+        self, actor: Actor, asked: Sequence[dict[str, Any]] | None, filter: dict[str, Any] | None = None
+    ) -> Sorted:
         """The terms that a client asked for, or else the default ones, ending in the id."""
         if not asked:
             return self.default
@@ -120,8 +185,21 @@ class Order:
             term = self.terms[field.value if isinstance(field, Enum) else str(field)]
             if term.permission is not None:
                 actor.require(term.permission)
-            chosen.setdefault(term.name, (term, one.get("direction") == OrderDirection.DESC))
+            bound = self._bound(term, actor, filter or {})
+            chosen.setdefault(term.name, (bound, one.get("direction") == OrderDirection.DESC))
         return ending_in_id(tuple(chosen.values()))
+
+    def _bound(self, term: OrderTerm, actor: Actor, filter: dict[str, Any]) -> OrderTerm:
+        """The term for an actor and a search."""
+        if term.parent is not None:
+            return replace(term, parent=replace(term.parent, seen=term.parent.model.visible_to(actor)))
+        if term.name != RELEVANCE:
+            return term
+        text = filter.get("search")
+        if text is None:
+            raise InvalidInput("There is no relevance without a search: give filter.search too.", path=["orderBy"])
+        rank = relevance(self.model, actor, text)
+        return replace(term, computed=lambda writer, alias: f"-{rank(writer, alias)}")
 
 
 def ending_in_id(terms: Sorted) -> Sorted:
@@ -139,9 +217,11 @@ def orderable(
     *,
     default: Sequence[str],
     permission: Permission | None = None,
-    **terms: str | Ranked,
+    **terms: str | Ranked | FromParent,
 ) -> Order:
-    """Declare what a list can be sorted by: described columns, or ``ranked``. In the default ``-`` means descending."""
+    """Declare what a list can be sorted by: described columns, ``ranked`` or ``from_parent``; the default by own columns
+    only, where ``-`` means descending. A list of what is searched can be sorted by relevance too.
+    """
     known: dict[str, OrderTerm] = {}
     says: dict[str, str] = {}
     for column, term in terms.items():
@@ -150,18 +230,34 @@ def orderable(
             column_kind(model, term.column)
             known[word] = OrderTerm(word, term.column, Kind.NUMBER, False, term.words, term.permission)
             says[word] = term.description
+        elif isinstance(term, FromParent):
+            column_kind(model, term.via)
+            kind, _ = column_kind(term.model, term.column)
+            if kind not in (Kind.TEXT, Kind.NUMBER, Kind.DAY, Kind.MOMENT) or _is_float(term.model, term.column):
+                raise TypeError(f"{name} cannot sort by {term.column}: a parent's value is written but once")
+            parent = ParentColumn(term.model, term.via)
+            known[word] = OrderTerm(word, term.column, kind, True, permission=permission, parent=parent)
+            says[word] = term.description
         else:
             kind, nullable = column_kind(model, column)
             if kind is Kind.JSON:
                 raise TypeError(f"{name} cannot sort by the JSON column {column}")
-            if isinstance(model._meta.fields_map.get(column), FloatField):
-                raise TypeError(f"{name} cannot sort by the float {column}: SQLite's JSON, so its cursors, lose digits")
-            known[word] = OrderTerm(word, column, kind, nullable, permission=permission)
+            is_float = _is_float(model, column)
+            known[word] = OrderTerm(word, column, kind, nullable, permission=permission, is_float=is_float)
             says[word] = term
+    if model in SEARCHED:
+        known[RELEVANCE] = OrderTerm(RELEVANCE, "", Kind.NUMBER, False)
+        says[RELEVANCE] = "The best answers to filter.search first; only together with it."
     field = StrEnum(f"{name}Field", {word: word for word in known})  # type: ignore[misc]  # the values are data here
     describe_enum(field, f"What {name} can sort by.", {field(word): said for word, said in says.items()})
     chosen = tuple((known[one.lstrip("-").upper()], one.startswith("-")) for one in default)
+    if any(term.parent is not None or term.name == RELEVANCE for term, _ in chosen):
+        raise TypeError(f"{name} sorts by its own columns unless asked")
     return Order(name, model, known, ending_in_id(chosen), _order_input(name, field))
+
+
+def _is_float(model: type[Table], column: str) -> bool:
+    return isinstance(model._meta.fields_map.get(column), FloatField)
 
 
 def _order_input(name: str, field: type[Any]) -> type[Any]:

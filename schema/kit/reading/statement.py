@@ -66,7 +66,7 @@ class Window:
             return ""
         terms = [(term, descending is not self.page.backward) for term, descending in self.order]
         if all(not term.nullable and descending is terms[0][1] for term, descending in terms):
-            left = ", ".join(term.sql(alias, writer.dialect) for term, _ in terms)
+            left = ", ".join(term.sql(writer, alias) for term, _ in terms)
             right = ", ".join(
                 bind(writer, term.kind, value) for (term, _), value in zip(terms, self.cursor, strict=True)
             )
@@ -78,36 +78,35 @@ class Window:
             choices.append("(" + " AND ".join([*ties, beyond]) + ")")
         return " AND (" + " OR ".join(choices) + ")"
 
-    def order_by(self, alias: str, dialect: Dialect, *, as_shown: bool = False) -> str:
+    def order_by(self, writer: Writer, alias: str, *, as_shown: bool = False) -> str:
         """SQL that sorts; backward pages are read from the other end unless they are wanted as shown."""
         turned = self.page.backward and not as_shown
         return " ORDER BY " + ", ".join(
-            term.sql(alias, dialect)
+            term.sql(writer, alias)
             + (" DESC" if descending is not turned else " ASC")
             + ((" NULLS FIRST" if descending is not turned else " NULLS LAST") if term.nullable else "")
             for term, descending in self.order
         )
 
-    def keys(self, alias: str, dialect: Dialect) -> str:
+    def keys(self, writer: Writer, alias: str) -> str:
         """SQL of what a row's cursor is made of, as a JSON array."""
-        make = "json_array" if dialect is Dialect.SQLITE else "json_build_array"
-        return f"{make}({', '.join(term.json(alias, dialect) for term, _ in self.order)})"
+        make = "json_array" if writer.dialect is Dialect.SQLITE else "json_build_array"
+        return f"{make}({', '.join(term.json(writer, alias) for term, _ in self.order)})"
 
 
 def _tie(writer: Writer, alias: str, term: Any, value: Any) -> str:
-    cell = term.sql(alias, writer.dialect)
+    cell = term.sql(writer, alias)
     return f"{cell} IS NULL" if value is None else f"{cell} = {bind(writer, term.kind, value)}"
 
 
 def _beyond(writer: Writer, alias: str, term: Any, descending: bool, value: Any) -> str:
-    """A missing value counts as the greatest."""
-    cell = term.sql(alias, writer.dialect)
+    """A missing value counts as the greatest. The term is written as often as it stands: it may bind values."""
     if value is None:
-        return f"{cell} IS NOT NULL" if descending else "1 = 0"
+        return f"{term.sql(writer, alias)} IS NOT NULL" if descending else "1 = 0"
     if descending:
-        return f"{cell} < {bind(writer, term.kind, value)}"
-    greater = f"{cell} > {bind(writer, term.kind, value)}"
-    return f"({greater} OR {cell} IS NULL)" if term.nullable else greater
+        return f"{term.sql(writer, alias)} < {bind(writer, term.kind, value)}"
+    greater = f"{term.sql(writer, alias)} > {bind(writer, term.kind, value)}"
+    return f"({greater} OR {term.sql(writer, alias)} IS NULL)" if term.nullable else greater
 
 
 def cursor_kind(target: Readable, order: Sorted) -> str:
@@ -119,7 +118,7 @@ def window_of(
     actor: Actor, target: Readable, declaration: Any, arguments: dict[str, Any], extra: Condition | None = None
 ) -> Window:
     """The window that a connection's arguments ask for."""
-    order = sorted_by(declaration.order, actor, arguments.get("orderBy"))
+    order = sorted_by(declaration.order, actor, arguments.get("orderBy"), arguments.get("filter"))
     page = page_of(arguments.get("first"), arguments.get("after"), arguments.get("last"), arguments.get("before"))
     kind = cursor_kind(target, order)
     cursor = None
@@ -510,7 +509,7 @@ class Builder:
 
     def keys(self, pick: Pick, alias: str) -> None:
         """What a row's cursor is made of."""
-        self.gap(lambda request, writer: request.window(pick).keys(alias, writer.dialect))
+        self.gap(lambda request, writer: request.window(pick).keys(writer, alias))
 
     def matching(self, target: Any, alias: str, joins: str, window: Callable[[Request], Window | None]) -> None:
         """FROM and WHERE of all rows of a list, whatever the page."""
@@ -534,10 +533,10 @@ class Builder:
 
         def rest(request: Request, writer: Writer) -> str:
             window = request.window(pick)
-            text = window.keyset(writer, alias) + window.order_by(alias, writer.dialect)
+            text = window.keyset(writer, alias) + window.order_by(writer, alias)
             text += f" LIMIT {writer.bind(window.page.size + more)}"
             if window.page.backward:
-                text += f") {quoted(alias)}{window.order_by(alias, writer.dialect, as_shown=True)}"
+                text += f") {quoted(alias)}{window.order_by(writer, alias, as_shown=True)}"
             return text
 
         self.gap(rest)
@@ -563,16 +562,14 @@ class Builder:
         columns.add(lambda: self.text("1"))
         expressions = [columns.object(selection, alias, selection.path) for selection in connection.rows]
         if connection.wants_keys:
-            columns.add(
-                lambda: self.as_text(lambda: self.gap(lambda request, w: _root(request).keys(alias, w.dialect)))
-            )
+            columns.add(lambda: self.as_text(lambda: self.gap(lambda request, w: _root(request).keys(w, alias))))
         leading = "n, " if connection.wants_total else ""
         self.objects = [columns.objects(expression, leading=leading) for expression in expressions]
         self.text("SELECT ")
         columns.write()
         # Which rows are on the page is settled before anything is fetched for them: SQLite would compute what is
         # selected for all rows before it sorts them, and PostgreSQL join all rows.
-        name, order = quoted(alias), lambda request, w: _root(request).order_by(alias, w.dialect)
+        name, order = quoted(alias), lambda request, w: _root(request).order_by(w, alias)
         if self.dialect is Dialect.SQLITE:
             self.text(" FROM (SELECT rowid AS r")
             self.root_rows(connection, target, alias)
@@ -595,7 +592,7 @@ class Builder:
 
         def rest(request: Request, writer: Writer) -> str:
             window = _root(request)
-            beyond = window.keyset(writer, alias) + window.order_by(alias, writer.dialect)
+            beyond = window.keyset(writer, alias) + window.order_by(writer, alias)
             return f"{beyond} LIMIT {writer.bind(window.page.size + more)}"
 
         self.gap(rest)

@@ -26,6 +26,7 @@ from schema.kit import (
     DateTimeFilter,
     DecimalFilter,
     EnumFilter,
+    FloatFilter,
     IdFilter,
     IntFilter,
     Maybe,
@@ -36,6 +37,8 @@ from schema.kit import (
     arg,
     build_schema,
     by,
+    by_children,
+    by_parent,
     children,
     col,
     computed,
@@ -44,7 +47,9 @@ from schema.kit import (
     describe_enum,
     exists_in,
     extends,
+    extends_filter,
     filterable,
+    from_parent,
     given,
     group,
     inputs,
@@ -91,9 +96,13 @@ class MemoFilter:
 
     text: StringFilter | None = by("What it says.")
     number: IntFilter | None = by("Its number.")
+    at: DateTimeFilter | None = by("When.")
 
 
-MemoOrder = orderable("MemoOrder", models.Memo, default=("-at",), at="When.", number="By number.", text="By text.")
+MemoOrder = orderable(
+    "MemoOrder", models.Memo, default=("-at",), at="When.", number="By number.", text="By text.",
+    job_due_at=from_parent("By its job's due time.", models.Job, "due_at", via="job_id"),
+)  # fmt: skip
 
 
 @readable(models.Memo, permission=Permission.VIEW_JOURNAL)
@@ -116,6 +125,7 @@ class JobFilter:
     price: DecimalFilter | None = by("What it costs.")
     due_at: DateTimeFilter | None = by("By when.")
     is_secret: BooleanFilter | None = by("Whether it is secret.")
+    memos: MemoFilter | None = by_children("What was said.", via="job_id")
     search: str | None = by("Text in the title.", where=lambda actor, text: contains("title", text))
 
 
@@ -129,6 +139,8 @@ JobOrder = orderable(
     due_at="By due time.",
     price="By price.",
     priority=ranked("By urgency.", "priority", ["LOW", "NORMAL", "HIGH"]),
+    crew_name=from_parent("By its crew's name.", models.Crew, "name", via="crew_id"),
+    crew_rank=from_parent("By its crew's rank.", models.Crew, "rank", via="crew_id"),
 )
 
 
@@ -168,10 +180,35 @@ class CrewFilter:
     mood: EnumFilter[models.Mood] | None = by("How it feels.")
     started_on: DateFilter | None = by("Since when.")
     rank: IntFilter | None = by("Its rank.")
+    rate: DecimalFilter | None = by("What an hour costs.")
+    latitude: FloatFilter | None = by("How far north.")
+    is_active: BooleanFilter | None = by("Whether it works.")
+    jobs: JobFilter | None = by_children("What it does.", via="crew_id")
+
+
+@extends_filter(CrewFilter)
+class CrewUnder:
+    boss: CrewFilter | None = by_parent("The crew above.")
+
+
+@extends_filter(JobFilter)
+class JobOfCrew:
+    crew: CrewFilter | None = by_parent("Who does it.")
+
+
+@extends_filter(MemoFilter)
+class MemoOfJob:
+    job: JobFilter | None = by_parent("What it is about.")
 
 
 CrewOrder = orderable(
-    "CrewOrder", models.Crew, default=("name",), name="By name.", rank="By rank.", started_on="By age."
+    "CrewOrder",
+    models.Crew,
+    default=("name",),
+    name="By name.",
+    rank="By rank.",
+    started_on="By age.",
+    latitude="By place.",
 )
 
 

@@ -20,6 +20,7 @@ from schema.kit import (
     build_schema,
     col,
     describe_enum,
+    from_parent,
     inputs,
     many,
     mutation,
@@ -265,7 +266,13 @@ def _unknown_via() -> None:
             type("Bad", (Node,), {"__doc__": "X.", "__annotations__": {"text": str}})
         ),
         lambda: orderable("BadOrder", models.Memo, default=(), nothing="X."),
-        lambda: orderable("BadOrder", models.Crew, default=(), latitude="X."),
+        lambda: orderable("BadOrder", models.Crew, default=(), tags="X."),
+        lambda: orderable(
+            "BadOrder", models.Job, default=(), rate=from_parent("X.", models.Crew, "rate", via="crew_id")
+        ),
+        lambda: orderable(
+            "BadOrder", models.Job, default=("c",), c=from_parent("X.", models.Crew, "name", via="crew_id")
+        ),
         lambda: sql_value("", lambda writer, alias, actor: "1"),
         _undescribed_argument,
         _non_null_restricted,
