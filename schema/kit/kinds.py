@@ -64,10 +64,8 @@ def json_of(kind: Kind, expression: str, dialect: Dialect) -> str:
     sqlite = dialect is Dialect.SQLITE
     if kind is Kind.BOOLEAN and sqlite:
         return f"json(CASE {expression} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END)"
-    if kind is Kind.MOMENT:
-        if sqlite:
-            return f"replace({expression}, ' ', 'T')"
-        return f"(replace(({expression} AT TIME ZONE 'UTC')::text, ' ', 'T') || '+00:00')"
+    if kind is Kind.MOMENT and sqlite:
+        return f"replace({expression}, ' ', 'T')"  # PostgreSQL writes it like this in JSON, in UTC as the session's zone is
     if kind is Kind.DECIMAL:
         # The same text for the same amount on both: without the zeros that a column's scale adds.
         if sqlite:

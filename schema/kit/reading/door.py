@@ -46,7 +46,7 @@ async def read_where(type: Any, condition: Condition, info: Info, context: Conte
     rows = await _read(template, request, context, info)
     if len(rows) > 1:
         raise RuntimeError(f"the condition for one {target.name} is true of several")
-    return orjson.Fragment(orjson.dumps(template.objects[0](rows, request)[0][1])) if rows else None
+    return _complete(template.objects[0](rows, request)[0][1]) if rows else None
 
 
 async def read_many(ids: Sequence[str], info: Info, context: Context | None = None) -> list[Any]:
@@ -71,7 +71,7 @@ async def _read_ids(target: Readable, ids: list[str], actor: Actor, context: Con
     request = Request(actor, info.variable_values, database.dialect(), condition=column("id").one_of(ids))
     template = kept_template(selection, request, lambda builder: builder.root_objects(selection, target))
     rows = await _read(template, request, context, info)
-    return {id: orjson.Fragment(orjson.dumps(made)) for id, made in template.objects[0](rows, request)}
+    return {id: _complete(made) for id, made in template.objects[0](rows, request)}
 
 
 async def read_connection(type: Any, window: Window, info: Info, context: Context | None = None) -> orjson.Fragment:
@@ -128,6 +128,10 @@ def _object_type(info: Info, target: Readable) -> GraphQLObjectType:
     if not isinstance(found, GraphQLObjectType):
         raise TypeError(f"the schema has no type {target.name}")
     return found
+
+
+def _complete(made: Any) -> orjson.Fragment:
+    return made if type(made) is orjson.Fragment else orjson.Fragment(orjson.dumps(made))
 
 
 def _nothing(_rows: Any, _request: Any) -> list[Any]:

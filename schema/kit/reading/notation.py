@@ -1,6 +1,6 @@
 """How each database writes JSON.
 
-PostgreSQL has a type for it. In SQLite all JSON is plain text that is put together with ``||``: that is as fast as
+PostgreSQL has a type for it, and turns records into it. In SQLite all JSON is plain text that is put together with ``||``: that is as fast as
 its JSON functions, and its parser, which keeps at most a hundred open symbols, then reads documents much deeper.
 """
 
@@ -13,6 +13,7 @@ from schema.kit.kinds import Kind, json_of
 Write = Callable[[], None]
 Pairs = Sequence[tuple[str, Write]]
 PAIRS_MAX = 45  # a PostgreSQL function takes 100 arguments
+NAME_LENGTH_MAX = 63  # a longer one PostgreSQL would cut off
 
 
 class Notation(Protocol):
@@ -25,8 +26,8 @@ class Notation(Protocol):
     related: tuple[str, str]
     first_related: tuple[str, str]
     whole: tuple[str, str]
-    scalar: tuple[str, str]
     array: str
+    otherwise: str
 
     def literal(self, text: str) -> str:
         """A fixed text of ours, without quotes in it."""
@@ -36,6 +37,9 @@ class Notation(Protocol):
 
     def write_object(self, text: Callable[[str], None], pairs: Pairs) -> None:
         """An object of keys (GraphQL names, which need no escaping) and values."""
+
+    def write_row(self, text: Callable[[str], None], pairs: Pairs) -> None:
+        """An object that is made for each of many rows."""
 
 
 class SqliteNotation:
@@ -48,8 +52,8 @@ class SqliteNotation:
     related = ("(SELECT ", " UNION ALL SELECT 'null' LIMIT 1)")
     first_related = ("coalesce((SELECT ", "), 'null')")
     whole = ("", "")
-    scalar = ("", "")
     array = "json_array"
+    otherwise = " ELSE 'null'"
 
     def literal(self, text: str) -> str:
         return f"'\"{text}\"'"
@@ -71,6 +75,8 @@ class SqliteNotation:
             text(" || ")
         text("'}'")
 
+    write_row = write_object
+
 
 class PostgresNotation:
     """JSON as PostgreSQL's own type."""
@@ -81,9 +87,9 @@ class PostgresNotation:
     collected = ("coalesce(json_agg(", "), CAST('[]' AS json))")
     related = ("(SELECT ", ")")
     first_related = ("(SELECT ", ")")
-    whole = ("CAST(", " AS TEXT)")
-    scalar = ("CAST(to_json(", ") AS TEXT)")
+    whole = ("CAST(to_json(", ") AS TEXT)")
     array = "json_build_array"
+    otherwise = ""
 
     def literal(self, text: str) -> str:
         return f"CAST('{text}' AS TEXT)"
@@ -100,6 +106,18 @@ class PostgresNotation:
             text(f"{', ' if index else ''}'{key}', ")
             write()
         text(")")
+
+    def write_row(self, text: Callable[[str], None], pairs: Pairs) -> None:
+        """As a record, which becomes JSON in one go: its columns' types are looked up once, not for each value."""
+        if not pairs or any(len(key) > NAME_LENGTH_MAX for key, _ in pairs):
+            self.write_object(text, pairs)
+            return
+        text("(SELECT r FROM (SELECT ")
+        for index, (key, write) in enumerate(pairs):
+            text(", " if index else "")
+            write()
+            text(f' AS "{key}"')
+        text(") r)")
 
     def _write_wide(self, text: Callable[[str], None], pairs: Pairs) -> None:
         text("CAST('{' || ")

@@ -273,7 +273,7 @@ class Builder:
         alias = self.alias()
         columns = Columns(self)
         id = columns.add(lambda: self.text(f'{quoted(alias)}."id"'), (f'{quoted(alias)}."id"', "shown"))
-        self.objects = [columns.objects(f"({id}, {columns.object(selection, alias, ())})")]
+        self.objects = [columns.objects(f"({id}, {columns.root(selection, alias, ())})")]
         self.text("SELECT ")
         columns.write()
         self.text(f" FROM {target.table} {quoted(alias)}")
@@ -296,7 +296,8 @@ class Builder:
 
     def object(self, selection: Selection, alias: str, keys: tuple[str, ...]) -> None:
         """A JSON object of what is asked of the row called ``alias``."""
-        self.pairs([(pick.key, self._writer_of(pick, alias, (*keys, pick.key))) for pick in selection.picks])
+        pairs = [(pick.key, self._writer_of(pick, alias, (*keys, pick.key))) for pick in selection.picks]
+        self.notation.write_row(self.text, pairs)
 
     def _writer_of(self, pick: Pick, alias: str, keys: tuple[str, ...]) -> Write:
         return lambda: self.value(pick, alias, keys)
@@ -400,9 +401,10 @@ class Builder:
         if declaration.null_without is not None:
             column = declaration.columns[declaration.null_without]
             self.text(f"CASE WHEN {quoted(alias)}.{quoted(column)} IS NOT NULL THEN ")
-        self.pairs([(part.key, self._part_of(part, declaration, alias)) for part in pick.selection.picks])
+        parts = [(part.key, self._part_of(part, declaration, alias)) for part in pick.selection.picks]
+        self.notation.write_row(self.text, parts)
         if declaration.null_without is not None:
-            self.text(f" ELSE {self.notation.null} END")
+            self.text(f"{self.notation.otherwise} END")
 
     def _part_of(self, part: Pick, declaration: Group, alias: str) -> Write:
         if part.field is None:
@@ -560,7 +562,7 @@ class Builder:
         """The rows of the page: first a mark that there is one, then what is asked, last what cursors are made of."""
         columns = Columns(self)
         columns.add(lambda: self.text("1"))
-        expressions = [columns.object(selection, alias, selection.path) for selection in connection.rows]
+        expressions = [columns.root(selection, alias, selection.path) for selection in connection.rows]
         if connection.wants_keys:
             columns.add(lambda: self.as_text(lambda: self.gap(lambda request, w: _root(request).keys(w, alias))))
         leading = "n, " if connection.wants_total else ""
