@@ -191,10 +191,10 @@ class Site(Node):
     version: int = col("Counts up with every change.")
     name: str = col("What it is called.")
     address_line: str = col("Street and number.")
-    city: str = col("City.")
+    city: str = col("City.", facet=True)
     region: str = col("State, province or canton.")
     postal_code: str = col("Postal code.")
-    country: str | None = col("Two-letter country code, ISO 3166-1.")
+    country: str | None = col("Two-letter country code, ISO 3166-1.", facet=True)
     coordinates: Coordinates | None = group(
         "Where it is on the map; missing until somebody says.",
         latitude="latitude",
@@ -209,11 +209,11 @@ class Site(Node):
     hazards: str = col("What to be careful of: dogs, asbestos, roofs.")
     opening_hours: JSON = col('When it is open, 0 is Monday: {"0": [["08:00", "17:00"]]}; empty means always.')
     external_id: str | None = col("Its id in another system, unique in the organization.")
-    is_active: bool = col("Whether it is in use; an archived site takes no new work.")
+    is_active: bool = col("Whether it is in use; an archived site takes no new work.", facet=True)
     created_at: datetime = col("When it was added.")
     updated_at: datetime = col("When it was changed last.")
-    customer: "Customer" = parent("Whose site it is.")
-    territory: Territory = parent("The part of the area served that it lies in.")
+    customer: "Customer" = parent("Whose site it is.", facet="name")
+    territory: Territory = parent("The part of the area served that it lies in.", facet="name")
 
 
 def steps_of(status: str) -> list[AllowedCustomerStep]:
@@ -261,8 +261,8 @@ class Customer(Node):
     version: int = col("Counts up with every change.")
     account_number: str = col("Human number, unique in the organization.")
     name: str = col("What it is called.")
-    type: CustomerType = col("What kind of account it is.")
-    status: CustomerStatus = col("Whether we work for it.")
+    type: CustomerType = col("What kind of account it is.", facet=True)
+    status: CustomerStatus = col("Whether we work for it.", facet=True)
     allowed_transitions: list[AllowedCustomerStep] = computed(
         "Steps its lifecycle allows from here.", steps_of, needs=("status",)
     )
@@ -270,13 +270,13 @@ class Customer(Node):
     phone: str | None = col("Where to call, as E.164, such as +12125550100.")
     language: str | None = col("What it is written to in: a BCP 47 tag, such as en or pt-BR.")
     external_id: str | None = col("Its id in another system, unique in the organization.")
-    sla_tier: SlaTier = col("How much service it has bought.")
+    sla_tier: SlaTier = col("How much service it has bought.", facet=True)
     currency: str = col("In which currency it pays, ISO 4217.")
     credit_limit: Decimal | None = col(
-        "How much it may owe us; missing means no limit.", permission=Permission.VIEW_PRICES
+        "How much it may owe us; missing means no limit.", permission=Permission.VIEW_PRICES, totals=True
     )
     notes: str | None = col("What we know and the customer does not read.", permission=Permission.VIEW_INTERNAL_NOTES)
-    created_at: datetime = col("When it was opened.")
+    created_at: datetime = col("When it was opened.", facet=True)
     updated_at: datetime = col("When it was changed last.")
     account_manager: User = parent("Who looks after it among us.")
     contacts: Connection[Contact] = children(

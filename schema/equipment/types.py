@@ -143,7 +143,7 @@ class Equipment(Node):
     name: str = col("What it is called.")
     serial_number: str | None = col("The maker's number on it.")
     asset_tag: str | None = col("The owner's number on it.")
-    status: EquipmentStatus = col("Whether it works.")
+    status: EquipmentStatus = col("Whether it works.", facet=True)
     allowed_transitions: list[AllowedEquipmentStep] = computed(
         "Steps its lifecycle allows from here. Retiring has a mutation of its own.", steps_of, needs=("status",)
     )
@@ -153,10 +153,10 @@ class Equipment(Node):
     external_id: str | None = col("Its id in another system, unique in the organization.")
     created_at: datetime = col("When it was registered.")
     updated_at: datetime = col("When it was changed last.")
-    customer: Customer = parent("Whose it is.")
-    site: Site = parent("Where it stands.")
-    model: "EquipmentModel" = parent("Which product it is.")
-    category: "EquipmentCategory" = parent("What kind of thing it is.")
+    customer: Customer = parent("Whose it is.", facet="name")
+    site: Site = parent("Where it stands.", facet="name")
+    model: "EquipmentModel" = parent("Which product it is.", facet="name")
+    category: "EquipmentCategory" = parent("What kind of thing it is.", facet="name")
 
 
 @readable(models.EquipmentModel, permission=Permission.VIEW_EQUIPMENT)

@@ -212,7 +212,7 @@ class User(Node):
     legal_name: str = col("The person's name.")
     phone: str | None = col("The phone number, E.164.")
     roles: list[Role] = col("What the person is here.")
-    status: rules.UserStatus = col("Whether the person may sign in.")
+    status: rules.UserStatus = col("Whether the person may sign in.", facet=True)
     time_zone: str | None = col("The person's own IANA time zone; without it, the organization's.")
     language: str | None = col("The person's language, such as de.")
     department: str | None = col("Where in the company the person works.")
@@ -251,8 +251,8 @@ class LoginAttempt(Node):
     login: str = col("The login that was tried.")
     address: str = col("Where it came from.")
     user_agent: str = col("What it came with.")
-    at: datetime = col("When.")
-    outcome: rules.LoginOutcome = col("How it went.")
+    at: datetime = col("When.", facet=True)
+    outcome: rules.LoginOutcome = col("How it went.", facet=True)
 
 
 @filterable(models.ApiKey)

@@ -110,18 +110,18 @@ class Import(Node):
     file_name: str = col("The file's name.")
     sha256: str = col("The SHA-256 of the file, in hexadecimal.")
     dry_run: bool = col("Whether it only tried, and took everything back.")
-    status: rules.ImportStatus = col("How far it is.")
-    row_count: int = col("How many rows the file has.")
+    status: rules.ImportStatus = col("How far it is.", facet=True)
+    row_count: int = col("How many rows the file has.", totals=True)
     created_count: int = col("How many rows became new work orders.")
     updated_count: int = col("How many rows changed something that was there.")
     unchanged_count: int = col("How many rows said nothing new.")
-    failed_count: int = col("How many rows could not be used.")
+    failed_count: int = col("How many rows could not be used.", totals=True)
     failed_rows: list[ImportRow] = computed(
         "The first thousand rows that could not be used.", _shown_rows, needs=("errors",)
     )
     error: str | None = col("Why it broke off, if it did.")
     started_by: ID = col("The user or key that began it, or system.")
-    started_at: datetime = col("When it began.")
+    started_at: datetime = col("When it began.", facet=True)
     finished_at: datetime | None = col("When it ended.")
 
 

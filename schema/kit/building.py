@@ -25,6 +25,7 @@ from graphql import (
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import create_type
+from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from app.kernel.errors import InvalidInput
@@ -69,6 +70,7 @@ from schema.kit.reading.selection import (
     readable_behind,
 )
 from schema.kit.scalars import SCALARS
+from schema.kit.summaries import Summary, with_summaries
 
 Resolve = Callable[..., Any]
 NODES_MAX = PAGE_SIZE_MAX
@@ -85,6 +87,11 @@ class NodeQueries:
            permission=SIGNED_IN)  # fmt: skip
     async def nodes(ids: Annotated[list[strawberry.ID], arg("The global ids.")]) -> list[Optional[Node]]:  # noqa: UP045
         raise NotImplementedError("the kit answers this field itself")
+
+
+class _Schema(strawberry.Schema):
+    def get_fields(self, type_definition: StrawberryObjectDefinition) -> list[StrawberryField]:
+        return with_summaries(type_definition)
 
 
 def build_schema(
@@ -105,7 +112,7 @@ def build_schema(
     for field in mutations:
         if isinstance(field, OperationField) and field.payload is not None:
             field.type_annotation = StrawberryAnnotation(Optional[_payload_type(field)])  # noqa: UP045  # made at run time
-    schema = strawberry.Schema(
+    schema = _Schema(
         query=create_type("Query", queries, description="What can be asked."),
         mutation=create_type("Mutation", mutations, description="What can be done.") if mutations else None,
         subscription=create_type("Subscription", subscriptions, description="What can be heard.")
@@ -250,6 +257,8 @@ def _answer_object(schema: GraphQLSchema, type: GraphQLObjectType) -> None:
         if isinstance(definition.declaration, Link):
             _require_nullable(field, where)
             field.resolve = _link(definition.declaration.attribute, _origin(get_named_type(field.type)))
+        elif isinstance(definition.declaration, Summary):
+            continue
         elif not hasattr(origin, "__readable__"):
             raise TypeError(f"{where} belongs to a readable type, and {type.name} is none")
         else:

@@ -14,6 +14,7 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument, StrawberryArgumentAnnotation
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
+from tortoise.fields import FloatField
 
 from app.infrastructure.conditions import Condition, Writer, quoted
 from app.infrastructure.tables import Table, table_of
@@ -24,6 +25,9 @@ from schema.kit.kinds import Kind, column_kind
 from schema.kit.orders import NEWEST_FIRST, Order
 
 T = TypeVar("T")
+FACETED = frozenset({Kind.TEXT, Kind.BOOLEAN, Kind.MOMENT})
+TOTALS_PLACES = 4  # averages are rounded to as many
+TOTALED = frozenset({Kind.NUMBER, Kind.DECIMAL, Kind.MOMENT, Kind.DAY})
 Sql = Callable[[Writer, str, Actor], str]
 Where = Condition | Callable[[Actor], Condition]
 Function = Callable[..., Any]
@@ -46,10 +50,19 @@ class Column(Declaration):
     column: str = ""
     kind: Kind = Kind.TEXT
     nullable: bool = False
+    facet: bool = False
+    totals: bool = False
+    places: int = 0
 
     def bind(self, name: str, model: type[Table]) -> None:
         self.column = self.column or name
         self.kind, self.nullable = column_kind(model, self.column)
+        self.places = getattr(model._meta.fields_map.get(self.column), "decimal_places", 0)
+        if self.facet and self.kind not in FACETED:
+            raise TypeError(f"rows cannot be counted by the {self.kind} {self.column}")
+        is_float = isinstance(model._meta.fields_map.get(self.column), FloatField)
+        if self.totals and (self.kind not in TOTALED or is_float or self.places > TOTALS_PLACES):
+            raise TypeError(f"there are no exact totals of {self.column}")
 
 
 @dataclass(slots=True)
@@ -57,6 +70,7 @@ class Parent(Declaration):
     """The row that our column points to."""
 
     via: str = ""
+    facet: str = ""
 
     def bind(self, name: str, model: type[Table]) -> None:
         self.via = self.via or f"{name}_id"
@@ -178,14 +192,29 @@ class KitField(StrawberryField):
         return copied
 
 
-def col(description: str, *, column: str | None = None, permission: Permission | None = None) -> Any:
-    """A column; of the field's name unless said otherwise. With a permission it is null for those without it."""
-    return KitField(description, Column(permission, column or ""))
+def col(
+    description: str,
+    *,
+    column: str | None = None,
+    permission: Permission | None = None,
+    facet: bool = False,
+    totals: bool = False,
+) -> Any:
+    """A column; of the field's name unless said otherwise. With a permission it is null for those without it.
+
+    Lists count their rows by a ``facet``; of a column with ``totals`` they tell the sum, the least and the greatest.
+    """
+    return KitField(description, Column(permission, column or "", facet=facet, totals=totals))
 
 
-def parent(description: str, *, via: str | None = None, permission: Permission | None = None) -> Any:
-    """The row that our column ``via`` (by default the name and ``_id``) points to; null where it may not be seen."""
-    return KitField(description, Parent(permission, via or ""))
+def parent(
+    description: str, *, via: str | None = None, permission: Permission | None = None, facet: str | None = None
+) -> Any:
+    """The row that our column ``via`` (by default the name and ``_id``) points to; null where it may not be seen.
+
+    Lists count their rows by it where ``facet`` names the column of theirs that people know it by.
+    """
+    return KitField(description, Parent(permission, via or "", facet or ""))
 
 
 def single(

@@ -4,8 +4,9 @@ Taken from the document and the schema's types alone, before validation. Fragmen
 whose fragments double at every step is measured as fast as any other.
 
 **Cost.** An object is 1 point, plain values are free. A list is as many rows as its page size says, each with what is asked
-of a row; a list of objects without pages counts as ``LIST_COUNTED`` rows. ``totalCount`` and the like are
-``SCAN_COST``, because they look at all rows; a mutation is ``MUTATION_COST`` more; the schema itself is ``SCHEMA_COST``.
+of a row, and so is a facet with its values; a list of objects without pages counts as ``LIST_COUNTED`` rows.
+``totalCount`` and the like are ``SCAN_COST``, because they look at all rows; a mutation is ``MUTATION_COST`` more; the
+schema itself is ``SCHEMA_COST``.
 
 **Depth** is measured in objects: Relay's ``edges``, ``node`` and ``nodes`` are no level of their own, nor are plain values.
 """
@@ -57,8 +58,8 @@ MUTATION_COST = 10
 SCHEMA_COST = 1000
 
 INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
-PLUMBING = frozenset({"edges", "nodes", "node"})
-SCANS = frozenset({"totalCount"})
+PLUMBING = frozenset({"edges", "nodes", "node", "values"})
+SCANS = frozenset({"totalCount", "otherCount", "aggregate"})
 
 
 class TooExpensive(Problem):

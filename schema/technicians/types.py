@@ -152,8 +152,8 @@ class TechnicianSkill(Node):
 
     level: int = col("How well it is mastered, 1 to 5.")
     expires_on: date | None = col("The last day on which it counts; missing means for ever.")
-    technician: "Technician" = parent("Who holds it.")
-    skill: "Skill" = parent("Which skill.")
+    technician: "Technician" = parent("Who holds it.", facet="name")
+    skill: "Skill" = parent("Which skill.", facet="name")
 
 
 @readable(models.Skill, permission=Permission.VIEW_TECHNICIANS)
@@ -221,9 +221,9 @@ class Absence(Node):
     version: int = col("Counts up with every change.")
     starts_at: datetime = col("When it begins.")
     ends_at: datetime = col("When it is over.")
-    kind: AbsenceKind = col("Why.")
+    kind: AbsenceKind = col("Why.", facet=True)
     reason: str = col("In somebody's words; often empty.")
-    technician: "Technician" = parent("Who is away.")
+    technician: "Technician" = parent("Who is away.", facet="name")
 
 
 @filterable(models.Position)
@@ -303,12 +303,12 @@ class Technician(Node):
     version: int = col("Counts up with every change, of the skills too.")
     number: str = col("Human number, unique in the organization.")
     name: str = col("What they are called.")
-    status: TechnicianStatus = col("What they are doing.")
+    status: TechnicianStatus = col("What they are doing.", facet=True)
     status_label: str = computed("What they are doing, in plain words.", status_label, needs=("status",))
     allowed_transitions: list[AllowedTechnicianStep] = computed(
         "Steps their lifecycle allows from here.", steps_of, needs=("status",)
     )
-    is_active: bool = col("Whether they still work here.")
+    is_active: bool = col("Whether they still work here.", facet=True)
     phone: str | None = col("Where to call, as E.164.", permission=Permission.VIEW_TECHNICIANS)
     email: str | None = col("Where to write to.", permission=Permission.VIEW_TECHNICIANS)
     home: Coordinates | None = group(
@@ -319,7 +319,9 @@ class Technician(Node):
         permission=Permission.VIEW_POSITIONS,
     )
     time_zone: str = col("IANA zone by whose clocks their days are reckoned.")
-    cost_per_hour: Decimal | None = col("What an hour of theirs costs us.", permission=Permission.VIEW_TECHNICIAN_COSTS)
+    cost_per_hour: Decimal | None = col(
+        "What an hour of theirs costs us.", permission=Permission.VIEW_TECHNICIAN_COSTS, totals=True
+    )
     currency: str = col("The currency of what they cost, ISO 4217.")
     speed_factor: float | None = col(
         "How much faster than planned they work: 2.0 does a visit in half its minutes.",
@@ -329,7 +331,7 @@ class Technician(Node):
     created_at: datetime = col("When they were added.")
     updated_at: datetime = col("When they were changed last.")
     user: User = parent("Their account.", permission=Permission.VIEW_TECHNICIANS)
-    territory: Territory = parent("Where they work mostly.")
+    territory: Territory = parent("Where they work mostly.", facet="name")
     position: Position = single(
         "Where they were last; only on duty, and only for those who may see it.", via="technician_id"
     )

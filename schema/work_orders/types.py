@@ -259,12 +259,12 @@ class LineItem(Node):
     """One line of what work costs. Lines can be changed until the work is approved."""
 
     version: int = col("Counts up with every change.")
-    kind: rules.LineItemKind = col("What it charges for.")
+    kind: rules.LineItemKind = col("What it charges for.", facet=True)
     description: str = col("What it says on the bill.")
-    quantity: Decimal = col("How much of it, such as hours or pieces.")
+    quantity: Decimal = col("How much of it, such as hours or pieces.", totals=True)
     unit_price: Decimal | None = col("What one of it costs.", permission=Permission.VIEW_PRICES)
     amount: Decimal | None = col(
-        "Quantity times price, rounded; negative for a discount.", permission=Permission.VIEW_PRICES
+        "Quantity times price, rounded; negative for a discount.", permission=Permission.VIEW_PRICES, totals=True
     )
     currency: str = col("ISO 4217 code of the price and the amount.")
     created_at: datetime = col("When it was added.")
@@ -290,8 +290,8 @@ class Note(Node):
     """Something written about the work. It stays as it was written."""
 
     text: str = col("What was written.")
-    visibility: rules.NoteVisibility = col("Who may read it.")
-    author_kind: rules.AuthorKind = col("What the writer is to the work.")
+    visibility: rules.NoteVisibility = col("Who may read it.", facet=True)
+    author_kind: rules.AuthorKind = col("What the writer is to the work.", facet=True)
     author_name: str = col("The writer's name at that time.")
     at: datetime = col("When it was written.")
     work_order: "WorkOrder" = parent("What it is about.")
@@ -324,13 +324,13 @@ class TimeEntry(Node):
     """A stretch of a technician's time on the work. Customers do not see it."""
 
     version: int = col("Counts up with every change.")
-    kind: rules.TimeKind = col("What the time was spent on.")
-    started_at: datetime = col("When it began.")
+    kind: rules.TimeKind = col("What the time was spent on.", facet=True)
+    started_at: datetime = col("When it began.", facet=True, totals=True)
     ended_at: datetime | None = col("When it ended; null while the timer runs.")
-    worked_minutes: int = col("Minutes from start to end; 0 while the timer runs.")
-    billed_minutes: int = col("Minutes that count for the bill, as the technician assessed them.")
+    worked_minutes: int = col("Minutes from start to end; 0 while the timer runs.", totals=True)
+    billed_minutes: int = col("Minutes that count for the bill, as the technician assessed them.", totals=True)
     appointment_id: ID | None = col("The visit it belongs to, if it belongs to one.")
-    technician: Technician = parent("Whose time.")
+    technician: Technician = parent("Whose time.", facet="name")
     work_order: "WorkOrder" = parent("What it was spent on.")
 
 
@@ -473,7 +473,7 @@ class WorkOrder(Node):
 
     number: str = col("The number that people use, unique in the organization.")
     version: int = col("Counts up with every change; name the one you saw in a mutation to be told of others' changes.")
-    status: rules.WorkOrderStatus = col("Where it stands.")
+    status: rules.WorkOrderStatus = col("Where it stands.", facet=True)
     status_label: str = computed(
         "Where it stands, in plain words for a customer.", rules.status_label, needs=("status", "hold_reason")
     )
@@ -489,24 +489,25 @@ class WorkOrder(Node):
             required_evidence,
         ),
     )
-    hold_reason: rules.HoldReason | None = col("What it waits for, while it is on hold.")
+    hold_reason: rules.HoldReason | None = col("What it waits for, while it is on hold.", facet=True)
     reason_code: str | None = col(
-        "Why it was canceled (CancelReason), declined (DeclineReason) or could not be completed (CannotCompleteReason)."
+        "Why it was canceled (CancelReason), declined (DeclineReason) or could not be completed (CannotCompleteReason).",
+        facet=True,
     )
-    priority: Priority = col("How urgent it is.")
+    priority: Priority = col("How urgent it is.", facet=True)
     priority_score: PriorityScore = computed(
         "How soon it wants attention, explained.",
         priority_score,
         needs=("status", "priority", "submitted_at", "due_at"),
     )
-    channel: rules.Channel = col("How it reached us.")
-    category: str | None = col("What kind of problem, in the words of whoever asked.")
+    channel: rules.Channel = col("How it reached us.", facet=True)
+    category: str | None = col("What kind of problem, in the words of whoever asked.", facet=True)
     summary: str = col("What is to be done, in a line.")
     description: str = col("What is to be done, at length.")
     requested_window_start: datetime | None = col("The start of the window that was asked for.")
     requested_window_end: datetime | None = col("The end of the window that was asked for.")
-    due_at: datetime | None = col("When it must be done.")
-    duration_minutes: int = col("How long a visit is expected to take.")
+    due_at: datetime | None = col("When it must be done.", facet=True, totals=True)
+    duration_minutes: int = col("How long a visit is expected to take.", totals=True)
     required_skills: list[RequiredSkill] = computed(
         "The skills that it asks for, the most demanding first.",
         required_skills,
@@ -526,19 +527,19 @@ class WorkOrder(Node):
     )
     created_at: datetime = col("When it was put down.")
     updated_at: datetime = col("When it last changed.")
-    submitted_at: datetime = col("When it was asked for.")
+    submitted_at: datetime = col("When it was asked for.", facet=True, totals=True)
     triaged_at: datetime | None = col("When it was taken on.")
     scheduled_at: datetime | None = col("When its visit was booked; null while there is none.")
-    started_at: datetime | None = col("When work began.")
+    started_at: datetime | None = col("When work began.", facet=True, totals=True)
     held_at: datetime | None = col("Since when it waits; null while it does not.")
-    completed_at: datetime | None = col("When it was done.")
+    completed_at: datetime | None = col("When it was done.", facet=True, totals=True)
     approved_at: datetime | None = col("When it was reviewed.")
     closed_at: datetime | None = col("When it was closed.")
     canceled_at: datetime | None = col("When it was canceled, declined or given up.")
-    customer: Customer = parent("For whom.")
-    site: Site = parent("Where.")
+    customer: Customer = parent("For whom.", facet="name")
+    site: Site = parent("Where.", facet="name")
     equipment: Equipment = parent("On which equipment, if it is about one.")
-    service_type: ServiceType = parent("Which kind of service, if it is one that is offered.")
+    service_type: ServiceType = parent("Which kind of service, if it is one that is offered.", facet="name")
     part_of: "WorkOrder" = parent("The larger work that it is a part of.", via="parent_id")
     opened_by: User = parent("The person who asked for it.", via="opened_by_user_id")
     parts: Connection["WorkOrder"] = children(

@@ -32,6 +32,7 @@ PROBLEM = (
     "... on StaleVersion { expected actual } ... on CompletionBlocked { missing { code message } } "
     "... on ScheduleConflict { conflicts { code message overridable appointmentId technicianId } } }"
 )
+SPAN = '(from: "2031-01-01", until: "2032-01-01", per: MONTH, timeZone: "Europe/Berlin")'
 SCALARS: dict[str, Any] = {
     "String": "plain",
     "Int": 1,
@@ -109,7 +110,8 @@ def selection(type: Any, relations: int = 1) -> str:
         return "{ __typename id }"
     if is_connection(type):
         rows = selection(get_named_type(type.fields["nodes"].type), relations)
-        return f"{{ totalCount pageInfo {{ hasNextPage startCursor endCursor }} edges {{ cursor }} nodes {rows} }}"
+        page = "pageInfo { hasNextPage startCursor endCursor } edges { cursor }"
+        return f"{{ totalCount {page} nodes {rows} {summaries(type) if relations else ''} }}"
     parts = ["__typename"]
     for name, field in type.fields.items():
         named = get_named_type(field.type)
@@ -120,6 +122,21 @@ def selection(type: Any, relations: int = 1) -> str:
         elif relations:
             parts.append(f"{name}{'(first: 50)' if is_connection(named) else ''} {selection(named, relations - 1)}")
     return "{ " + " ".join(parts) + " }"
+
+
+def summaries(connection: GraphQLObjectType) -> str:
+    """Every facet and figure of a list, the facets with the ids of their rows."""
+    parts = []
+    if "facets" in connection.fields:
+        asked = []
+        for name, facet in named(connection.fields["facets"].type).fields.items():
+            by_time = "timeZone" in facet.args
+            values = "value startsAt endsAt count" if by_time else "value label count rows(first: 50) { nodes { id } }"
+            asked.append(f"{name}{SPAN if by_time else ''} {{ otherCount values {{ {values} }} }}")
+        parts.append(f"facets {{ {' '.join(asked)} }}")
+    if "aggregate" in connection.fields:
+        parts.append(f"aggregate {selection(named(connection.fields['aggregate'].type))}")
+    return " ".join(parts)
 
 
 def payload_selection(type: Any) -> str:

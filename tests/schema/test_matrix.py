@@ -24,6 +24,7 @@ from app.work_orders.models import Note
 from schema.kit import OPERATIONS, SIGNED_IN, problems
 from schema.kit.declarations import READABLE_BY_PREFIX, KitField, Many
 from schema.kit.filters import spec_of
+from schema.kit.reading import grouping
 from schema.kit.reading.selection import BACKREF
 from tests.schema import documents
 from tests.schema.asking import (
@@ -170,6 +171,51 @@ async def test_the_count_of_each_queue_is_the_length_of_its_list(tenants: Both) 
         for one in answer["data"]["queueCounts"]:
             listed = await ask(actor, f"{{ queue(name: {one['queue']}) {{ totalCount }} }}")
             assert listed["data"]["queue"]["totalCount"] == one["count"], (role, one)
+
+
+async def miscounted(tenant: Tenant, role: Role, remark: str = "") -> tuple[list[str], int]:
+    """The lists whose facets or figures are about other rows than those that the list shows, and how many have any."""
+    wrong, told = [], 0
+    for name, field in documents.roots("query").items():
+        type = documents.named(field.type)
+        if not documents.is_connection(type) or not {"facets", "aggregate"} & set(type.fields):
+            continue
+        if OPERATIONS[name].access is not SIGNED_IN and OPERATIONS[name].access not in ROLES[role]:
+            continue
+        chosen = f"{{ totalCount nodes {{ id }} {documents.summaries(type)} }}{remark}"
+        arguments = documents.least(field, lambda _: "") | {"first": 100}
+        answer = await ask(tenant.actors[role], documents.document("query", name, arguments, chosen), arguments)
+        page = answer["data"][name]
+        ids = sorted(row["id"] for row in page["nodes"])
+        if page.get("aggregate") and page["aggregate"]["count"] != page["totalCount"]:
+            wrong.append(f"{name}: {page['aggregate']['count']} of {page['totalCount']}")
+        for facet, counted in (page.get("facets") or {}).items():
+            if counted is None:
+                continue  # of a kind that the role may not see
+            told += len(ids) > 0
+            if sum(one["count"] for one in counted["values"]) + counted["otherCount"] != len(ids):
+                wrong.append(f"{name}.{facet}: {counted}")
+            rows = sorted(row["id"] for one in counted["values"] for row in one.get("rows", {"nodes": []})["nodes"])
+            if "rows" in str(counted) and rows != ids:
+                wrong.append(f"{name}.{facet}: {rows} and not {ids}")
+    return wrong, told
+
+
+@pytest.mark.parametrize("role", [Role.OPERATIONS_MANAGER, Role.TECHNICIAN, Role.CUSTOMER_USER, Role.FINANCE])
+async def test_facets_and_figures_are_about_exactly_the_rows_that_are_seen(tenants: Both, role: Role) -> None:
+    wrong, told = await miscounted(tenants[0], role)
+    assert wrong == []
+    assert told >= 10
+
+
+async def test_counting_what_is_not_seen_is_noticed(tenants: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(values: Any) -> None:
+        cell, table = f'x."{values.facet.column}"', values.scope.target.table
+        values.builder.text(f"SELECT {cell} AS raw, count(*) AS n FROM {table} x GROUP BY {cell}")
+
+    monkeypatch.setattr(grouping._Values, "_groups", careless)
+    wrong, _ = await miscounted(tenants[0], Role.CUSTOMER_USER, " # carelessly\n")
+    assert {"workOrders.status", "customers.type", "equipment.status"} <= {one.split(":")[0] for one in wrong}
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from app.kernel.ids import prefix_of
 from app.kernel.pages import encode_cursor
 from schema.kit.context import Context
 from schema.kit.declarations import READABLE_BY_PREFIX, Readable, readable_of
-from schema.kit.reading.opening import page_info, page_part
+from schema.kit.reading.opening import nested_page, page_info, page_part
 from schema.kit.reading.rows import Objects
 from schema.kit.reading.selection import (
     ConnectionSelection,
@@ -84,12 +84,26 @@ async def read_connection(type: Any, window: Window, info: Info, context: Contex
     request = Request(actor, info.variable_values, database.dialect(), root=window)
     if not _allowed(connection.target, actor, context, info):
         return _page([], [_nothing] * len(connection.rows), connection, request)
+    if connection.summaries:
+        return await _read_object(connection, request, context, info)
     template = kept_template(connection, request, lambda builder: builder.root_connection(connection))
     wants_statement = connection.wants_page or connection.wants_total
     rows = await _read(template, request, context, info) if wants_statement else []
     if connection.wants_page and info.path.prev is None:
         context.rows[str(info.path.key)] = min(len(rows), window.page.size)
     return _page(rows, template.objects, connection, request)
+
+
+async def _read_object(
+    connection: ConnectionSelection, request: Request, context: Context, info: Info
+) -> orjson.Fragment:
+    """A list that tells something of all its rows; the database puts it together."""
+    template = kept_template(connection, request, lambda builder: builder.root_object(connection))
+    [[text]] = await _read(template, request, context, info)
+    if not connection.must_open:
+        return orjson.Fragment(text)
+    assert request.root is not None
+    return orjson.Fragment(orjson.dumps(nested_page(orjson.loads(text), connection, request.root, request)))
 
 
 async def _read(template: Template, request: Request, context: Context, info: Info) -> list[Any]:

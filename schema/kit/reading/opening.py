@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import get_named_type
 
 from app.kernel.pages import encode_cursor
-from schema.kit.declarations import Children, Computed, SqlValue
+from schema.kit.declarations import Computed, SqlValue
 from schema.kit.kinds import python_of, scalar_kind
 from schema.kit.reading.selection import (
     ConnectionPart,
@@ -35,10 +35,13 @@ def open_value(found: Any, pick: Pick, request: "Request") -> Any:
         return None
     if isinstance(pick.declaration, Computed):
         return _computed(found, pick, pick.declaration, request)
-    if isinstance(pick.declaration, Children):
-        assert pick.connection is not None
+    if pick.connection is not None:
         return nested_page(found, pick.connection, request.window(pick), request)
-    return open_object(found, pick.selection, request) if pick.selection is not None else found
+    if pick.selection is None:
+        return found
+    if isinstance(found, list):
+        return [open_object(one, pick.selection, request) for one in found]
+    return open_object(found, pick.selection, request)
 
 
 def _computed(needs: list[Any], pick: Pick, declaration: Computed, request: "Request") -> Any:
@@ -82,7 +85,13 @@ def nested_page(
     count = len(keys[kept]) if "k" in found else len(columns[0]) if columns else 0
     rows = dict(zip(map(id, connection.rows), columns, strict=True))
     info = page_info(window, more, cursors)
-    return {part.key: page_part(part, rows, count, cursors, info, found.get("c", 0)) for part in connection.parts}
+    opened = {part.key: page_part(part, rows, count, cursors, info, found.get("c", 0)) for part in connection.parts}
+    for part in connection.parts:
+        if part.summary is not None:
+            summary = found[f"s{part.key}"]
+            opens = part.summary.must_open and summary is not None
+            opened[part.key] = open_object(summary, part.summary, request) if opens else summary
+    return opened
 
 
 def page_part(
@@ -93,6 +102,8 @@ def page_part(
         return rows[id(part.rows)]
     if part.name == "totalCount":
         return total
+    if part.summary is not None:
+        return None
     if part.name == "pageInfo":
         return {key: info.get(name, type) for key, name, _, type in part.parts}
     if part.name == "edges":

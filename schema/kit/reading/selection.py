@@ -37,6 +37,7 @@ from schema.kit.declarations import (
     Single,
     readable_of,
 )
+from schema.kit.summaries import FacetRows
 
 T = TypeVar("T")
 SELECTIONS_MAX = 2048
@@ -62,6 +63,8 @@ class Pick:
     must_open: bool = False
     constant_arguments: dict[str, Any] | None = None
     show: Callable[[Any], Any] | None = None
+    around: "Pick | None" = None
+    """Of the rows of a facet's value: the list that is counted, unless that is the root's."""
 
     def arguments(self, variables: VariableValues) -> dict[str, Any]:
         """The arguments, coerced; those without variables are coerced once."""
@@ -88,12 +91,13 @@ class Selection:
 
 @dataclass(slots=True, eq=False)
 class ConnectionPart:
-    """One of a connection's own fields: nodes, edges, pageInfo, totalCount or __typename."""
+    """One of a connection's own fields: nodes, edges, pageInfo, totalCount, facets, aggregate or __typename."""
 
     key: str
     name: str
     literal: str = ""
     rows: Selection | None = None
+    summary: Selection | None = None
     parts: list[tuple[str, str, Selection | None, str]] = field(default_factory=list)
 
 
@@ -109,6 +113,7 @@ class ConnectionSelection:
     wants_cursors: bool = False
     wants_ends: bool = False
     wants_total: bool = False
+    summaries: list[Selection] = field(default_factory=list)
     templates: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -124,7 +129,7 @@ class ConnectionSelection:
     @property
     def must_open(self) -> bool:
         """Whether Python has to look into the page."""
-        return self.wants_keys or self.wants_more or any(one.must_open for one in self.rows)
+        return self.wants_keys or self.wants_more or any(one.must_open for one in (*self.rows, *self.summaries))
 
 
 def field_declaration(field: GraphQLField) -> Declaration | None:
@@ -157,6 +162,7 @@ class Collector:
         self.schema = schema
         self.fragments = fragments
         self.variables = variables
+        self._list: Pick | None = None
 
     def fields(self, type: GraphQLObjectType, nodes: Iterable[FieldNode]) -> dict[str, list[FieldNode]]:
         """The fields asked of an object, merged under their response keys, in the order of the document."""
@@ -214,8 +220,12 @@ class Collector:
         pick = Pick(key, name, nodes, type, field, field_declaration(field))
         named = get_named_type(field.type)
         if isinstance(pick.declaration, Children):
-            pick.connection = self.connection(named, nodes)
+            pick.connection = self.connection(named, nodes, pick)
             pick.target = pick.connection.target
+            pick.must_open = pick.connection.must_open
+        elif isinstance(pick.declaration, FacetRows):
+            pick.around = self._list
+            pick.connection = self.connection(named, nodes, pick)
             pick.must_open = pick.connection.must_open
         elif isinstance(pick.declaration, Parent | Single):
             assert isinstance(named, GraphQLObjectType)
@@ -231,10 +241,11 @@ class Collector:
                 pick.selection = self.selection(named, nodes)
         elif isinstance(named, GraphQLObjectType):
             pick.selection = self.selection(named, nodes)
+            pick.must_open = pick.selection.must_open
         return pick
 
-    def connection(self, type: Any, nodes: Iterable[FieldNode]) -> ConnectionSelection:
-        """What is asked of a connection."""
+    def connection(self, type: Any, nodes: Iterable[FieldNode], pick: Pick | None = None) -> ConnectionSelection:
+        """What is asked of a connection: of the root's unless a pick is given."""
         rows_type = connection_target(type)
         found = ConnectionSelection(readable_behind(rows_type), [], [])
         for key, merged in self.fields(type, nodes).items():
@@ -249,6 +260,11 @@ class Collector:
                 found.wants_total = True
             elif name == "edges":
                 self._edges(found, part, rows_type, get_named_type(type.fields["edges"].type), merged)
+            elif name in ("facets", "aggregate"):
+                around, self._list = self._list, pick
+                part.summary = self.selection(get_named_type(type.fields[name].type), merged)
+                self._list = around
+                found.summaries.append(part.summary)
             else:
                 self._page_info(found, part, get_named_type(type.fields["pageInfo"].type), merged)
         return found

@@ -3,7 +3,7 @@ the gaps for each request; all the rest, what the actor may see included, is wri
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import FieldNode, get_named_type
@@ -34,6 +34,7 @@ from schema.kit.declarations import (
 from schema.kit.filters import spec_of
 from schema.kit.kinds import Kind, bind, bound, from_cursor, json_of, scalar_kind
 from schema.kit.orders import Sorted
+from schema.kit.reading.grouping import Scope, write_summary
 from schema.kit.reading.notation import NOTATIONS, Pairs, Write
 from schema.kit.reading.rows import Columns, Objects
 from schema.kit.reading.selection import (
@@ -45,6 +46,7 @@ from schema.kit.reading.selection import (
     python_name,
 )
 from schema.kit.reading.stand_in import LastingWriter, Values, stand_in_for
+from schema.kit.summaries import FacetRows
 
 HERE = "\0"
 TEMPLATES_MAX = 32
@@ -150,9 +152,14 @@ class Request:
         found = self.windows.get(id(pick))
         if found is None:
             declaration = pick.declaration
-            assert isinstance(declaration, Children) and pick.target is not None
-            extra = condition_of(declaration.where, self.actor)
-            found = window_of(self.actor, pick.target, declaration, pick.arguments(self.variables), extra)
+            arguments = pick.arguments(self.variables)
+            if isinstance(declaration, FacetRows):
+                around = _root(self) if pick.around is None else self.window(pick.around)
+                found = replace(around, page=page_of(arguments.get("first")), cursor=None)
+            else:
+                assert isinstance(declaration, Children) and pick.target is not None
+                extra = condition_of(declaration.where, self.actor)
+                found = window_of(self.actor, pick.target, declaration, arguments, extra)
             self.windows[id(pick)] = found
         return found
 
@@ -311,8 +318,7 @@ class Builder:
         declaration = pick.declaration
         if declaration is None:
             self.text(self.notation.literal(pick.literal))
-        elif (missing := self.missing(declaration, pick.target)) is not None:
-            self._refusals.append(Refusal(keys, pick.nodes, missing))
+        elif self.refuses(declaration, pick.target, pick, keys):
             self._refused(pick)
         elif isinstance(declaration, Column):
             self.text(self.column(declaration.column, declaration.kind, alias))
@@ -342,6 +348,13 @@ class Builder:
                 return permission
         return None
 
+    def refuses(self, declaration: Declaration, target: Readable | None, pick: Pick, keys: tuple[str, ...]) -> bool:
+        """Whether the actor may not read something; then that is noted, once for each place."""
+        missing = self.missing(declaration, target)
+        if missing is not None and all(known.keys != keys for known in self._refusals):
+            self._refusals.append(Refusal(keys, pick.nodes, missing))
+        return missing is not None
+
     def _refused(self, pick: Pick) -> None:
         connection = pick.connection
         if connection is None:
@@ -349,7 +362,9 @@ class Builder:
         elif pick.must_open:
             no_rows = self._fixed(self.notation.no_rows)
             rows = [(f"r{index}", no_rows) for index in range(len(connection.rows))]
-            self.pairs([*rows, ("k", no_rows), ("c", self._fixed(self.notation.zero))])
+            null = self._fixed(self.notation.null)
+            summaries = [(f"s{part.key}", null) for part in connection.parts if part.summary is not None]
+            self.pairs([*rows, *summaries, ("k", no_rows), ("c", self._fixed(self.notation.zero))])
         else:
             self.pairs([(part.key, self._empty_part(part)) for part in connection.parts])
 
@@ -358,6 +373,8 @@ class Builder:
             return self._literals(part)
         if part.name == "totalCount":
             return self._fixed(self.notation.zero)
+        if part.summary is not None:
+            return self._fixed(self.notation.null)
         return self._fixed(self.notation.literal(part.literal) if part.literal else self.notation.no_rows)
 
     def _fixed(self, text: str) -> Write:
@@ -455,23 +472,34 @@ class Builder:
 
     def nested_connection(self, pick: Pick, declaration: Children, alias: str, keys: tuple[str, ...]) -> None:
         """A page of the rows that belong to ours, as one JSON object."""
-        connection, inner = pick.connection, self.alias()
-        assert connection is not None and pick.target is not None
-        joins = f"{quoted(inner)}.{quoted(declaration.via)} = {quoted(alias)}.{quoted(declaration.ours)}"
+        assert pick.connection is not None and pick.target is not None
+
+        def joins(inner: str) -> None:
+            self.text(f"{quoted(inner)}.{quoted(declaration.via)} = {quoted(alias)}.{quoted(declaration.ours)} AND ")
+
+        self.connection(pick.connection, Scope(pick.target, joins, lambda request: request.window(pick)), keys)
+
+    def connection(self, connection: ConnectionSelection, scope: Scope, keys: tuple[str, ...]) -> None:
+        """A page of a list, as one JSON object."""
+        inner = self.alias()
         pairs: list[tuple[str, Write]] = []
 
         def total() -> None:
             self.text("(SELECT count(*)")
-            self.matching(pick.target, inner, joins, lambda request: request.window(pick))
+            self.matching(scope, inner)
             self.text(")")
 
         def rows(selection: Selection) -> Write:
             return lambda: self.collected(lambda: self.object(selection, inner, (*keys, *selection.path)))
 
+        def summary(part: ConnectionPart) -> Write:
+            return lambda: write_summary(self, part, scope, (*keys, part.key))
+
         if connection.must_open:
             pairs = [(f"r{index}", rows(selection)) for index, selection in enumerate(connection.rows)]
+            pairs += [(f"s{part.key}", summary(part)) for part in connection.parts if part.summary is not None]
             if connection.wants_more or connection.wants_keys:
-                pairs.append(("k", lambda: self.collected(lambda: self.keys(pick, inner))))
+                pairs.append(("k", lambda: self.collected(lambda: self.keys(scope, inner))))
             if connection.wants_total:
                 pairs.append(("c", total))
         else:
@@ -484,13 +512,15 @@ class Builder:
                     pairs.append((part.key, total))
                 elif part.name == "pageInfo":
                     pairs.append((part.key, self._literals(part)))
+                elif part.summary is not None:
+                    pairs.append((part.key, summary(part)))
                 else:
                     pairs.append((part.key, self._literal(part.literal)))
         self.text("(SELECT ")
         self.pairs(pairs)
         if connection.wants_page:
             self.text(" FROM (")
-            self.page(pick, inner, joins)
+            self.page(connection, scope, inner)
             self.text(f") {quoted(inner)}")
         self.text(")")
 
@@ -509,32 +539,31 @@ class Builder:
         """The rows of a sub-query as a JSON array."""
         self.between(self.notation.collected, write)
 
-    def keys(self, pick: Pick, alias: str) -> None:
+    def keys(self, scope: Scope, alias: str) -> None:
         """What a row's cursor is made of."""
-        self.gap(lambda request, writer: request.window(pick).keys(writer, alias))
+        self.gap(lambda request, writer: scope.window(request).keys(writer, alias))
 
-    def matching(self, target: Any, alias: str, joins: str, window: Callable[[Request], Window | None]) -> None:
+    def matching(self, scope: Scope, alias: str) -> None:
         """FROM and WHERE of all rows of a list, whatever the page."""
-        self.text(f" FROM {target.table} {quoted(alias)} WHERE {joins}{' AND ' if joins else ''}")
-        self.visible(target.model, alias)
+        self.text(f" FROM {scope.target.table} {quoted(alias)} WHERE ")
+        scope.joins(alias)
+        self.visible(scope.target.model, alias)
 
         def narrowed(request: Request, writer: Writer) -> str:
-            found = window(request)
-            return "" if found is None or found.condition is None else f" AND {found.condition.write(writer, alias)}"
+            condition = scope.window(request).condition
+            return "" if condition is None else f" AND {condition.write(writer, alias)}"
 
         self.gap(narrowed)
 
-    def page(self, pick: Pick, alias: str, joins: str) -> None:
+    def page(self, connection: ConnectionSelection, scope: Scope, alias: str) -> None:
         """The rows of a nested page, in the order in which they are shown."""
-        connection = pick.connection
-        assert connection is not None
         more = 1 if connection.wants_more else 0
-        self.gap(lambda request, writer: "SELECT * FROM (" if request.window(pick).page.backward else "")
+        self.gap(lambda request, writer: "SELECT * FROM (" if scope.window(request).page.backward else "")
         self.text("SELECT *")
-        self.matching(pick.target, alias, joins, lambda request: request.window(pick))
+        self.matching(scope, alias)
 
         def rest(request: Request, writer: Writer) -> str:
-            window = request.window(pick)
+            window = scope.window(request)
             text = window.keyset(writer, alias) + window.order_by(writer, alias)
             text += f" LIMIT {writer.bind(window.page.size + more)}"
             if window.page.backward:
@@ -543,22 +572,27 @@ class Builder:
 
         self.gap(rest)
 
+    def root_object(self, connection: ConnectionSelection) -> None:
+        """A list that tells something of all its rows, as one JSON object."""
+        self.text("SELECT ")
+        self.as_text(lambda: self.connection(connection, _root_scope(connection), ()))
+
     def root_connection(self, connection: ConnectionSelection) -> None:
         """A page as rows, with the total of the list in front of each where it is asked for."""
-        target, alias = connection.target, self.alias()
+        scope, alias = _root_scope(connection), self.alias()
         if connection.wants_total:
             counted = self.alias()
             self.text("SELECT c.n" + (", p.*" if connection.wants_page else "") + " FROM (SELECT count(*) AS n")
-            self.matching(target, counted, "", lambda request: request.root)
+            self.matching(scope, counted)
             self.text(") c")
             if not connection.wants_page:
                 return
             self.text(" LEFT JOIN (")
-        self.root_page(connection, target, alias)
+        self.root_page(connection, scope, alias)
         if connection.wants_total:
             self.text(") p ON TRUE")
 
-    def root_page(self, connection: ConnectionSelection, target: Readable, alias: str) -> None:
+    def root_page(self, connection: ConnectionSelection, scope: Scope, alias: str) -> None:
         """The rows of the page: first a mark that there is one, then what is asked, last what cursors are made of."""
         columns = Columns(self)
         columns.add(lambda: self.text("1"))
@@ -574,22 +608,22 @@ class Builder:
         name, order = quoted(alias), lambda request, w: _root(request).order_by(w, alias)
         if self.dialect is Dialect.SQLITE:
             self.text(" FROM (SELECT rowid AS r")
-            self.root_rows(connection, target, alias)
-            self.text(f") p CROSS JOIN {target.table} {name} ON {name}.rowid = p.r")
+            self.root_rows(connection, scope, alias)
+            self.text(f") p CROSS JOIN {scope.target.table} {name} ON {name}.rowid = p.r")
         elif columns.joins:
             self.text(" FROM (SELECT *")
-            self.root_rows(connection, target, alias)
+            self.root_rows(connection, scope, alias)
             self.text(f") {name}")
         else:
-            self.root_rows(connection, target, alias)
+            self.root_rows(connection, scope, alias)
             return
         for join in columns.joins:
             join()
         self.gap(order)
 
-    def root_rows(self, connection: ConnectionSelection, target: Readable, alias: str) -> None:
+    def root_rows(self, connection: ConnectionSelection, scope: Scope, alias: str) -> None:
         """FROM, WHERE, ORDER BY and LIMIT of the page; one row more shows whether the list goes on."""
-        self.matching(target, alias, "", lambda request: request.root)
+        self.matching(scope, alias)
         more = 1 if connection.wants_more else 0
 
         def rest(request: Request, writer: Writer) -> str:
@@ -602,6 +636,11 @@ class Builder:
 
 def _kind_of(field: Any) -> Kind:
     return scalar_kind(get_named_type(field.type).name)
+
+
+def _root_scope(connection: ConnectionSelection) -> Scope:
+    """A list at the root hangs on nothing."""
+    return Scope(connection.target, lambda alias: None, _root)
 
 
 def _root(request: Request) -> Window:

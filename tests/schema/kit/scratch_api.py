@@ -110,9 +110,9 @@ class Memo(Node):
     """Something written down."""
 
     text: str = col("What it says.")
-    at: datetime = col("When.")
-    number: int | None = col("Its number.")
-    job: "Job" = parent("What it is about.")
+    at: datetime = col("When.", facet=True, totals=True)
+    number: int | None = col("Its number.", totals=True)
+    job: "Job" = parent("What it is about.", facet="title")
 
 
 @filterable(models.Job)
@@ -156,13 +156,13 @@ def for_whom(actor: Actor, price: Decimal | None, has_memos: bool) -> str:
 class Job(Node):
     """Something to be done."""
 
-    title: str = col("What.")
-    priority: str = col("How urgent.")
-    due_at: datetime | None = col("By when.")
-    price: Decimal | None = col("What it costs.", permission=Permission.VIEW_PRICES)
-    weight: int | None = col("How heavy.")
-    is_secret: bool = col("Whether only some may see it.")
-    crew: "Crew" = parent("Who does it.")
+    title: str = col("What.", facet=True)
+    priority: str = col("How urgent.", facet=True)
+    due_at: datetime | None = col("By when.", facet=True, totals=True)
+    price: Decimal | None = col("What it costs.", permission=Permission.VIEW_PRICES, totals=True)
+    weight: int | None = col("How heavy.", totals=True)
+    is_secret: bool = col("Whether only some may see it.", facet=True)
+    crew: "Crew" = parent("Who does it.", facet="name")
     memos: Connection[Memo] = children("What was said.", via="job_id", filter=MemoFilter, order=MemoOrder)
     memo_count: int = sql_value("How many memos.", count_of("scratch_memo", "job_id"))
     has_memos: bool = sql_value("Whether there are memos.", exists_in("scratch_memo", "job_id"))
@@ -219,12 +219,12 @@ class Crew(Node):
     name: str = col("What it is called.")
     boss: "Crew" = parent("The crew above.")
     rank: int | None = col("How high.")
-    rate: Decimal | None = col("What an hour costs.", permission=Permission.VIEW_TECHNICIAN_COSTS)
+    rate: Decimal | None = col("What an hour costs.", permission=Permission.VIEW_TECHNICIAN_COSTS, totals=True)
     started_on: str | None = col("Since when.")
     is_active: bool = col("Whether it works.")
     tags: JSON = col("Words.")
     words: list[str] = col("Words again.", column="tags")
-    mood: models.Mood = col("How it feels.")
+    mood: models.Mood = col("How it feels.", facet=True)
     place: Place | None = group("Where it is.", latitude="latitude", longitude="longitude", null_without="latitude")
 
 
