@@ -19,6 +19,9 @@ _jobs = Histogram(
 )
 _sockets = Gauge("truckroll_sockets_open", "Open WebSockets of this process", registry=_registry)
 _streams = Gauge("truckroll_streams_open", "Open event streams of this process", registry=_registry)
+_subscriptions = Gauge(
+    "truckroll_subscriptions_open", "Subscriptions that this process follows the journal for", registry=_registry
+)
 # Looked up once: a label costs more than the observation.
 _answered, _refused = (_requests.labels(outcome) for outcome in ("answered", "refused"))
 
@@ -61,6 +64,11 @@ def sockets_open(number: int) -> None:
 def streams_open(number: int) -> None:
     """How many event streams are open."""
     _streams.set(number)
+
+
+def subscriptions_open(number: int) -> None:
+    """How many subscriptions follow the journal, over whatever transport."""
+    _subscriptions.set(number)
 
 
 def render() -> bytes:

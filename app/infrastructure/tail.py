@@ -14,7 +14,7 @@ from itertools import islice
 import structlog
 
 from app import database
-from app.infrastructure import broadcast, journal
+from app.infrastructure import broadcast, journal, metrics
 from app.infrastructure.journal import Entry
 from app.infrastructure.loops import Outage, to_the_end
 from app.kernel.errors import ResyncRequired
@@ -108,6 +108,7 @@ class Tail:
         if stream is None:
             stream = self._streams[organization_id] = _Stream(head)
         stream.listeners += 1
+        metrics.subscriptions_open(self.listeners)
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read(), name="journal tail")
         try:
@@ -116,6 +117,7 @@ class Tail:
             stream.listeners -= 1
             if not stream.listeners:
                 self._streams.pop(organization_id, None)
+            metrics.subscriptions_open(self.listeners)
 
     async def _read(self) -> None:
         outage = Outage("the database (journal tail)", seconds_max=5)
