@@ -17,7 +17,7 @@ from starlette.routing import Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import probes, process
+from app import downloads, probes, process
 from app.identity.queries import actor_of_token
 from app.serving import Envelope, Server, http_protocol
 from app.settings import Settings
@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
             WebSocketRoute(GRAPHQL_PATH, sockets.handle),
             Route("/schema.graphql", show_schema, methods=["GET"]),
             Route("/docs{path:path}", documentation.handle, methods=["GET"]),
+            *downloads.routes(),
             *probes.routes(settings.metrics_token),
             Mount("/assets", StaticFiles(directory=BOARD)),
         ],

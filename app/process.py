@@ -11,12 +11,13 @@ import structlog
 from app import database
 from app.identity import reactions as identity_reactions
 from app.infrastructure import broadcast, followers, jobs, limits, logs, outbox, storage, tail, timers
+from app.integrations import reactions as integrations_reactions
 from app.kernel.errors import ConfigurationError
 from app.scheduling import reactions as scheduling_reactions
 from app.settings import LogFormat, Settings
 
 # What the rooms do in the background registers itself when it is imported.
-REACTIONS = (identity_reactions, scheduling_reactions)
+REACTIONS = (identity_reactions, scheduling_reactions, integrations_reactions)
 DRAIN_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
@@ -85,6 +86,7 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
         await broadcast.start(settings.broadcast_url)
         await limits.start(settings.broadcast_url)
         storage.configure(settings.data_folder / "files")
+        storage.configure_exports(settings.data_folder / "exports", settings.export_megabytes_max)
         outbox.configure(settings.data_folder / "outbox")
         loops = _start_background(settings) if background else []
         try:
@@ -102,5 +104,6 @@ def _start_background(settings: Settings) -> list[asyncio.Task[None]]:
     return [
         asyncio.create_task(followers.run_followers(), name="followers"),
         asyncio.create_task(jobs.run_jobs(concurrency=settings.planner_processes + 1), name="jobs"),
+        asyncio.create_task(jobs.run_jobs(concurrency=1, apart=True), name="long jobs"),
         asyncio.create_task(timers.run_timers(), name="timers"),
     ]

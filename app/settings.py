@@ -68,6 +68,7 @@ class Settings(BaseModel):
     )
     trusted_proxies: int = Field(0, ge=0, le=5, description="how many proxies in front add X-Forwarded-For")
     planner_processes: int = Field(1, ge=1, le=64, description="days that are planned at the same time")
+    export_megabytes_max: int = Field(1024, ge=1, le=2047, description="the largest bulk export, in megabytes")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR")
     log_format: LogFormat = Field(LogFormat.AUTO, description="auto, json or text")
     metrics_token: str | None = Field(None, min_length=16, description="bearer token that /metrics asks for, if set")

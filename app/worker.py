@@ -12,6 +12,10 @@ from starlette.applications import Starlette
 
 from app import probes, process
 from app.settings import Settings
+from schema import schema
+
+# The API is asked by jobs that write exports; they register themselves with it.
+ASKED_BY_JOBS = schema.api
 
 log = structlog.get_logger(__name__)
 

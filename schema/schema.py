@@ -11,6 +11,7 @@ import schema.journal.operations
 import schema.scheduling.operations
 import schema.technicians.operations
 import schema.work_orders.operations
+from schema.integrations import exporting
 from schema.kit import build_schema
 from schema.kit.execution import core_of
 
@@ -27,6 +28,7 @@ ROOMS = (
 )
 
 api = build_schema(ROOMS)
+exporting.export_from(api)
 
 
 def sdl() -> str:

@@ -13,6 +13,7 @@ from app.infrastructure.tables import BY_PREFIX, find_rows
 from app.kernel.actor import Actor, ActorKind, user_actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import NotAuthenticated
+from app.kernel.ids import prefix_of
 from app.kernel.permissions import Permission, Role
 
 # How long a revocation in another process may stay unknown here; one in this process is known at once.
@@ -65,14 +66,9 @@ async def _by_session(hashed: str, address: str) -> _Known:
     if not found or found[0].revoked_at is not None or found[0].access_expires_at <= now:
         raise NotAuthenticated()
     session = found[0]
-    users = await find_rows(models.User, column("id") == session.user_id)
-    if not users or users[0].status != rules.UserStatus.ACTIVE:
-        raise NotAuthenticated()
+    user = await _active_user(column("id") == session.user_id)
     if now - session.last_used_at > USE_NOTED_EVERY:
         await _note_use(models.Session, session.id, last_used_at=now, address=address[:64] or session.address)
-    user = users[0]
-    if user.technician_id is None and Role.TECHNICIAN in user.roles:
-        user.technician_id = await _technician_id_of(user)
     return _Known(actor_of(user, session.id), time.monotonic() + ACTORS_KEPT_SECONDS, session.access_expires_at)
 
 
@@ -89,14 +85,42 @@ async def _by_key(hashed: str) -> _Known:
         raise NotAuthenticated()
     if key.last_used_at is None or now - key.last_used_at > USE_NOTED_EVERY:
         await _note_use(models.ApiKey, key.id, last_used_at=now)
-    actor = Actor(
+    return _Known(_actor_of_key(key), time.monotonic() + ACTORS_KEPT_SECONDS, min(ends, default=None))
+
+
+async def actor_now(organization_id: str, id: str) -> Actor:
+    """What a user or key may do at this moment, for work that goes on without them; else ``NotAuthenticated``."""
+    same = (column("organization_id") == organization_id) & (column("id") == id)
+    if prefix_of(id) == models.User.prefix:
+        return actor_of(await _active_user(same))
+    keys = await find_rows(models.ApiKey, same)
+    if (
+        not keys
+        or keys[0].revoked_at is not None
+        or (keys[0].expires_at is not None and keys[0].expires_at <= utc_now())
+    ):
+        raise NotAuthenticated("The user or key that asked for this may not sign in any more.")
+    return _actor_of_key(keys[0])
+
+
+async def _active_user(condition: Condition) -> models.User:
+    users = await find_rows(models.User, condition)
+    if not users or users[0].status != rules.UserStatus.ACTIVE:
+        raise NotAuthenticated()
+    user = users[0]
+    if user.technician_id is None and Role.TECHNICIAN in user.roles:
+        user.technician_id = await _technician_id_of(user)
+    return user
+
+
+def _actor_of_key(key: models.ApiKey) -> Actor:
+    return Actor(
         key.organization_id,
         ActorKind.API_KEY,
         key.id,
         frozenset({Role.PARTNER}),
         frozenset(Permission(scope) for scope in key.scopes if scope in Permission.__members__),
     )
-    return _Known(actor, time.monotonic() + ACTORS_KEPT_SECONDS, min(ends, default=None))
 
 
 async def _technician_id_of(user: models.User) -> str | None:

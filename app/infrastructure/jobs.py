@@ -69,18 +69,22 @@ class JobKind:
     name: str
     function: JobFunction
     tries: int
+    apart: bool = False
 
 
 KINDS: dict[str, JobKind] = {}
 
 
-def job(kind: str, *, tries: int = TRIES) -> Callable[[JobFunction], JobFunction]:
-    """Do jobs of a kind with a function ``(context)``; what it returns, plain JSON, is the job's result."""
+def job(kind: str, *, tries: int = TRIES, apart: bool = False) -> Callable[[JobFunction], JobFunction]:
+    """Do jobs of a kind with a function ``(context)``; what it returns, plain JSON, is the job's result.
+
+    Jobs that take long are done ``apart``, by a runner of their own, so that they keep no others waiting.
+    """
 
     def decorate(function: JobFunction) -> JobFunction:
         if kind in KINDS:
             raise TypeError(f"two functions do jobs of the kind {kind}")
-        KINDS[kind] = JobKind(kind, function, tries)
+        KINDS[kind] = JobKind(kind, function, tries, apart)
         return function
 
     return decorate
@@ -215,9 +219,9 @@ async def forget_old_jobs() -> int:
     return await database.unit_of_work(work)
 
 
-async def run_jobs(concurrency: int = 4) -> None:
+async def run_jobs(concurrency: int = 4, *, apart: bool = False) -> None:
     """Do jobs until cancelled. Those in hand then get some seconds to end; what does not is left for the next runner."""
-    await Runner(concurrency).run()
+    await Runner(concurrency, kinds={name: kind for name, kind in KINDS.items() if kind.apart is apart}).run()
 
 
 _running: dict[str, JobContext] = {}

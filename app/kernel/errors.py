@@ -14,6 +14,7 @@
     │   ├── CompletionBlocked    something is missing before completion     (missing)
     │   ├── ScheduleConflict     the visit does not fit                     (conflicts)
     │   ├── PlanOutdated         the schedule moved under the plan          (moved)
+    │   ├── LimitReached         there are as many of these as there may be  (limit)
     │   ├── IdempotencyMismatch  the same key came with another request     (key)
     │   └── ResyncRequired       the cursor is older than what is kept
     ├── RateLimited              too much, too fast                         (retry_after_seconds)
@@ -211,6 +212,19 @@ class PlanOutdated(Conflict):
 
     def data(self) -> dict[str, Any]:
         return {"moved": list(self.moved)}
+
+
+class LimitReached(Conflict):
+    """There are as many of these as there may be at a time, or as large ones."""
+
+    code = "LIMIT_REACHED"
+
+    def __init__(self, message: str, limit: int) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+    def data(self) -> dict[str, Any]:
+        return {"limit": self.limit}
 
 
 class IdempotencyMismatch(Conflict):

@@ -11,6 +11,7 @@ from app.kernel.errors import InvalidInput
 
 PAGE_SIZE_DEFAULT = 25
 PAGE_SIZE_MAX = 100
+WALKED_PAGE_SIZE_MAX = 1000
 CURSOR_LENGTH_MAX = 1024
 
 
@@ -24,7 +25,12 @@ class Page:
 
 
 def page_of(
-    first: int | None = None, after: str | None = None, last: int | None = None, before: str | None = None
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+    *,
+    size_max: int = PAGE_SIZE_MAX,
 ) -> Page:
     """The page that Relay's four arguments ask for; a senseless combination is ``InvalidInput``."""
     if first is not None and last is not None:
@@ -32,8 +38,8 @@ def page_of(
     if (last is not None and after is not None) or (last is None and before is not None):
         raise InvalidInput("Combine first with after, and last with before.", path=["after" if after else "before"])
     size = first if first is not None else last if last is not None else PAGE_SIZE_DEFAULT
-    if not 1 <= size <= PAGE_SIZE_MAX:
-        raise InvalidInput(f"A page has 1 to {PAGE_SIZE_MAX} rows.", path=["last" if last is not None else "first"])
+    if not 1 <= size <= size_max:
+        raise InvalidInput(f"A page has 1 to {size_max} rows.", path=["last" if last is not None else "first"])
     return Page(size, before if last is not None else after, backward=last is not None)
 
 

@@ -97,6 +97,7 @@ describe_enum(
         P.EXECUTE_APPOINTMENTS: "Go through an appointment's steps.",
         P.VIEW_JOURNAL: "Follow what happens.",
         P.IMPORT_DATA: "Import data, and see past imports.",
+        P.EXPORT_DATA: "Take whole lists out as files (bulk exports), as far as one may see them.",
         P.VIEW_OPERATIONS: "See how the system itself is doing.",
     },
 )

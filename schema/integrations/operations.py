@@ -1,11 +1,27 @@
-"""What clients may ask about imports, and how they import."""
+"""What clients may ask about imports and bulk exports, and how they import and export."""
+
+from typing import Any
 
 from app.integrations import commands
 from app.integrations.mappings import MAPPINGS
+from app.integrations.rules import ExportFormat
 from app.kernel.actor import Actor
+from app.kernel.errors import IllegalTransition, LimitReached, StaleVersion
 from app.kernel.permissions import Permission
-from schema.integrations.types import Import, ImportFilter, ImportMapping, ImportOrder, ImportReport, shown_row
-from schema.kit import Connection, about, inputs, many, mutation, one, query
+from schema.integrations.exporting import planned
+from schema.integrations.types import (
+    BulkExport,
+    BulkExportFilter,
+    BulkExportOrder,
+    Import,
+    ImportFilter,
+    ImportMapping,
+    ImportOrder,
+    ImportReport,
+    shown_row,
+)
+from schema.kit import ID, JSON, Connection, about, inputs, many, mutation, one, query
+from schema.kit.live import changed
 
 
 class Queries:
@@ -14,6 +30,14 @@ class Queries:
     data_import: Import | None = one("One import.", permission=Permission.IMPORT_DATA)
     imports: Connection[Import] = many(
         "Past imports, the newest first.", permission=Permission.IMPORT_DATA, filter=ImportFilter, order=ImportOrder
+    )
+
+    data_export: BulkExport | None = one("One bulk export.", permission=Permission.EXPORT_DATA)
+    bulk_exports: Connection[BulkExport] = many(
+        "Bulk exports, the newest first: your own, or the whole company's for who manages it.",
+        permission=Permission.EXPORT_DATA,
+        filter=BulkExportFilter,
+        order=BulkExportOrder,
     )
 
     @query("The kinds of files that can be imported.", permission=Permission.IMPORT_DATA)
@@ -41,8 +65,63 @@ class ImportWorkOrdersInput:
     dry_run: bool = about("Whether to do everything and take it all back, to see what would happen.", default=False)
 
 
+@inputs
+class BulkExportInput:
+    """What to export, and as what."""
+
+    id: ID | None = about("The export's id, if you make it yourself; a fresh one otherwise.", default=None)
+    document: str = about(
+        "A query with one list at its root and nothing beside it, such as { workOrders { nodes { id number } } }, with any "
+        "filter. Of each list select nodes only, without first, after or orderBy: an export has all rows, in the order of "
+        "their ids."
+    )
+    variables: JSON | None = about("The query's variables, an object.", default=None)
+    format: ExportFormat = about("What the file is made of.", default=ExportFormat.NDJSON)
+    file_name: str | None = about("Under what name to offer the file; that of the list otherwise.", default=None)
+    byte_order_mark: bool = about("Whether a CSV file begins with a byte order mark, as Excel wants it.", default=False)
+
+
+@inputs
+class CancelBulkExportInput:
+    """Which export to stop."""
+
+    id: ID = about("The export.")
+    version: int | None = about("The version you saw, to be told when it changed since.", default=None)
+
+
 class Mutations:
     """What clients may do."""
+
+    @mutation(
+        BulkExport,
+        "Asks for a whole list as a file. The query is judged and tried at once; a job then writes the file with your "
+        "permissions as they are at each page, so it fails if they are taken away. Follow it with bulkExportChanged, then "
+        "read its url.",
+        permission=Permission.EXPORT_DATA,
+        problems=[LimitReached],
+    )
+    async def bulk_export(actor: Actor, input: BulkExportInput) -> str:
+        variables: Any = input.variables if input.variables is not None else {}
+        root = await planned(actor, input.document, variables, input.format)
+        return await commands.bulk_export(
+            actor,
+            id=input.id,
+            document=input.document,
+            variables=variables,
+            root=root,
+            format=input.format,
+            file_name=input.file_name,
+            byte_order_mark=input.byte_order_mark,
+        )
+
+    @mutation(
+        BulkExport,
+        "Stops an export that waits or is under way; what was written is deleted.",
+        permission=Permission.EXPORT_DATA,
+        problems=[IllegalTransition, StaleVersion],
+    )
+    async def cancel_bulk_export(actor: Actor, input: CancelBulkExportInput) -> str:
+        return await commands.cancel_bulk_export(actor, input.id, version=input.version)
 
     @mutation(
         ImportReport,
@@ -68,3 +147,13 @@ class Mutations:
             rows=[shown_row(row) for row in result.rows],
             import_id=result.id,
         )
+
+
+class Subscriptions:
+    """What clients may hear."""
+
+    bulk_export_changed = changed(
+        BulkExport,
+        "How far bulk exports are: asked for, begun, progressing every few seconds, ready, failed, canceled, expired.",
+        permission=Permission.EXPORT_DATA,
+    )

@@ -1,13 +1,16 @@
-"""What clients may see of imports."""
+"""What clients may see of imports and bulk exports."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from app.integrations import models, rules
+from app.integrations.queries import link_to
+from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
 from schema.kit import (
     ID,
+    JSON,
     BooleanFilter,
     DateTimeFilter,
     EnumFilter,
@@ -48,6 +51,28 @@ describe_enum(
         rules.ImportOutcome.UPDATED: "A work order, site or customer that was there and changed.",
         rules.ImportOutcome.UNCHANGED: "The row says nothing new.",
         rules.ImportOutcome.FAILED: "The row cannot be used; its errors say why. It changed nothing.",
+    },
+)
+
+describe_enum(
+    rules.ExportFormat,
+    "What an export's file is made of.",
+    {
+        rules.ExportFormat.NDJSON: "A JSON object on each line, exactly as the API shows it; rows of lists below follow on "
+        "lines of their own.",
+        rules.ExportFormat.CSV: "A table with a header (RFC 4180), for one list without lists below.",
+    },
+)
+describe_enum(
+    rules.ExportStatus,
+    "Where a bulk export stands.",
+    {
+        rules.ExportStatus.QUEUED: "It waits for a free worker.",
+        rules.ExportStatus.RUNNING: "The file is being written; rowCount says how far it is.",
+        rules.ExportStatus.READY: "The file is there until expiresAt.",
+        rules.ExportStatus.FAILED: "There is no file; errorCode and error say why.",
+        rules.ExportStatus.CANCELED: "Stopped before there was a file.",
+        rules.ExportStatus.EXPIRED: "The file was kept long enough, and is gone.",
     },
 )
 
@@ -146,3 +171,85 @@ class ImportMapping:
     description: str = about("What kind of file it reads, and what becomes of a row.")
     required_columns: list[str] = about("The columns that the file must have.")
     optional_columns: list[str] = about("The columns that are read if they are there.")
+
+
+@plain
+class AllowedExportStep:
+    """A step that a bulk export can take from where it stands."""
+
+    to: rules.ExportStatus = about("The status it leads to.")
+    blocked_by: list[str] = about("What keeps it from being taken right now; empty if nothing does.")
+
+
+def _steps(status: str) -> list[AllowedExportStep]:
+    return [
+        AllowedExportStep(to=step.to, blocked_by=list(step.blocked_by))
+        for step in rules.EXPORT.allowed(rules.ExportStatus(status))
+    ]
+
+
+def _url(
+    actor: Actor, id: str, status: str, requested_by: str, access: dict[str, Any], secret: str | None
+) -> str | None:
+    """A fresh link for who reads this."""
+    if status != rules.ExportStatus.READY or secret is None or not rules.may_download(actor, requested_by, access):
+        return None
+    return link_to(actor, id, secret)
+
+
+@filterable(models.BulkExport)
+class BulkExportFilter:
+    """Which bulk exports."""
+
+    status: EnumFilter[rules.ExportStatus] | None = by("Where it stands.")
+    format: EnumFilter[rules.ExportFormat] | None = by("What the file is made of.")
+    root: StringFilter | None = by("Which list, such as workOrders.")
+    requested_by: StringFilter | None = by("The id of the user or key that asked.")
+    created_at: DateTimeFilter | None = by("When it was asked for.")
+
+
+BulkExportOrder = orderable(
+    "BulkExportOrder", models.BulkExport, default=("-created_at",), created_at="When it was asked for."
+)
+
+
+@readable(models.BulkExport, permission=Permission.EXPORT_DATA)
+class BulkExport(Node):
+    """A whole list as a file. Those who asked see it, and who manages the company."""
+
+    version: int = col("Counts up with every change.")
+    document: str = col("The query that was asked.")
+    variables: JSON = col("The query's variables.")
+    root: str = col("The list at the query's root, such as workOrders.")
+    format: rules.ExportFormat = col("What the file is made of.")
+    file_name: str = col("Under what name the file is offered.")
+    byte_order_mark: bool = col("Whether a CSV file begins with a byte order mark.")
+    status: rules.ExportStatus = col("Where it stands.")
+    requested_by: ID = col("The user or key that asked. The file has what they may see.")
+    estimated_rows: int | None = col("How many rows the list had when the work began; null until then.")
+    row_count: int = col("How many rows of the list are in the file so far.")
+    line_count: int = col("How many lines are in the file so far, rows of lists below counted in, the header not.")
+    byte_count: int = col("How long the file is so far, in bytes.")
+    cursor: str | None = col(
+        "Where the journal stood before the first row was read; null until then. Everything that happened since comes with "
+        "changes(after:), so the file and the changes together leave nothing out."
+    )
+    created_at: datetime = col("When it was asked for.")
+    started_at: datetime | None = col("When a worker set to work.")
+    finished_at: datetime | None = col("When it ended.")
+    expires_at: datetime | None = col("Until when the file is kept.")
+    error_code: str | None = col(
+        "A stable word for why there is no file: the code of a problem, ABANDONED or INTERNAL."
+    )
+    error: str | None = col("Why there is no file.")
+    url: str | None = computed(
+        "A link to the file, made for you just now and good for 15 minutes, from the root of this API's address. Whoever has "
+        "it has the file, so keep it as secret. Null unless the file is ready, and you asked for it or manage the company, "
+        "and may see all that the asker could.",
+        _url,
+        needs=("id", "status", "requested_by", "access", "link_secret"),
+        actor=True,
+    )
+    allowed_transitions: list[AllowedExportStep] = computed(
+        "Steps the lifecycle allows from here.", _steps, needs=("status",)
+    )

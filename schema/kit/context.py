@@ -22,13 +22,18 @@ class Balance:
 
 @dataclass(slots=True)
 class Context:
-    """One operation's context. It is made anew for each operation and each event, never kept for a socket's life."""
+    """One operation's context. It is made anew for each operation and each event, never kept for a socket's life.
+
+    ``walks`` is for exports: lists come in the order of their ids, whatever they are sorted by, so that a walk through all
+    pages neither leaves out nor repeats a row that changes meanwhile; and their pages may be larger than a client's.
+    """
 
     actor: Actor | None
     request_id: str = ""
     address: str = ""
     user_agent: str = ""
     idempotency_key: str | None = None
+    walks: bool = False
     refused: list[GraphQLError] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     """How many rows the lists at the operation's root held, by their key in the answer."""

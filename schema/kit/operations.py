@@ -240,7 +240,7 @@ async def answer_many(field: OperationField, info: Info, raw: dict[str, Any], ta
     declaration = field.declaration
     assert isinstance(declaration, Many)
     extra = await _called(declaration.where, field, info, raw) if declaration.where is not None else None
-    window = window_of(context.require_actor(), readable_of(target), declaration, raw, extra)
+    window = window_of(context.require_actor(), readable_of(target), declaration, raw, extra, walks=context.walks)
     return await read_connection(target, window, info)
 
 

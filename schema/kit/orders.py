@@ -208,6 +208,7 @@ def ending_in_id(terms: Sorted) -> Sorted:
 
 
 NEWEST_FIRST: Sorted = ending_in_id(())
+OLDEST_ID_FIRST: Sorted = ((ID_TERM, False),)
 
 
 def orderable(

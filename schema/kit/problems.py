@@ -132,6 +132,13 @@ class PlanOutdated(Problem):
     moved: list[strawberry.ID] = _says("The appointments that moved.")
 
 
+@strawberry.type(description="There are as many of these as there may be at a time.")
+class LimitReached(Problem):
+    """See the kernel."""
+
+    limit: int = _says("How many there may be.")
+
+
 @strawberry.type(description="The same idempotency key came before with another request.")
 class IdempotencyMismatch(Problem):
     """See the kernel."""
@@ -170,6 +177,7 @@ PROBLEM_TYPES: dict[type[errors.Problem], type[Any]] = {
     errors.CompletionBlocked: CompletionBlocked,
     errors.ScheduleConflict: ScheduleConflict,
     errors.PlanOutdated: PlanOutdated,
+    errors.LimitReached: LimitReached,
     errors.IdempotencyMismatch: IdempotencyMismatch,
     errors.ResyncRequired: ResyncRequired,
     errors.RateLimited: RateLimited,

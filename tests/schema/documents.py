@@ -46,6 +46,7 @@ SCALARS: dict[str, Any] = {
 }
 # Values of fields that need more than their type says.
 VALUES: dict[str, Any] = {
+    "document": "{ customers { nodes { id } } }",
     "endsAt": "2031-03-03T11:00:00Z",
     "endedAt": "2031-03-03T11:00:00Z",
     "email": "somebody@example.com",
@@ -249,6 +250,7 @@ _BY_NAME = {
 _SUBJECTS = {
     "arrive": "apt",
     "commitPlan": "run",
+    "dataExport": "exp",
     "dataImport": "imp",
     "depart": "apt",
     "discardPlan": "run",

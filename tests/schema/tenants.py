@@ -22,7 +22,7 @@ from app.equipment.models import Category, Equipment, EquipmentModel
 from app.identity.models import ApiKey, LoginAttempt, Session, User
 from app.infrastructure.models import JournalHead
 from app.infrastructure.tables import Table, add_row, table_of
-from app.integrations.models import Import
+from app.integrations.models import BulkExport, Import
 from app.kernel.actor import Actor, user_actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import CUSTOMER_ROLES, Role
@@ -169,6 +169,15 @@ async def _company_rows(writer: Writer, tenant: Tenant) -> None:
         errors=[{"row": 1, "line": 2, "external_id": writer.text(tenant.mark), "outcome": "FAILED",
                  "errors": [{"column": "status", "message": writer.text(tenant.mark)}]}],
     )  # fmt: skip
+    await _export(writer, tenant.rows, tenant.mark, user, None)
+
+
+async def _export(writer: Writer, rows: dict[str, Table], mark: Mark, requested_by: str, customer: str | None) -> None:
+    access = {"permissions": ["EXPORT_DATA"], "customer_id": customer, "technician_id": None}
+    await writer.add(
+        rows, mark, BulkExport, format="NDJSON", status="READY", requested_by=requested_by, customer_id=customer,
+        access=access, variables={"name": writer.text(mark)}, finished_at=NINE, expires_at=NINE,
+    )  # fmt: skip
 
 
 async def _account_rows(writer: Writer, tenant: Tenant, account: Account) -> None:
@@ -194,6 +203,7 @@ async def _account_rows(writer: Writer, tenant: Tenant, account: Account) -> Non
         home_latitude=52.4, home_longitude=13.3, status="AVAILABLE", color="#102030",
     )  # fmt: skip
     account.technician_id = technician
+    await _export(writer, account.rows, account.mark, user, customer)
     await User.filter(id=user).update(technician_id=technician)
     await add(
         TechnicianSkill, technician_id=technician, skill_id=company["skill"].id, level=3, expires_on=date(2040, 1, 1)

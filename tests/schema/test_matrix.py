@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,9 +14,12 @@ import pytest
 import pytest_asyncio
 
 from app.customers.models import Customer
-from app.infrastructure import journal, tail
+from app.infrastructure import journal, storage, tail
 from app.infrastructure.conditions import everything
+from app.infrastructure.jobs import KINDS, Runner
 from app.infrastructure.tables import BY_PREFIX
+from app.integrations.commands.exports import JOB
+from app.integrations.models import BulkExport
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
 from app.kernel.ids import new_id
@@ -226,6 +230,72 @@ async def test_nobody_sees_what_belongs_to_others_on_postgres(postgres_tenants: 
     require_own_work(postgres_tenants[0], role, seen)
 
 
+async def files_of(actor: Actor, folder: Path) -> list[dict[str, Any]]:
+    """Every line of a file of each list there is, with all that may be read of its rows and of the lists below them."""
+    storage.configure_exports(folder)
+    found: list[dict[str, Any]] = []
+    for name, field in documents.roots("query").items():
+        type = documents.named(field.type)
+        if not documents.is_connection(type) or documents.least(field, lambda _: ""):
+            continue
+        document = f"{{ {name} {readable_part(actor, type)} }}"
+        answer = await ask(actor, EXPORT, {"input": {"document": document}})
+        if codes(answer):
+            assert codes(answer) == ["NOT_PERMITTED"], (name, answer)
+            continue
+        await Runner(kinds={JOB: KINDS[JOB]}).run_due()
+        export = await BulkExport.get(id=answer["data"]["bulkExport"]["bulkExport"]["id"])
+        assert export.status == "READY", (name, export.error)
+        path = await storage.exports().find(export.position["file"])
+        found.extend(orjson.loads(line) for line in path.read_bytes().splitlines())
+    return found
+
+
+def readable_part(actor: Actor, type: Any, relations: int = 1) -> str:
+    """What a role may read of a list's rows: what it may not is refused in a file, and not left out."""
+    if documents.is_connection(type):
+        return f"{{ nodes {readable_part(actor, documents.named(type.fields['nodes'].type), relations)} }}"
+    if not documents.is_node(type):
+        return documents.selection(type)
+    parts = []
+    for name, field in type.fields.items():
+        below = documents.row_type(field.type)
+        declared = field.extensions[BACKREF].declaration.permission
+        behind = below.extensions[BACKREF].origin.__readable__.permission if below is not None else None
+        may_be_read = all(one is None or actor.holds(one) for one in (declared, behind))
+        if may_be_read and (below is None or relations):
+            inner = relations - (below is not None)
+            parts.append(f"{name} {readable_part(actor, documents.named(field.type), inner)}")
+    return "{ " + " ".join(parts) + " }"
+
+
+EXPORT = (
+    "mutation($input: BulkExportInput!) { bulkExport(input: $input) { bulkExport { id } errors { code message } } }"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("role", [role for role in Role if Permission.EXPORT_DATA in ROLES[role]])
+async def test_no_file_has_anything_of_another_company_or_account(tenants: Both, role: Role, tmp_path: Path) -> None:
+    ours, theirs = tenants
+    actor = ours.actors[role]
+    found = await files_of(actor, tmp_path)
+    assert [leak for line in found for leak in leaks(actor, ours, theirs, {"data": line})] == []
+    require_own_work(ours, role, {value for value in values_in(found) if isinstance(value, str)})
+
+
+async def test_a_file_that_shows_too_much_is_noticed(
+    tenants: Both, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ours, theirs = tenants
+    actor = ours.actors[Role.ACCOUNT_ADMINISTRATOR]
+    monkeypatch.setattr(Customer, "visible_to", lambda actor: everything())
+    found = await files_of(actor, tmp_path)
+    told = {str(leak) for line in found for leak in leaks(actor, ours, theirs, {"data": line})}
+    assert any("asecond-" in one for one in told)
+    assert any("bfirst-" in one for one in told)
+
+
 # 3. Ids of others in what is done
 
 # The state in which a step gets as far as looking at the ids it is given, and what it must be told besides.
@@ -289,7 +359,7 @@ async def in_state(ours: Tenant, prefix: str, status: str) -> AsyncIterator[None
 
 def _is_of_a_new_row(name: str, place: tuple[str, ...]) -> bool:
     """Whether the id at a place is the client's own for a row to be made."""
-    makes = name.startswith(("create", "register", "add", "startTimer", "planDay"))
+    makes = name.startswith(("create", "register", "add", "startTimer", "planDay", "bulkExport"))
     return makes and place == ("input", "id")
 
 

@@ -41,7 +41,7 @@ async def read_where(type: Any, condition: Condition, info: Info, context: Conte
     if not _allowed(target, actor, context, info):
         return None
     selection = object_selection(info, _object_type(info, target))
-    request = Request(actor, info.variable_values, database.dialect(), condition=condition)
+    request = Request(actor, info.variable_values, database.dialect(), condition=condition, walks=context.walks)
     template = kept_template(selection, request, lambda builder: builder.root_objects(selection, target))
     rows = await _read(template, request, context, info)
     if len(rows) > 1:
@@ -81,7 +81,7 @@ async def read_connection(type: Any, window: Window, info: Info, context: Contex
     connection_type = get_named_type(info.return_type)
     assert isinstance(connection_type, GraphQLObjectType)
     connection = connection_selection(info, connection_type)
-    request = Request(actor, info.variable_values, database.dialect(), root=window)
+    request = Request(actor, info.variable_values, database.dialect(), root=window, walks=context.walks)
     if not _allowed(connection.target, actor, context, info):
         return _page([], [_nothing] * len(connection.rows), connection, request)
     if connection.summaries:

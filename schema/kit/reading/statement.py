@@ -14,7 +14,7 @@ from app.infrastructure.tables import Table
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
 from app.kernel.errors import InvalidInput
-from app.kernel.pages import Page, decode_cursor, page_of
+from app.kernel.pages import PAGE_SIZE_MAX, WALKED_PAGE_SIZE_MAX, Page, decode_cursor, page_of
 from app.kernel.permissions import Permission
 from schema.kit.declarations import (
     Children,
@@ -33,7 +33,7 @@ from schema.kit.declarations import (
 )
 from schema.kit.filters import spec_of
 from schema.kit.kinds import Kind, bind, bound, from_cursor, json_of, scalar_kind
-from schema.kit.orders import Sorted
+from schema.kit.orders import OLDEST_ID_FIRST, Sorted
 from schema.kit.reading.grouping import Scope, write_summary
 from schema.kit.reading.notation import NOTATIONS, Pairs, Write
 from schema.kit.reading.rows import Columns, Objects
@@ -117,11 +117,27 @@ def cursor_kind(target: Readable, order: Sorted) -> str:
 
 
 def window_of(
-    actor: Actor, target: Readable, declaration: Any, arguments: dict[str, Any], extra: Condition | None = None
+    actor: Actor,
+    target: Readable,
+    declaration: Any,
+    arguments: dict[str, Any],
+    extra: Condition | None = None,
+    *,
+    walks: bool = False,
 ) -> Window:
-    """The window that a connection's arguments ask for."""
-    order = sorted_by(declaration.order, actor, arguments.get("orderBy"), arguments.get("filter"))
-    page = page_of(arguments.get("first"), arguments.get("after"), arguments.get("last"), arguments.get("before"))
+    """The window that a connection's arguments ask for; in a walk through a whole list the ids are the order."""
+    order = (
+        OLDEST_ID_FIRST
+        if walks
+        else sorted_by(declaration.order, actor, arguments.get("orderBy"), arguments.get("filter"))
+    )
+    page = page_of(
+        arguments.get("first"),
+        arguments.get("after"),
+        arguments.get("last"),
+        arguments.get("before"),
+        size_max=WALKED_PAGE_SIZE_MAX if walks else PAGE_SIZE_MAX,
+    )
     kind = cursor_kind(target, order)
     cursor = None
     if page.cursor is not None:
@@ -145,6 +161,7 @@ class Request:
     dialect: Dialect
     root: Window | None = None
     condition: Condition | None = None
+    walks: bool = False
     windows: dict[int, Window] = field(default_factory=dict)
 
     def window(self, pick: Pick) -> Window:
@@ -159,7 +176,7 @@ class Request:
             else:
                 assert isinstance(declaration, Children) and pick.target is not None
                 extra = condition_of(declaration.where, self.actor)
-                found = window_of(self.actor, pick.target, declaration, arguments, extra)
+                found = window_of(self.actor, pick.target, declaration, arguments, extra, walks=self.walks)
             self.windows[id(pick)] = found
         return found
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.integrations import mappings, rules
+from app.integrations import mappings
 from app.integrations.mappings import GENERIC, NYC_311
+from app.integrations.rules import imports as rules
 from app.kernel.errors import InvalidInput
 
 
