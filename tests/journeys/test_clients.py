@@ -1,13 +1,16 @@
 """Real clients, as partners use them, against a running server: what their documentation promises works here."""
 
+import asyncio
 import json
 import re
 import shutil
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from gql import Client, GraphQLRequest
 from gql.dsl import DSLQuery, DSLSchema, dsl_gql
@@ -18,35 +21,53 @@ from graphql import OperationDefinitionNode, parse
 
 from tests.journeys.followers import CLIENTS, require_node
 from tests.journeys.steps import open_account
-from tests.journeys.worlds import ADMINISTRATOR, small_world
+from tests.journeys.worlds import ADMINISTRATOR, large_world, small_world
 from tests.servers import PASSWORD, ROOT, Api, until
 
 pytestmark = pytest.mark.slow
 
+BUG = "ALTER TABLE territory RENAME TO territory_elsewhere"
 README = re.findall(r"^```graphql\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 JSON_TYPE = "application/graphql-response+json; charset=utf-8"
+EVENT_TYPE = "text/event-stream; charset=utf-8"
+SOCKET, STREAM = [1, 1, 0], [1, 0, 1]  # subscriptions, sockets and event streams that a server holds
 PAGES = [[f"Account {number}" for number in page] for page in ((1, 2, 3), (4, 5, 6), (7,))]
 GROWING = [[name for page in PAGES[: count + 1] for name in page] for count in range(3)]
 
 
 @pytest.fixture(scope="module")
 async def served(tmp_path_factory):
-    """One server for all tests of this file, with seven accounts, two work orders, and a bug: a table is not there."""
+    """A server on SQLite, with what the clients read, and a bug: a table is not there."""
     folder = tmp_path_factory.mktemp("clients")
-    with small_world(folder) as world:
+    with small_world(folder) as world, world.set_up().server() as server:
+        async with Api(server.url) as api:
+            await fill(api)
+            with closing(sqlite3.connect(folder / "journey.db")) as database:
+                database.execute(BUG)
+            yield api
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory):
+    """Two servers on PostgreSQL and Redis, with the same: what asks goes to one, what follows listens on the other."""
+
+    async def prepare(url: str, database_url: str) -> None:
+        async with Api(url) as api:
+            await fill(api)
+        database = await asyncpg.connect(database_url)
+        await database.execute(BUG)
+        await database.close()
+
+    with large_world(tmp_path_factory.mktemp("clients")) as world:
         world.set_up()
-        with world.server() as server:
-            async with Api(server.url) as api:
-                await api.sign_in(ADMINISTRATOR)
-                await fill(api)
-                with sqlite3.connect(folder / "journey.db") as database:
-                    database.execute("ALTER TABLE territory RENAME TO territory_elsewhere")
-                database.close()
-                yield api
+        with world.server() as one, world.server() as other:
+            asyncio.run(prepare(one.url, world.environment["TRUCKROLL_DATABASE_URL"]))
+            yield one.url, other.url
 
 
 async def fill(api: Api) -> None:
-    """What the clients read."""
+    """What the clients read: seven accounts and two work orders."""
+    await api.sign_in(ADMINISTRATOR)
     for number in range(1, 8):
         await api.do("createCustomer", name=f"Account {number}", type="ENTERPRISE", externalId=f"acc-{number}")
     account = await open_account(api)
@@ -82,7 +103,14 @@ def compiled(tool: str, *arguments: str, folder: Path) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
-def expected(name: str, pages: list[list[str]], typename: bool = False, refused: Any = "NOT_AUTHENTICATED") -> Any:
+def expected(
+    name: str,
+    pages: list[list[str]],
+    *,
+    typename: bool = False,
+    refused: str | int = "NOT_AUTHENTICATED",
+    held: list[int] = SOCKET,
+) -> dict[str, Any]:
     """What every app sees, whatever its client."""
 
     def named(type: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -102,13 +130,14 @@ def expected(name: str, pages: list[list[str]], typename: bool = False, refused:
         "broken": ["INTERNAL"],
         "unknownToken": [refused],
         "nobody": ["NOT_AUTHENTICATED"],
-        "listening": [1, 1],
+        "listening": held,
         "heard": [f"CustomerUpdated {what}" for what in ("Missed", "Live", "While away", "Unheard")],
     }
 
 
-async def test_apollo_client_pages_changes_follows_and_lets_go(served):
-    assert run("apollo.mjs", served.url, ADMINISTRATOR, PASSWORD) == {
+def apollo_sees() -> dict[str, Any]:
+    """What the app on Apollo Client sees."""
+    return {
         **expected("Apollo", GROWING, typename=True),
         "aborted": "AbortError",
         "after": "Unheard",
@@ -116,21 +145,51 @@ async def test_apollo_client_pages_changes_follows_and_lets_go(served):
     }
 
 
-async def test_urql_pages_changes_follows_and_lets_go(served):
-    assert run("urql.mjs", served.url, ADMINISTRATOR, PASSWORD) == {
-        **expected("urql", GROWING),
+def urql_sees(*, streamed: bool) -> dict[str, Any]:
+    """What the app on urql sees; subscriptions come over sockets, or over event streams."""
+    accepts = "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed"
+    return {
+        **expected("urql", GROWING, held=STREAM if streamed else SOCKET),
         "aborted": "AbortError",
         "after": "Unheard",
-        "accepts": [
-            "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, "
-            "multipart/mixed"
-        ],
-        "mediaTypes": [JSON_TYPE],
+        "accepts": [accepts, *(["text/event-stream, multipart/mixed"] if streamed else [])],
+        "mediaTypes": [JSON_TYPE, *([EVENT_TYPE] if streamed else [])],
     }
+
+
+def graphql_sse_sees() -> dict[str, Any]:
+    """What the app on graphql-sse sees. A request without a valid session gets no stream, but a status."""
+    return {
+        **expected("graphql-sse", PAGES, refused=401, held=STREAM),
+        "mediaTypes": ["application/json; charset=utf-8", EVENT_TYPE],
+    }
+
+
+async def test_apollo_client_pages_changes_follows_and_lets_go(served):
+    assert run("apollo.mjs", served.url, ADMINISTRATOR, PASSWORD) == apollo_sees()
+
+
+async def test_urql_pages_changes_follows_and_lets_go(served):
+    assert run("urql.mjs", served.url, ADMINISTRATOR, PASSWORD) == urql_sees(streamed=False)
+
+
+async def test_urql_follows_over_event_streams_too(served):
+    seen = run("urql.mjs", served.url, ADMINISTRATOR, PASSWORD, served.url, "sse")
+    assert seen == urql_sees(streamed=True)
 
 
 async def test_graphql_ws_asks_changes_and_follows_over_one_socket(served):
     assert run("ws.mjs", served.url, ADMINISTRATOR, PASSWORD) == expected("graphql-ws", PAGES, refused=4403)
+
+
+async def test_graphql_sse_asks_changes_and_follows_over_event_streams(served):
+    assert run("sse.mjs", served.url, ADMINISTRATOR, PASSWORD) == graphql_sse_sees()
+
+
+async def test_follows_on_one_server_what_is_done_on_another(spread):
+    one, other = spread
+    assert run("apollo.mjs", one, ADMINISTRATOR, PASSWORD, other) == apollo_sees()
+    assert run("sse.mjs", one, ADMINISTRATOR, PASSWORD, other) == graphql_sse_sees()
 
 
 async def test_relay_compiles_and_pages_appends_and_loads_anew(served, tmp_path):

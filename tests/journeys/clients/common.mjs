@@ -1,6 +1,7 @@
 // What the clients share: where the server is, who signs in, the documents of a small app, and how to say what was seen.
 // Usage of each script: node SCRIPT.mjs URL LOGIN PASSWORD [URL OF ANOTHER SERVER OF THE SAME COMPANY, FOR WHAT IS LIVE]
 import { readFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 
 export const [url, login, password, liveUrl = url] = process.argv.slice(2);
 export const endpoint = `${url}/graphql`;
@@ -69,8 +70,28 @@ async function metric(name) {
   return Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)[1]);
 }
 
-/** How many subscriptions the server follows, and how many sockets are open. */
-const held = async () => [await metric("truckroll_subscriptions_open"), await metric("truckroll_sockets_open")];
+/** How many subscriptions the server follows, and how many sockets and event streams are open. */
+const held = () => Promise.all(["subscriptions", "sockets", "streams"].map((what) => metric(`truckroll_${what}_open`)));
+
+/** A way to the server that can be cut: its address, and what breaks all connections that go over it. */
+export async function fragile(address) {
+  const { hostname, port, pathname } = new URL(address);
+  const open = new Set();
+  const way = createServer((near) => {
+    const far = connect(Number(port), hostname);
+    near.pipe(far).pipe(near);
+    for (const end of [near, far]) {
+      open.add(end);
+      end.on("error", () => {}).on("close", () => { open.delete(end); near.destroy(); far.destroy(); });
+    }
+  });
+  await new Promise((ready) => way.listen(0, "127.0.0.1", ready));
+  const cut = async () => {
+    for (const end of open) end.resetAndDestroy();
+    await until(() => !open.size, "that all is cut");
+  };
+  return { endpoint: `http://127.0.0.1:${way.address().port}${pathname}`, cut };
+}
 
 /** The first true answer of a function, asked again and again. */
 export async function until(condition, what, seconds = 10) {
@@ -80,6 +101,17 @@ export async function until(condition, what, seconds = 10) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`${what} did not come true in ${seconds} s`);
+}
+
+/** Read a connection page by page, and say what each answer held. */
+export async function pages({ query }, documents) {
+  said.pages = [];
+  for (let after = null; !said.pages.length || after; ) {
+    const { customers } = await query(documents.ACCOUNTS, { first: 3, after, startsWith: "acc-" });
+    said.pages.push(customers.edges.map(({ node }) => node.name));
+    said.totalCount = customers.totalCount;
+    after = customers.pageInfo.hasNextPage ? customers.pageInfo.endCursor : null;
+  }
 }
 
 /** A mutation's answer changes what other queries show, without another request; its problems are data. */

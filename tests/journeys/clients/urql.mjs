@@ -1,9 +1,11 @@
-// urql as an app uses it: Graphcache with relayPagination, subscriptions over graphql-ws, and its own Accept header.
+// urql as an app uses it: Graphcache with relayPagination, its own Accept header, and subscriptions over graphql-ws, or over
+// server-sent events as its fetchExchange does them (a fifth argument, "sse").
 import { Client, fetchExchange, gql, subscriptionExchange } from "@urql/core";
 import { cacheExchange } from "@urql/exchange-graphcache";
 import { relayPagination } from "@urql/exchange-graphcache/extras";
 import { buildSchema, introspectionFromSchema } from "graphql";
 import { createClient } from "graphql-ws";
+import { onEnd, pipe, subscribe } from "wonka";
 import WebSocket from "ws";
 import * as app from "./common.mjs";
 
@@ -15,6 +17,8 @@ const accepts = new Set();
 const mediaTypes = new Set();
 let sent = () => {}; // called when a request is on its way
 
+const streamed = process.argv[6] === "sse";
+const { endpoint, cut } = await app.fragile(app.liveEndpoint);
 const live = createClient({
   url: app.socketEndpoint,
   webSocketImpl: WebSocket,
@@ -23,7 +27,8 @@ const live = createClient({
   on: { opened: (socket) => sockets.add(socket), closed: () => sockets.clear() },
 });
 const client = new Client({
-  url: app.endpoint,
+  url: streamed ? endpoint : app.endpoint,
+  fetchSubscriptions: streamed,
   preferGetMethod: false,
   fetchOptions: () => ({ headers: session.token ? { authorization: `Bearer ${session.token}` } : {} }),
   fetch: async (address, options) => {
@@ -40,9 +45,9 @@ const client = new Client({
       resolvers: { Query: { customers: relayPagination() } },
     }),
     fetchExchange,
-    subscriptionExchange({
+    ...(streamed ? [] : [subscriptionExchange({
       forwardSubscription: (request) => ({ subscribe: (sink) => ({ unsubscribe: live.subscribe(request, sink) }) }),
-    }),
+    })]),
   ],
 });
 
@@ -61,24 +66,21 @@ const use = {
     return error.graphQLErrors.length ? app.codes(error.graphQLErrors) : [String(error)];
   },
   subscribe(query, variables, next, broke) {
-    const running = client.subscription(query, variables).subscribe(({ data, error }) => (error ? broke() : next(data)));
-    return () => running.unsubscribe();
+    let stopped = false; // a stream of events that breaks off ends without an error
+    const running = pipe(
+      client.subscription(query, variables),
+      onEnd(() => stopped || broke()),
+      subscribe(({ data, error }) => (error ? broke() : next(data))),
+    );
+    return () => { stopped = true; running.unsubscribe(); };
   },
-  cut: () => sockets.forEach((socket) => socket.terminate()),
+  cut: streamed ? cut : () => sockets.forEach((socket) => socket.terminate()),
 };
 
 const { logIn } = await use.mutate(documents.LOG_IN, { email: app.login, password: app.password });
 session.token = logIn.signedIn.accessToken;
 
-// Pages of a connection grow into one list.
-said.pages = [];
-for (let after = null; !said.pages.length || after; ) {
-  const { data: { customers } } = await ask(documents.ACCOUNTS, { first: 3, after, startsWith: "acc-" });
-  said.pages.push(customers.edges.map(({ node }) => node.name));
-  said.totalCount = customers.totalCount;
-  after = customers.pageInfo.hasNextPage ? customers.pageInfo.endCursor : null;
-}
-
+await app.pages({ query: async (query, variables) => (await ask(query, variables)).data }, documents); // the cache makes one list
 const id = await app.change(use, documents, "urql");
 await app.err(use, documents);
 await app.follow(use, documents, id);
@@ -91,5 +93,5 @@ await new Promise((resolve) => {
 sent = () => {};
 said.after = (await use.query(documents.ANYTHING, { id })).node.name;
 said.accepts = [...accepts];
-said.mediaTypes = [...mediaTypes];
+said.mediaTypes = [...mediaTypes].sort();
 app.finish();

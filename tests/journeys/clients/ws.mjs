@@ -46,13 +46,7 @@ const use = {
 
 const { logIn } = await use.mutate(documents.LOG_IN, { email: app.login, password: app.password });
 session.token = logIn.signedIn.accessToken;
-said.pages = [];
-for (let after = null; !said.pages.length || after; ) {
-  const { customers } = await use.query(documents.ACCOUNTS, { first: 3, after, startsWith: "acc-" });
-  said.pages.push(customers.edges.map(({ node }) => node.name));
-  said.totalCount = customers.totalCount;
-  after = customers.pageInfo.hasNextPage ? customers.pageInfo.endCursor : null;
-}
+await app.pages(use, documents);
 const id = await app.change(use, documents, "graphql-ws");
 await app.err(use, documents);
 await app.follow(use, documents, id);
