@@ -268,7 +268,8 @@ def _root_cause(error: GraphQLError) -> BaseException | None:
 
 def _with_code(error: GraphQLError, code: str) -> dict[str, Any]:
     extensions = {"code": code, **(error.extensions or {})}
-    return _placed({"message": error.message, "extensions": extensions}, error)
+    # graphql-core suggests a selection even where suggestions are off.
+    return _placed({"message": error.message.partition(" Did you mean ")[0], "extensions": extensions}, error)
 
 
 def _placed(made: dict[str, Any], error: GraphQLError) -> dict[str, Any]:
