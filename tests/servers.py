@@ -43,6 +43,8 @@ def clean_environment() -> dict[str, str]:
 class Process:
     """A server or worker of ours in a process of its own."""
 
+    program: tuple[str, ...] = (str(TRUCKROLL),)
+
     def __init__(self, command: str, environment: dict[str, str], log: Path) -> None:
         self.command = command
         self.environment = dict(environment)
@@ -53,7 +55,11 @@ class Process:
         """Start it; for a server ``wait_until_ready`` says when it serves."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [TRUCKROLL, self.command], cwd=ROOT, env=clean_environment() | self.environment, stdout=out, stderr=out
+                [*self.program, self.command],
+                cwd=ROOT,
+                env=clean_environment() | self.environment,
+                stdout=out,
+                stderr=out,
             )
         return self
 

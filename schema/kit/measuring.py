@@ -57,7 +57,12 @@ SCAN_COST = 10
 MUTATION_COST = 10
 SCHEMA_COST = 1000
 
-INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
+INTROSPECTION_FIELDS = {"__schema": "__Schema", "__type": "__Type"}
+# How many there are of what the schema tells about itself, about; of types as many as there are.
+SCHEMA_ROWS = {
+    "fields": 8, "args": 2, "inputFields": 6, "enumValues": 5, "interfaces": 1, "possibleTypes": 2, "directives": 6, "ofType": 0,
+}  # fmt: skip
+SCHEMA_ROWS_PER_TYPE_MAX = 200
 PLUMBING = frozenset({"edges", "nodes", "node", "values"})
 SCANS = frozenset({"totalCount", "otherCount", "aggregate"})
 
@@ -300,23 +305,38 @@ class _Ruler:
         if node.selection_set is None:
             return
         known = parent.fields.get(name) if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) else None
-        inner = self._selection(node.selection_set, get_named_type(known.type) if known else None)
+        about = self._type(INTROSPECTION_FIELDS[name]) if name in INTROSPECTION_FIELDS else known and known.type
+        inner = self._selection(node.selection_set, get_named_type(about))
         total.count(inner)
         if name in INTROSPECTION_FIELDS:
+            self._require_small(inner)
             total.cost += SCHEMA_COST
         elif name in PLUMBING and not node.arguments:
             total.depth = max(total.depth, inner.depth)
             total.row_cost += inner.cost + inner.row_cost + (name != "edges")
         else:
             total.depth = max(total.depth, inner.depth + 1)
-            self._rows(node, known, inner, total)
+            self._rows(node, known, parent, inner, total)
 
-    def _rows(self, node: FieldNode, known: GraphQLField | None, inner: Measure, total: Measure) -> None:
+    def _require_small(self, inner: Measure) -> None:
+        """The schema's own answer is bounded by its size, thrice over: the usual questions are far below."""
+        types = len(self._schema.type_map) if self._schema else LIST_COUNTED
+        if inner.cost > SCHEMA_ROWS_PER_TYPE_MAX * types:
+            raise TooExpensive("This asks for too much of the schema at once.")
+
+    def _counted_unpaged(self, node: FieldNode, known: GraphQLField | None, parent: Any) -> int:
+        """The rows of a list without pages, or 1 of what is no list."""
+        if getattr(parent, "name", "").startswith("__"):
+            types = len(self._schema.type_map) if self._schema else LIST_COUNTED
+            return types if node.name.value == "types" else SCHEMA_ROWS.get(node.name.value, 1)
+        return LIST_COUNTED if _is_list(known) else 1
+
+    def _rows(self, node: FieldNode, known: GraphQLField | None, parent: Any, inner: Measure, total: Measure) -> None:
         """The cost of an object, of a page with its rows, or of a list."""
         key = node.alias.value if node.alias else node.name.value
-        if _is_list(known) or node.name.value in PLUMBING:  # node(id:), nodes(ids:)
+        if _is_list(known) or node.name.value in PLUMBING or node.name.value == "ofType":  # node(id:), nodes(ids:)
             own, row = 0, 1 + inner.cost + inner.row_cost
-            counted = self._page_size(node, frozenset({"ids"})) or (LIST_COUNTED if _is_list(known) else 1)
+            counted = self._page_size(node, frozenset({"ids"})) or self._counted_unpaged(node, known, parent)
         else:
             own, row = 1 + inner.cost, inner.row_cost
             counted = (self._page_size(node, frozenset({"first", "last"})) or PAGE_SIZE_DEFAULT) if row else 0

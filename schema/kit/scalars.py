@@ -17,6 +17,7 @@ from app.kernel.money import parse_amount
 
 TEXT_LENGTH_MAX = 65_536
 VALUE_DEPTH_MAX = 64
+MARKS_MAX = 30  # on one letter, as Unicode's stream-safe format has it
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _DURATION = re.compile(
     r"(?P<sign>-?)P(?:(?P<weeks>\d{1,5})W|(?:(?P<days>\d{1,6})D)?"
@@ -26,12 +27,20 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+
 
 
 def strict_text(text: str) -> str:
-    """The text in Unicode's composed form (NFC); control characters, lone surrogates and too long texts are refused."""
+    """The text in Unicode's composed form (NFC); control characters, lone surrogates and too long texts are refused, and
+    so are letters under a pile of marks: composing those takes the square of their number."""
     if len(text) > TEXT_LENGTH_MAX:
         raise GraphQLError(f"A text has at most {TEXT_LENGTH_MAX} characters, not {len(text)}.")
     if _FORBIDDEN.search(text):
         raise GraphQLError("A text must not contain control characters or half a surrogate pair.")
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+    if text.isascii():
+        return text
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > MARKS_MAX:
+            raise GraphQLError(f"A letter carries at most {MARKS_MAX} marks.")
+    return unicodedata.normalize("NFC", text)
 
 
 def strict_values(value: Any, depth: int = 0) -> Any:

@@ -116,7 +116,7 @@ class GraphQLService:
     async def _run(self, executor: execution.KitExecutor, measure: Measure, context: Context) -> dict[str, Any]:
         """The answer, paid for before and settled after."""
         charge = await self._budgets.charge(context, measure)
-        response = await execution.run(executor, aside=not INTROSPECTION_FIELDS.isdisjoint(measure.names))
+        response = await execution.run(executor, aside=not measure.names.keys().isdisjoint(INTROSPECTION_FIELDS))
         response["extensions"] = {"cost": await charge.settle(context)}
         return response
 
@@ -127,7 +127,10 @@ class GraphQLService:
     def _admitted(self, request: GraphQLRequest, context: Context) -> tuple[OperationDefinitionNode, Measure]:
         """The operation, once it is known to ask for no more than one may. Judged before it is validated."""
         prepared = execution.parsed(self._schema, request.document)
-        operation = prepared.operation(request.operation_name)
+        try:
+            operation = prepared.operation(request.operation_name)
+        except GraphQLError as error:
+            raise execution.Refused([error], "OPERATION_RESOLUTION_FAILURE") from None
         may_introspect = self._introspection == EVERYBODY or (
             self._introspection == AUTHENTICATED and context.actor is not None
         )
