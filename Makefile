@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_OPTIONS ?=
+FUZZ_CASES ?= 20000
 # Files stay together: what a file starts once, it starts once.
 PARALLEL ?= --numprocesses=auto --dist=loadfile
 
@@ -11,7 +12,7 @@ PARALLEL ?= --numprocesses=auto --dist=loadfile
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-fast bench check format lock schema clean
+.PHONY: help demo serve worker test test-fast bench fuzz check format lock schema clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /'
@@ -39,6 +40,9 @@ test: $(READY)  ## the whole suite: SQLite always, PostgreSQL and Redis where th
 
 test-fast: $(READY)  ## what a change wants to know within a minute: without PostgreSQL, processes and long runs
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not fault" -k "not postgres" $(PYTEST_OPTIONS)
+
+fuzz: $(READY)  ## 20,000 made-up operations on each database; FUZZ_CASES=… for another number
+	@TRUCKROLL_TEST_FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest tests/schema/test_fuzz.py -s $(PYTEST_OPTIONS)
 
 bench: $(READY)  ## the benchmarks, with their peers where those can be installed
 	@for each in tests/benchmarks/bench_*.py; do $(BIN)/python $$each $(BENCH_OPTIONS) || exit 1; done

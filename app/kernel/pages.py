@@ -57,6 +57,10 @@ def decode_cursor(cursor: str, kind: str, path: str = "after") -> list[Any]:
         parsed = orjson.loads(raw)
         if not isinstance(parsed, list) or not parsed or parsed[0] != kind:
             raise ValueError(cursor)
+        if any(
+            isinstance(one, str) and "\x00" in one for one in parsed
+        ):  # no text of ours; PostgreSQL has no such sign
+            raise ValueError(cursor)
     except (ValueError, binascii.Error):
         raise InvalidInput(
             "This cursor does not belong to this list. Take it from pageInfo as it is.", path=[path]

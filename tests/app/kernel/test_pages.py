@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from app.kernel.errors import InvalidInput
 from app.kernel.pages import Page, decode_cursor, encode_cursor, page_of
 
-json_values = st.lists(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20), max_size=4)
+TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
+json_values = st.lists(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT, max_size=4)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,8 @@ def test_no_text_breaks_the_reading_of_cursors(text):
         decode_cursor(text, "k")
     except InvalidInput as refusal:
         assert refusal.path == ("after",)
+
+
+def test_a_sign_that_no_text_of_ours_has_is_refused():
+    with pytest.raises(InvalidInput):
+        decode_cursor(encode_cursor("k", ["a\x00", "id_1"]), "k")

@@ -1,5 +1,6 @@
 """Documents and values at the edge: what is refused, how it is said, and what is kept."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -66,6 +67,16 @@ async def test_normalises_texts_in_variables(ask: Asking) -> None:
     assert answer["data"]["scratchHello"] == "Hello Caf\u00e9 at 192.0.2.1"
     with pytest.raises(GraphQLError):
         strict_text("\ud800")
+
+
+def test_a_letter_under_a_pile_of_marks_is_refused_before_it_is_composed() -> None:
+    pile = "\u0301\u0323"
+    assert len(strict_text("a" + pile * 15)) == 30  # 'ạ' and 29 marks
+    started = time.process_time()
+    for text in ("a" + pile * 16, "a" + pile * 30_000):
+        with pytest.raises(GraphQLError, match="at most 30 marks"):
+            strict_text(text)
+    assert time.process_time() - started < 0.5  # composing the second takes seconds
 
 
 DATED = "query ($w: DateTime) { scratchJobs(dueAfter: $w) { __typename } }"

@@ -271,3 +271,21 @@ def test_variables_hold_a_bounded_number_of_values(values):
         request_of({"query": "{a}", "variables": values})
     assert refusal.value.outcome is Outcome.TOO_LARGE
     assert request_of({"query": "{a}", "variables": {"a": [0] * (limits.VALUES_MAX - 1)}}).variables
+
+
+def test_the_schema_is_told_whole_but_not_many_times_over():
+    schema = build_schema("type Query { " + " ".join(f"a{n}: Int" for n in range(50)) + " }")
+    for text in (
+        get_introspection_query(specified_by_url=True, directive_is_repeatable=True, input_value_deprecation=True),
+        '{ __type(name: "Query") { fields { name type { name ofType { name } } } } }',
+        '{ a: __type(name: "Query") { name } __schema { types { name } } __typename }',
+    ):
+        assert judge(text, schema=schema).cost in (1000, 2000)
+    fields = "fields { args { type { name } } type { name } }"
+    for inner in (
+        " ".join(f"a{n}: {fields}" for n in range(12)),
+        fields * 12,
+        "fields { type { fields { args { type { fields { name } } } } } }",
+    ):
+        with pytest.raises(TooExpensive, match="too much of the schema"):
+            judge("{ __schema { types { " + inner + " } } }", schema=schema)
