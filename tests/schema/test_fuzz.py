@@ -76,7 +76,7 @@ async def answers_to(case: Case, actor: Actor | None) -> list[dict[str, Any]]:
     if case.kind == "subscription":
         return [
             orjson.loads(service.encode(one))
-            async for one in service.stream(request, lambda: Context(actor, address="192.0.2.1"))
+            async for one, _ in service.stream(request, lambda: Context(actor, address="192.0.2.1"))
         ]
     return [orjson.loads(service.encode(await service.run(request, Context(actor, address="192.0.2.1"))))]
 
