@@ -74,8 +74,8 @@ def _gate() -> str:
     form = tag(
         "form",
         tag("h1", "Sign in to read the API reference"),
-        tag("p", "With the e-mail address and password of your account. Programs send their token or key as ",
-            tag("code", "authorization: Bearer …"), "."),
+        tag("p", "With the e-mail address and password of your account. Programs send their token or key in the header ",
+            tag("code", "authorization"), "."),
         tag("label", "E-mail ", tag("input", name="email", type="email", autocomplete="username", required=True)),
         tag("label", "Password ", tag("input", name="password", type="password", autocomplete="current-password", required=True)),
         tag("output", role="alert"),

@@ -27,6 +27,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import create_type
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
+from strawberry.utils.str_converters import to_camel_case
 
 from app.kernel.errors import InvalidInput
 from app.kernel.ids import prefix_of
@@ -124,6 +125,7 @@ def build_schema(
     core = schema._schema
     core.extensions["rules"] = tuple(rules)
     _leave_out_nulls(core)
+    _mark_one_ofs(core)
     _answer_fields(core)
     guard_lists(core)
     require_described(core)
@@ -160,7 +162,9 @@ def _payload_type(field: OperationField) -> type[Any]:
     cursor.python_name = "cursor"
     cursor.type_annotation = StrawberryAnnotation(Optional[str])  # noqa: UP045  # as the others
     return create_type(
-        payload.type_name, [result, errors, cursor], description=f"What {field.python_name} answers with."
+        payload.type_name,
+        [result, errors, cursor],
+        description=f"What {to_camel_case(field.python_name)} answers with.",
     )
 
 
@@ -175,6 +179,13 @@ def _leave_out_nulls(schema: GraphQLSchema) -> None:
         for part in parts:
             if part.default_value is None:
                 part.default_value = Undefined
+
+
+def _mark_one_ofs(schema: GraphQLSchema) -> None:
+    """Strawberry knows which inputs are one-of; graphql-core, which prints the schema, is told."""
+    for type in schema.type_map.values():
+        if isinstance(type, GraphQLInputObjectType):
+            type.is_one_of = type.extensions[BACKREF].is_one_of
 
 
 # The kit's own answers behind the fields

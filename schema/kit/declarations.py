@@ -406,6 +406,12 @@ def inputs(cls: type[T]) -> type[T]:
     return strawberry.input(cls, description=described(cls, "input"))
 
 
+@dataclass_transform(kw_only_default=True, field_specifiers=(about,))
+def one_of(cls: type[T]) -> type[T]:
+    """What clients send as exactly one of the fields, each a ``Maybe`` described with ``about``."""
+    return strawberry.input(cls, one_of=True, description=described(cls, "input"))
+
+
 def given(input: object) -> dict[str, Any]:
     """The ``Maybe`` fields that the client sent, by Python name."""
     values = ((name, getattr(input, name)) for name in getattr(input, "__dataclass_fields__", {}))

@@ -193,7 +193,9 @@ def _give_input_its_name(argument: StrawberryArgument, name: str) -> None:
         return
     assert isinstance(shared, type)
     own = type(name, (shared,), {"__doc__": shared.__doc__, "__module__": shared.__module__, "__annotations__": {}})
-    argument.type_annotation = StrawberryAnnotation(strawberry.input(own, description=described(shared, "input")))
+    one_of = shared.__strawberry_definition__.is_one_of  # type: ignore[attr-defined]  # every input has one
+    made = strawberry.input(own, description=described(shared, "input"), one_of=one_of)
+    argument.type_annotation = StrawberryAnnotation(made)
 
 
 def _result_of(function: Function) -> Any:
