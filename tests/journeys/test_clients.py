@@ -224,6 +224,15 @@ async def test_codegen_makes_types_that_a_strict_program_works_with(served, tmp_
     documents.write_text("\n".join(operations_by_name().values()))
     generated = run(str(CLIENTS / "codegen.mjs"), str(folder), str(documents), str(folder / "board.graphql"))
     assert {"schema.ts", "operations.ts", "gql/graphql.ts"} <= set(generated)
+    # The control: a switch that forgets a kind of problem is not compiled.
+    forgetful = compiled("tsc", "--project", ".", folder=folder)
+    assert forgetful.returncode != 0
+    assert "'never'" in forgetful.stdout
+    program = folder / "program.ts"
+    others = "\n".join(f'    case "{name}":' for name in problem_types() if f'"{name}"' not in program.read_text())
+    program.write_text(
+        program.read_text().replace("    // The test writes a case for each of the others here.", others)
+    )
     done = compiled("tsc", "--project", ".", folder=folder)
     assert (done.returncode, done.stdout) == (0, "")
     found = await served.ask('{ workOrders(filter: { summary: { eq: "Boiler 1" } }) { nodes { id } } }')
@@ -233,6 +242,13 @@ async def test_codegen_makes_types_that_a_strict_program_works_with(served, tmp_
         "raised": "HIGH",
         "advice": ["read again: 1 is 2 by now"],
     }
+
+
+def problem_types() -> list[str]:
+    """The names of all types that are problems."""
+    return re.findall(
+        r"^type (\w+) implements Problem ", (ROOT / "schema" / "schema.graphql").read_text(), re.MULTILINE
+    )
 
 
 def operations_by_name() -> dict[str, str]:
