@@ -331,3 +331,13 @@ async def is_free(api: Api) -> bool:
     """Whether the server follows the journal for nobody and holds no socket."""
     told = (await api.http.get("/metrics")).text
     return "truckroll_subscriptions_open 0.0" in told and "truckroll_sockets_open 0.0" in told
+
+
+def test_the_readme_names_the_versions_that_are_tested():
+    packages = json.loads((CLIENTS / "package.json").read_text())["dependencies"]
+    [section] = re.findall(r"^### Clients\n(.*?)^### ", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    named = (
+        "@apollo/client", "@urql/core", "relay-compiler", "relay-runtime", "graphql-ws", "graphql-sse",
+        "@graphql-codegen/client-preset", "@graphql-inspector/core",
+    )  # fmt: skip
+    assert [name for name in named if packages[name] not in section] == []
