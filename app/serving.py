@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.infrastructure import journal
+from app.kernel.errors import blame
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
@@ -52,8 +53,8 @@ class Envelope:
 
         try:
             await self._app(scope, receive, send_with_headers)
-        except Exception:  # the last resort: the client gets a reference, the log the reason
-            log.exception("a request failed", path=scope.get("path"))
+        except Exception as error:  # noqa: BLE001  # the last resort: the client gets a reference, the log where it happened
+            log.error("a request failed", path=scope.get("path"), **blame(error))
             if scope["type"] == "http" and not begun:
                 await _say_sorry(id, send_with_headers)
         finally:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from tortoise.transactions import in_transaction
 
 from app.database.errors import ConnectionLost, OutcomeUnknown, RetryableError, translate
+from app.kernel.errors import blame
 
 T = TypeVar("T")
 
@@ -110,4 +111,4 @@ async def _savepoint(work: Callable[[], Awaitable[T]]) -> T:
 
 def _report_if_failed(task: "asyncio.Task[object]") -> None:
     if not task.cancelled() and (error := task.exception()):
-        log.error("a unit of work failed after its caller had left", exc_info=error)
+        log.error("a unit of work failed after its caller had left", extra=blame(error))

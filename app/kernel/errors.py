@@ -22,9 +22,20 @@
     ConfigurationError           the start is refused; one sentence says what to set
 """
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+FRAMES_MAX = 20
+
+
+def blame(error: BaseException) -> dict[str, Any]:
+    """What a log line says of a bug: its type, and its frames, innermost last. Its message stays out: it may hold what a
+    client sent, or what a row holds."""
+    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
+    at = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return {"error": type(error).__name__, "at": at}
 
 
 class ConfigurationError(Exception):

@@ -4,7 +4,6 @@ and answer with a plain dict whose JSON parts from the database are spliced in a
 
 import asyncio
 import secrets
-import traceback
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from graphql import (
     DocumentNode,
     ExecutionResult,
     Executor,
+    FieldNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -24,7 +24,7 @@ from graphql import (
     validate,
 )
 
-from app.kernel.errors import Problem
+from app.kernel.errors import Problem, blame
 from schema.kit.context import Context
 from schema.kit.limits import DOCUMENT_BYTES_MAX, TOKENS_MAX
 from schema.kit.measuring import Measures
@@ -35,7 +35,6 @@ DOCUMENTS_LENGTH_MAX = 1_000_000
 JUDGED_MAX = 64
 JUDGED_LENGTH_MAX = 200_000
 ERRORS_MAX = 20
-FRAMES_MAX = 20
 
 log = structlog.get_logger(__name__)
 Key = tuple[int, str]
@@ -247,16 +246,12 @@ def formatted(error: GraphQLError, context: Context | None = None) -> dict[str, 
     if original is None or isinstance(original, GraphQLError):
         return _with_code(error, "BAD_USER_INPUT")
     reference = secrets.token_hex(6)
-    log.error("bug", reference=reference, path=error.path, request_id=context.request_id if context else "",
-              error=type(original).__name__, at=_where(original))  # fmt: skip
+    # Of the path only the field's own name: the rest are names that the client gave.
+    field = error.nodes[0] if error.nodes else None
+    log.error("bug", reference=reference, request_id=context.request_id if context else "",
+              field=field.name.value if isinstance(field, FieldNode) else None, **blame(original))  # fmt: skip
     said = f"Something went wrong on our side. If you report it, give this reference: {reference}."
     return _placed({"message": said, "extensions": {"code": "INTERNAL", "reference": reference}}, error)
-
-
-def _where(error: BaseException) -> list[str]:
-    """The frames of an error, innermost last. Its message stays out of the log: it may hold what the client sent."""
-    frames = traceback.extract_tb(error.__traceback__)[-FRAMES_MAX:]
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def _root_cause(error: GraphQLError) -> BaseException | None:

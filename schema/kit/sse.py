@@ -16,7 +16,7 @@ import orjson
 import structlog
 
 from app.infrastructure import metrics
-from app.kernel.errors import NotAuthenticated
+from app.kernel.errors import NotAuthenticated, blame
 from schema.kit.context import Context
 from schema.kit.limits import BadRequest, GraphQLRequest
 from schema.kit.negotiation import EVENTS
@@ -126,7 +126,7 @@ class Stream:
         last = b""
         if told in done:
             if error := told.exception():
-                log.error("an event stream failed", exc_info=error)
+                log.error("an event stream failed", **blame(error))
             else:
                 last = COMPLETE
         elif ended in done:

@@ -176,6 +176,7 @@ def test_every_problem_of_the_kernel_has_a_type_with_its_figures() -> None:
         errors.PlanOutdated(["apt_1"]),
         errors.IdempotencyMismatch("k"),
         errors.ResyncRequired(),
+        errors.LimitReached("x", 1),
         errors.RateLimited(3),
         errors.Unavailable(),
     ]
