@@ -1,7 +1,7 @@
 """How to ask for something: examples written by hand beside the schema, and the smallest valid one for all the rest.
 
-``schema/<room>/examples/<name>.graphql`` is a document, with its title and purpose as comments on top; ``<name>.json`` holds
-its variables. A value such as ``"<wo triaged>"`` stands for an id of that kind: readers see a made-up one, and tests, which
+``schema/<room>/examples/<name>.graphql`` is a document, with its title and purpose as comments on top, and ``# Role: …``
+where a dispatcher is not who asks; ``<name>.json`` holds its variables. A value such as ``"<wo triaged>"`` stands for an id of that kind: readers see a made-up one, and tests, which
 run every example in the demo company, put in the id of a row that is as the words say.
 """
 
@@ -34,10 +34,12 @@ from graphql import (
 )
 
 from app.kernel.ids import ALPHABET
+from app.kernel.permissions import Role
 from schema.kit.declarations import READABLE_BY_PREFIX
 from schema.kit.measuring import Measures
 
 FOLDER = Path(__file__).parents[1]
+ROLE = "Role:"
 ERRORS = "errors { code message path }"
 PAGE_INFO = "pageInfo { hasNextPage endCursor }"
 FIELDS_MAX = 8
@@ -71,6 +73,7 @@ class Example:
     purpose: str
     document: str
     variables: dict[str, Any] = field(default_factory=dict)
+    role: Role = Role.DISPATCHER
     written: bool = True
 
     @property
@@ -114,10 +117,13 @@ def read_example(path: Path) -> Example:
     comments = [line.removeprefix("#").strip() for line in lines if line.startswith("#")]
     if not comments:
         raise TypeError(f"{path.name} does not say what it is an example of")
+    role = Role.DISPATCHER
+    if comments[-1].startswith(ROLE):
+        role = Role(comments.pop().removeprefix(ROLE).strip())
     document = "\n".join(line for line in lines if not line.startswith("#"))
     beside = path.with_suffix(".json")
     variables = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
-    return Example(path.stem, comments[0], " ".join(comments[1:]), document, variables)
+    return Example(path.stem, comments[0], " ".join(comments[1:]), document, variables, role)
 
 
 def by_operation(examples: tuple[Example, ...]) -> dict[tuple[str, str], list[Example]]:

@@ -25,7 +25,7 @@ from graphql import (
 from graphql.utilities.get_default_value_ast import get_default_value_ast
 
 from app.kernel.pages import PAGE_SIZE_DEFAULT
-from app.kernel.permissions import ROLES, Permission
+from app.kernel.permissions import ROLES, Permission, Role
 from schema.docs.catalogue import OPERATION_KINDS, PARTS, Catalogue, Entry, OperationEntry, TypeEntry, permission_of
 from schema.docs.examples import Example, by_operation, least, written
 from schema.docs.guides import Guide
@@ -250,7 +250,7 @@ def _default(part: GraphQLArgument | GraphQLInputField) -> str:
 
 def _access(entry: OperationEntry) -> Markup:
     if isinstance(entry.access, Permission):
-        holders = ", ".join(role.lower().replace("_", " ") for role in entry.roles)
+        holders = ", ".join(map(_word, entry.roles))
         return html([
             tag("p", "Whoever holds the permission ", tag("code", str(entry.access)), "."),
             tag("p", tag("strong", "Roles: "), holders or "none", ". An API key holds it when it is one of its scopes.", class_="soft"),
@@ -330,6 +330,7 @@ def _example(example: Example) -> Content:
     return tag(
         "section",
         [tag("h3", example.title), prose(example.purpose)] if example.written else None,
+        tag("p", f"Asked as {_word(example.role)}.", class_="soft") if example.role is not Role.DISPATCHER else None,
         tag("pre", tag("code", colored(example.document)), tabindex="0"),
         [tag("p", "Variables", class_="soft caption"),
          tag("pre", tag("code", colored(json.dumps(variables, indent=2, ensure_ascii=False))), tabindex="0")]
@@ -397,7 +398,11 @@ def _fields(reference: Reference, type: GraphQLObjectType | GraphQLInterfaceType
 
 
 def _holders(permission: Permission) -> str:
-    return ", ".join(role.lower().replace("_", " ") for role, held in ROLES.items() if permission in held)
+    return ", ".join(_word(role) for role, held in ROLES.items() if permission in held)
+
+
+def _word(role: Role) -> str:
+    return role.lower().replace("_", " ")
 
 
 def _value_row(name: str, value: Any) -> Content:

@@ -1,0 +1,170 @@
+"""Every example that partners read runs as it stands in the demo company, on both databases, and answers without a problem."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from graphql import parse, validate
+
+from app.demo import company
+from app.infrastructure import journal, tail, tokens
+from app.kernel.budgets import CALLERS
+from app.kernel.dialects import Dialect
+from app.kernel.permissions import Role
+from schema.docs.examples import PLACES, Example, filled, sample, written
+from schema.docs.guides import guides
+from schema.kit import Context, plain_data, problems
+from schema.kit.execution import core_of
+from schema.kit.limits import GraphQLRequest
+from schema.kit.service import EVERYBODY, GraphQLService
+from schema.schema import api
+from tests.schema.docs.world import World, found_world
+
+README = Path(__file__).resolve().parents[3] / "README.md"
+BLOCK = re.compile(r"```graphql\n(.*?)```(?:\s*```json\n(.*?)```)?", re.DOTALL)
+NAME = re.compile(r"^(?:query|mutation|subscription) (\w+)")
+# What the README leaves to the reader: whose ids, and who asks.
+VARIABLES: dict[str, dict[str, Any]] = {
+    "Follow": {"after": "<cursor start>"},
+    "PlanOf": {"id": "<run ready>"},
+    "Commit": {"id": "<run ready>", "day": "<day today>"},
+    "Depart": {"input": {"id": "<apt dispatched>"}},
+    "Finish": {"order": "<wo in progress>", "visit": "<apt in progress>"},
+    "Anything": {"id": "<wo any>", "ids": ["<cus any>", "<site any>"]},
+    "Changes": {"after": "<cursor start>"},
+}
+ROLES = {"Key": Role.ADMINISTRATOR, "MyDay": Role.TECHNICIAN, "Report": Role.TECHNICIAN}
+
+service = GraphQLService(api, introspection=EVERYBODY, once=frozenset(), budgets=CALLERS)
+
+
+def blocks(text: str, source: str) -> Iterator[Example]:
+    """The GraphQL of a text, with the JSON that directly follows as its variables."""
+    for found in BLOCK.finditer(text):
+        named = NAME.match(found[1])
+        assert named is not None, found[1]
+        name = named[1]
+        variables = json.loads(found[2]) if found[2] else VARIABLES.get(name, {})
+        yield Example(f"{source} {name}", name, "", found[1], variables, ROLES.get(name, Role.DISPATCHER))
+
+
+def every_example() -> list[Example]:
+    """What stands beside the schema, in the guides and in the README."""
+    return [
+        *written(),
+        *(one for guide in guides() for one in blocks(guide.text, guide.name)),
+        *blocks(README.read_text(), "README"),
+    ]
+
+
+@pytest.fixture(autouse=True)
+def strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problems, "STRICT", True)
+
+
+@pytest.fixture(autouse=True)
+def ending_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subscriptions tell what there is and end, instead of waiting for more."""
+
+    async def replay(organization_id: str, after: int) -> AsyncIterator[journal.Entry]:
+        while entries := await journal.read(organization_id, after):
+            for entry in entries:
+                yield entry
+            after = entries[-1].seq
+
+    monkeypatch.setattr(tail, "follow", replay)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(database: Dialect, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The demo company; all its people have one password, which is hashed once."""
+    known = await tokens.hash_password(company.PASSWORD)
+
+    async def same(password: str) -> str:
+        return known
+
+    monkeypatch.setattr("app.infrastructure.tokens.hash_password", same)
+    return await found_world()
+
+
+async def answers(world: World, example: Example) -> list[dict[str, Any]]:
+    """What an example is answered with, its placeholders filled in; several answers of a subscription."""
+    values: dict[str, Any] = {}
+    for words in places(example.variables):
+        values[words] = await world.value(words)
+    actor = await world.actor(example.role)
+    request = GraphQLRequest(example.document, None, filled(example.variables, values.__getitem__))
+    return [plain_data(one) async for one, _ in service.stream(request, lambda: Context(actor))]
+
+
+def places(variables: Any) -> list[str]:
+    """The words of all placeholders, in order."""
+    found: list[str] = []
+    filled(variables, found.append)
+    return found
+
+
+def complaints(example: Example, given: list[dict[str, Any]]) -> list[Any]:
+    """What is wrong with an example's answers."""
+    wrong: list[Any] = [] if given else ["no answer"]
+    for answer in given:
+        wrong.extend(answer.get("errors", []))
+        for name, value in (answer.get("data") or {}).items():
+            wrong.extend(value.get("errors", []) if isinstance(value, dict) else [])
+            if value is None and not example.name.startswith("README"):
+                wrong.append(f"{name} is null")
+    return wrong
+
+
+@pytest.mark.slow
+async def test_every_example_runs_in_the_demo_company(world: World) -> None:
+    failed = {}
+    for example in every_example():
+        if wrong := complaints(example, await answers(world, example)):
+            failed[example.name] = wrong
+    assert failed == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", [Dialect.SQLITE], indirect=True)
+async def test_an_example_that_is_refused_is_noticed(world: World) -> None:
+    def depart(id: str) -> Example:
+        document = "mutation($input: DepartInput!) { depart(input: $input) { appointment { id } errors { code } } }"
+        return Example("twice", "", "", document, {"input": {"id": id}})
+
+    first = depart(await world.value("apt dispatched"))
+    assert complaints(first, await answers(world, first)) == []
+    assert complaints(first, await answers(world, first)) == [{"code": "ILLEGAL_TRANSITION"}]
+    silent = Example("", "", "", '{ workOrder(id: "wo_01m80tq4r0fqx9w0e30n4n32an") { id } }')
+    assert complaints(silent, await answers(world, silent)) == ["workOrder is null"]
+
+
+def test_examples_in_texts_are_valid() -> None:
+    found = every_example()
+    assert [one.name for one in found if validate(core_of(api), parse(one.document))] == []
+    assert len([one for one in found if one.name.startswith("README")]) == README.read_text().count("```graphql")
+    assert len(found) - len(written()) > 20
+
+
+def test_the_main_operations_have_examples_by_hand() -> None:
+    shown = {name for example in written() for _, name in example.roots()}
+    assert shown >= {
+        "logIn", "refreshSession", "viewer", "createApiKey", "createCustomer", "createSite", "customers", "technicians",
+        "availableTechnicians", "reportPositions", "equipment", "workOrders", "workOrder", "createWorkOrder", "addNote",
+        "queueCounts", "journalCursor", "schedule", "scheduleAppointment", "depart", "completeAppointment", "planDay",
+        "commitPlan", "planRun", "importWorkOrders", "changes", "workOrderChanged", "appointmentChanged",
+    }  # fmt: skip
+
+
+def test_what_readers_see_for_a_placeholder_looks_like_what_it_stands_for() -> None:
+    for example in every_example():
+        for words in places(example.variables):
+            first = words.split()[0]
+            if first not in PLACES:
+                assert re.fullmatch(rf"{first}_[0-7][0-9a-hjkmnp-tv-z]{{25}}", sample(words)), words
+            assert sample(words) == sample(words)
+    assert "<" not in json.dumps([example.shown_variables for example in every_example()])
