@@ -7,7 +7,7 @@ from tortoise.models import Model
 from app.customers.rules import ContactRole, CustomerStatus, SlaTier
 from app.infrastructure.conditions import Condition, column, exists
 from app.infrastructure.search import searched
-from app.infrastructure.tables import OwnedTable, register
+from app.infrastructure.tables import OwnedTable, listed, listed_by_rank, register
 from app.kernel.actor import Actor
 
 # Work that was offered or taken; what a technician declined or lost is no longer theirs to see.
@@ -42,10 +42,11 @@ class Customer(OwnedTable):
         table = "customer"
         unique_together = (("organization_id", "account_number"), ("organization_id", "external_id"))
         indexes = [
-            Index(fields=("organization_id", "name")),
-            Index(fields=("organization_id", "status", "name")),
-            Index(fields=("organization_id", "account_manager_id")),
-            Index(fields=("organization_id", "created_at")),
+            listed("name"),
+            listed("created_at"),
+            listed("updated_at"),
+            listed("status", "name"),
+            listed("account_manager_id", "name"),
         ]
 
     @classmethod
@@ -73,8 +74,9 @@ class Contact(OwnedTable):
     class Meta:
         table = "contact"
         indexes = [
-            Index(fields=("organization_id", "customer_id", "name")),
-            Index(fields=("organization_id", "name")),
+            listed("name"),
+            listed("created_at"),
+            listed("customer_id", "name"),
         ]
 
     @classmethod
@@ -117,9 +119,14 @@ class Site(OwnedTable):
         table = "site"
         unique_together = (("organization_id", "external_id"),)
         indexes = [
-            Index(fields=("organization_id", "customer_id", "name")),
-            Index(fields=("organization_id", "name")),
-            Index(fields=("organization_id", "territory_id", "name")),
+            # Sites change rarely and are looked through in many ways, so every way has its index.
+            listed("name"),
+            listed("city"),
+            listed("postal_code"),
+            listed("created_at"),
+            listed("updated_at"),
+            listed("customer_id", "name"),
+            listed("territory_id", "name"),
             Index(fields=("organization_id", "latitude", "longitude")),
         ]
 
@@ -157,6 +164,7 @@ def _of_customer(actor: Actor, customer_column: str) -> Condition:
 
 # What only some may read, such as access instructions and notes, is not searched: to be found is to be told.
 EXTRAS = [
+    listed_by_rank(Customer, "sla_tier", SlaTier),
     searched(
         Customer, a=("account_number", "external_id"), b=("name",), c=("email", "phone"), numbers=("account_number",)
     ),

@@ -5,10 +5,10 @@ from tortoise.indexes import Index
 from tortoise.models import Model
 
 from app.customers.models import visited_by
-from app.equipment.rules import EquipmentStatus
+from app.equipment.rules import BY_NEED, EquipmentStatus
 from app.infrastructure.conditions import Condition, column
 from app.infrastructure.search import searched
-from app.infrastructure.tables import OwnedTable, register
+from app.infrastructure.tables import OwnedTable, listed, listed_by_rank, register
 from app.kernel.actor import Actor
 
 
@@ -92,13 +92,18 @@ class Equipment(OwnedTable):
         table = "equipment"
         unique_together = (("organization_id", "external_id"),)
         indexes = [
-            Index(fields=("organization_id", "name")),
-            Index(fields=("organization_id", "customer_id", "name")),
-            Index(fields=("organization_id", "site_id", "name")),
-            Index(fields=("organization_id", "model_id")),
-            Index(fields=("organization_id", "category_id")),
-            Index(fields=("organization_id", "serial_number")),
-            Index(fields=("organization_id", "status", "name")),
+            # As with sites: devices change rarely and are looked through in many ways.
+            listed("name"),
+            listed("serial_number"),
+            listed("room"),
+            listed("installed_on"),
+            listed("created_at"),
+            listed("updated_at"),
+            listed("status", "name"),
+            listed("customer_id", "name"),
+            listed("site_id", "name"),
+            listed("model_id", "name"),
+            listed("category_id", "name"),
         ]
 
     @classmethod
@@ -113,6 +118,7 @@ class Equipment(OwnedTable):
 
 
 EXTRAS = [
+    listed_by_rank(Equipment, "status", BY_NEED),
     searched(EquipmentModel, a=("name",), b=("manufacturer",)),
     searched(Equipment, a=("serial_number", "asset_tag", "external_id"), b=("name",), c=("room",)),
 ]

@@ -32,6 +32,9 @@ class EquipmentStatus(StrEnum):
 
 S = EquipmentStatus
 
+# What needs help first.
+BY_NEED = (S.DOWN, S.DEGRADED, S.OPERATIONAL, S.RETIRED)
+
 # A retired device stays retired, with its history: one that is put to use again is registered again.
 EQUIPMENT_LIFECYCLE: Lifecycle[EquipmentStatus] = Lifecycle(
     "piece of equipment",

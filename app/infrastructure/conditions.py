@@ -244,6 +244,15 @@ def exists(table: str, theirs: str, where: Condition | None = None, *, ours: str
     return Exists(table, theirs, ours, where if where is not None else everything())
 
 
+def rank_of(cell: str, words: Sequence[str]) -> str:
+    """SQL of the place of a column's word in an order of its own; other words come after them.
+
+    A list that is sorted by it finds an index on it only while both are written the same.
+    """
+    steps = " ".join(f"WHEN '{word}' THEN {rank}" for rank, word in enumerate(words))
+    return f"(CASE {cell} {steps} ELSE {len(words)} END)"
+
+
 def _several(word: str, conditions: Sequence[Condition]) -> Condition:
     flat: list[Condition] = []
     for condition in conditions:

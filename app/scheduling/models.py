@@ -9,7 +9,7 @@ from tortoise.migrations.constraints import CheckConstraint
 
 from app.database import RunDialectSQL
 from app.infrastructure.conditions import Condition, column, exists, nothing
-from app.infrastructure.tables import OwnedTable, register
+from app.infrastructure.tables import OwnedTable, listed, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
 from app.scheduling.rules import AppointmentStatus, AssignmentStatus, PlanRunStatus
@@ -75,10 +75,13 @@ class Appointment(OwnedTable):
         table = "appointment"
         unique_together = (("organization_id", "work_order", "number"),)
         indexes = [
-            Index(fields=("organization_id", "starts_at")),
-            Index(fields=("organization_id", "status", "starts_at")),
-            Index(fields=("organization_id", "customer_id")),
-            Index(fields=("organization_id", "site")),
+            listed("starts_at"),
+            listed("window_end"),
+            listed("created_at"),
+            listed("updated_at"),
+            listed("status", "starts_at"),
+            listed("customer_id", "starts_at"),
+            listed("site", "starts_at"),
         ]
 
     @classmethod
@@ -87,7 +90,7 @@ class Appointment(OwnedTable):
         if not actor.is_technician_only:
             return scope
         own = (column("technician_id") == actor.technician_id) & column("status").one_of(HELD)
-        return scope & exists("assignment", "appointment_id", own)
+        return scope & exists("assignment", "appointment_id", scope & own)
 
 
 @register
@@ -120,8 +123,9 @@ class Assignment(OwnedTable):
         table = "assignment"
         constraints = [CheckConstraint(check='"ends_at" > "starts_at"', name="assignment_takes_time")]
         indexes = [
-            Index(fields=("organization_id", "technician", "starts_at")),
-            Index(fields=("organization_id", "starts_at")),
+            listed("starts_at"),
+            listed("created_at"),
+            listed("technician", "starts_at"),
             Index(fields=("organization_id", "work_order_id")),
             # The reader and ``visible_to`` come from an appointment, whose organization is settled already.
             Index(fields=("appointment", "technician")),

@@ -34,9 +34,10 @@ def of_day(day: date, tz: ZoneInfo) -> Condition:
     return (column("starts_at") < ends) & (column("ends_at") > starts)
 
 
-def of_technicians(technician_ids: Iterable[str]) -> Condition:
+def of_technicians(organization_id: str, technician_ids: Iterable[str]) -> Condition:
     """Appointments given to any of the technicians."""
-    return exists("assignment", "appointment_id", held_by(technician_ids))
+    own = column("organization_id") == organization_id
+    return exists("assignment", "appointment_id", own & held_by(technician_ids))
 
 
 def held_by(technician_ids: Iterable[str]) -> Condition:

@@ -7,7 +7,7 @@ from tortoise.models import Model
 
 from app.infrastructure.conditions import Condition, column, exists, nothing
 from app.infrastructure.search import searched
-from app.infrastructure.tables import OwnedTable, register
+from app.infrastructure.tables import OwnedTable, listed, register
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
 from app.technicians.rules import TechnicianStatus
@@ -140,8 +140,10 @@ class Shift(OwnedTable):
     class Meta:
         table = "shift"
         indexes = [
-            Index(fields=("organization_id", "technician_id", "starts_at")),
-            Index(fields=("organization_id", "starts_at", "ends_at")),
+            listed("starts_at"),
+            listed("technician_id", "starts_at"),
+            # Those that touch a stretch of time: most are over by then, which the end tells first.
+            listed("ends_at"),
         ]
         constraints = [CheckConstraint(check="ends_at > starts_at", name="shift_ends_after_it_begins")]
 
@@ -169,8 +171,10 @@ class Absence(OwnedTable):
     class Meta:
         table = "absence"
         indexes = [
-            Index(fields=("organization_id", "technician_id", "starts_at")),
-            Index(fields=("organization_id", "starts_at", "ends_at")),
+            listed("starts_at"),
+            listed("technician_id", "starts_at"),
+            # Those that touch a stretch of time: most are over by then, which the end tells first.
+            listed("ends_at"),
         ]
         constraints = [CheckConstraint(check="ends_at > starts_at", name="absence_ends_after_it_begins")]
 

@@ -8,11 +8,12 @@ from tortoise.models import Model
 from app.customers.models import Customer, Site
 from app.infrastructure.conditions import Condition, column, exists, nothing
 from app.infrastructure.search import Borrowed, searched
-from app.infrastructure.tables import OwnedTable, register
+from app.infrastructure.tables import OwnedTable, listed, listed_by_rank, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
 from app.kernel.permissions import Permission
-from app.work_orders.rules import NoteVisibility
+from app.kernel.work import Priority
+from app.work_orders.rules import NoteVisibility, WorkOrderStatus
 
 HELD_ASSIGNMENT_STATUSES = ("PROPOSED", "ACCEPTED")
 
@@ -75,13 +76,19 @@ class WorkOrder(OwnedTable):
         table = "work_order"
         unique_together = (("organization_id", "number"), ("organization_id", "external_id"))
         indexes = [
-            Index(fields=("organization_id", "status", "submitted_at")),
-            Index(fields=("organization_id", "submitted_at")),
-            Index(fields=("organization_id", "due_at")),
-            Index(fields=("organization_id", "customer_id", "submitted_at")),
-            Index(fields=("organization_id", "site_id")),
-            Index(fields=("organization_id", "equipment_id")),
-            Index(fields=("organization_id", "service_type_id")),
+            listed("submitted_at"),
+            listed("due_at"),
+            listed("completed_at"),
+            # What changed since a partner asked last.
+            listed("updated_at"),
+            # The columns of a board: the newest of a status, and what of it is due first.
+            listed("status", "submitted_at"),
+            listed("status", "due_at"),
+            # The history of a customer, a site, a device.
+            listed("customer_id", "submitted_at"),
+            listed("site_id", "submitted_at"),
+            listed("equipment_id", "submitted_at"),
+            listed("service_type_id", "submitted_at"),
             Index(fields=("organization_id", "parent_id")),
         ]
 
@@ -92,13 +99,15 @@ class WorkOrder(OwnedTable):
         if actor.is_customer:
             return owned & (column("customer_id") == actor.customer_id)
         if actor.is_technician_only:
-            assigned = exists(
-                "assignment",
-                "work_order_id",
-                (column("technician_id") == actor.technician_id) & column("status").one_of(HELD_ASSIGNMENT_STATUSES),
-            )
-            return owned & (assigned | (column("opened_by_user_id") == actor.id))
+            held = held_by(actor, actor.technician_id)
+            return owned & (held | (column("opened_by_user_id") == actor.id))
         return owned
+
+
+def held_by(actor: Actor, technician_id: str | None) -> Condition:
+    """Work with a visit that a technician of the actor's organization has or had."""
+    own = (column("organization_id") == actor.organization_id) & (column("technician_id") == technician_id)
+    return exists("assignment", "work_order_id", own & column("status").one_of(HELD_ASSIGNMENT_STATUSES))
 
 
 def _of_visible_work(actor: Actor) -> Condition:
@@ -205,6 +214,8 @@ class TimeEntry(OwnedTable):
 
 
 EXTRAS = [
+    listed_by_rank(WorkOrder, "priority", Priority),
+    listed_by_rank(WorkOrder, "status", WorkOrderStatus),
     searched(
         WorkOrder,
         a=("number", "external_id"),

@@ -131,7 +131,7 @@ EquipmentOrder = orderable(
     installed_on="When it was installed; those nobody knows of come last.",
     created_at="When it was registered.",
     updated_at="When it was changed last.",
-    status=ranked("Who needs help first.", "status", ["DOWN", "DEGRADED", "OPERATIONAL", "RETIRED"]),
+    status=ranked("Who needs help first.", "status", [str(one) for one in rules.BY_NEED]),
 )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import strawberry
 from tortoise.fields import FloatField
 
-from app.infrastructure.conditions import Condition, Writer, quoted
+from app.infrastructure.conditions import Condition, Writer, quoted, rank_of
 from app.infrastructure.search import SEARCHED, relevance
 from app.infrastructure.tables import Table, table_of
 from app.kernel.actor import Actor
@@ -77,10 +77,7 @@ class OrderTerm:
         if self.parent is not None:
             return self._of_parent(writer, alias, self.parent)
         cell = f"{quoted(alias)}.{quoted(self.column)}"
-        if not self.ranks:
-            return cell
-        steps = " ".join(f"WHEN '{word}' THEN {rank}" for rank, word in enumerate(self.ranks))
-        return f"(CASE {cell} {steps} ELSE {len(self.ranks)} END)"
+        return rank_of(cell, self.ranks) if self.ranks else cell
 
     def sql(self, writer: Writer, alias: str) -> str:
         """As ``raw``, in a form that compares rightly."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from app.infrastructure.conditions import Condition, Writer, column, exists, quoted
+from app.infrastructure.conditions import Condition, Writer, quoted
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
-from app.scheduling import models, rules
+from app.scheduling import models, queries, rules
 from app.scheduling.rules import AppointmentStatus, AssignmentStatus, PlanRunStatus, ReasonCode, VisitChange
 from schema.customers.types import Coordinates, Customer, Site
 from schema.kit import (
@@ -305,8 +305,7 @@ def previous_of(before: Mapping[str, Any] | None) -> PreviousPlacement | None:
 
 def given_to(actor: Actor, technician_id: str) -> Condition:
     """Visits that a technician has or had."""
-    held = (column("technician_id") == technician_id) & column("status").one_of(models.HELD)
-    return exists("assignment", "appointment_id", held)
+    return queries.of_technicians(actor.organization_id, [technician_id])
 
 
 @filterable(models.Assignment)

@@ -334,11 +334,6 @@ class TimeEntry(Node):
     work_order: "WorkOrder" = parent("What it was spent on.")
 
 
-def _held_by(technician_id: str) -> Condition:
-    held = column("status").one_of(models.HELD_ASSIGNMENT_STATUSES)
-    return exists("assignment", "work_order_id", (column("technician_id") == technician_id) & held)
-
-
 def _is_open(actor: Actor, value: bool) -> Condition:
     is_open = column("status").one_of([status.value for status in rules.OPEN])
     return is_open if value else ~is_open
@@ -372,9 +367,7 @@ class WorkOrderFilter:
     completed_at: DateTimeFilter | None = by("When it was done.")
     updated_at: DateTimeFilter | None = by("When it last changed.")
     is_open: bool | None = by("Only what is still to be done, or only what is over.", where=_is_open)
-    technician_id: ID | None = by(
-        "Only work with a visit of this technician.", where=lambda actor, value: _held_by(value)
-    )
+    technician_id: ID | None = by("Only work with a visit of this technician.", where=models.held_by)
     territory_id: ID | None = by(
         "Only work at sites in this territory.",
         where=lambda actor, value: exists("site", "id", column("territory_id") == value, ours="site_id"),

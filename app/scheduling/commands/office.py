@@ -265,7 +265,7 @@ async def dispatch_day(
     )
     if technician_ids is not None:
         await require_visible(Technician, actor, technician_ids, "technicianIds")
-        wanted = wanted & queries.of_technicians(technician_ids)
+        wanted = wanted & queries.of_technicians(actor.organization_id, technician_ids)
     rows = await find_rows(Appointment, wanted, order=["id"], lock=True)
     for appointment in rows:
         await _dispatch(appointment)

@@ -288,7 +288,7 @@ async def _require_base(
         own
         & column("status").one_of(on_the_board)
         & queries.of_day(run.day, await queries.get_time_zone(system_actor(run.organization_id), run.time_zone))
-        & queries.of_technicians(technicians)
+        & queries.of_technicians(run.organization_id, technicians)
     )
     moved |= {row.id for row in await find_rows(Appointment, placed) if row.id not in run.base}
     if moved:

@@ -136,7 +136,7 @@ def of_plan(run: PlanRun, technician_ids: Sequence[str]) -> Condition:
     planned = [AppointmentStatus.SCHEDULED.value, *sorted(status.value for status in SETTLED)]
     placed = column("status").one_of(planned) & queries.of_day(run.day, tz)
     if run.technician_ids is not None:
-        placed = placed & queries.of_technicians(technician_ids)
+        placed = placed & queries.of_technicians(run.organization_id, technician_ids)
     work = column("status").one_of([status.value for status in PLANNABLE])
     if run.work_order_ids is not None:
         work = work & column("id").one_of(run.work_order_ids)
