@@ -36,12 +36,12 @@ _known: OrderedDict[str, _Known] = OrderedDict()
 
 async def actor_of_token(token: str, address: str = "") -> Actor:
     """Whom an access token or an API key stands for; else ``NotAuthenticated``, which does not say why."""
-    is_session = tokens.is_token(token, rules.ACCESS_TOKEN)
-    if not is_session and not tokens.is_token(token, rules.API_KEY):
-        raise NotAuthenticated()
     hashed = tokens.hash_token(token)
     known = _known.get(hashed)
     if known is None or known.fresh_until < time.monotonic():
+        is_session = tokens.is_token(token, rules.ACCESS_TOKEN)
+        if not is_session and not tokens.is_token(token, rules.API_KEY):
+            raise NotAuthenticated()
         known = await (_by_session(hashed, address) if is_session else _by_key(hashed))
         _known[hashed] = known
         _known.move_to_end(hashed)
