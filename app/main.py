@@ -20,15 +20,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import downloads, probes, process
 from app.identity.queries import actor_of_token
 from app.serving import Envelope, Server, http_protocol
-from app.settings import Settings
+from app.settings import Documents, Settings
 from schema.docs.serving import Documentation, SchemaDoor
 from schema.docs.site import Site
 from schema.identity.operations import AUTHENTICATION_MUTATIONS
+from schema.kit.compression import Packed, tag_for
 from schema.kit.execution import core_of
 from schema.kit.http import GraphQLEndpoint
+from schema.kit.persisted import KnownDocuments, read_manifest
 from schema.kit.service import GraphQLService
 from schema.kit.sockets import GraphQLSockets
 from schema.kit.sse import Streams
+from schema.kit.statuses import Edition
 from schema.schema import api, sdl
 
 BOARD = Path(str(files("app") / "board"))
@@ -43,14 +46,17 @@ log = structlog.get_logger(__name__)
 
 def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
     """The application of one server process, and its event streams, which have to end before it can stop."""
+    trusted = read_manifest(settings.trusted_documents, api) if settings.trusted_documents else {}
     service = GraphQLService(
         api,
         introspection=settings.introspection.value,
         once=AUTHENTICATION_MUTATIONS,
         budgets=settings.budgets,
+        documents=KnownDocuments(trusted, only_trusted=settings.documents is Documents.TRUSTED),
     )
     page = (BOARD / "graphiql.html").read_text(encoding="utf-8")
-    endpoint = GraphQLEndpoint(service, actor_of_token, page, settings.trusted_proxies)
+    edition = Edition(settings.http_statuses.value)
+    endpoint = GraphQLEndpoint(service, actor_of_token, page, settings.trusted_proxies, edition)
     sockets = GraphQLSockets(service, actor_of_token, settings.allowed_origins, settings.trusted_proxies)
 
     @asynccontextmanager
@@ -64,7 +70,12 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
     documentation = Documentation(Site(core_of(api)), door)
 
     async def show_schema(request: Request) -> Response:
-        return await door.refusal(request) or PlainTextResponse(sdl())
+        refused = await door.refusal(request)
+        if refused is not None:
+            return refused
+        body = sdl().encode()
+        headers = {"etag": tag_for(body).decode(), "cache-control": "private, no-cache", "vary": "authorization"}
+        return PlainTextResponse(body, headers=headers)
 
     router = Router(
         routes=[
@@ -78,7 +89,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
         ],
         lifespan=lifespan,
     )
-    pages = ExceptionMiddleware(router)
+    pages = Packed(ExceptionMiddleware(router))
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         """GraphQL goes straight to its endpoint, everything else through the routes."""

@@ -11,7 +11,7 @@ import structlog
 
 from app import database
 from app.identity import reactions as identity_reactions
-from app.infrastructure import broadcast, followers, jobs, limits, logs, outbox, storage, tail, timers
+from app.infrastructure import broadcast, followers, jobs, limits, logs, outbox, storage, tail, texts, timers
 from app.integrations import reactions as integrations_reactions
 from app.kernel.errors import ConfigurationError
 from app.scheduling import reactions as scheduling_reactions
@@ -86,6 +86,7 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
     async with connected(settings):
         await broadcast.start(settings.broadcast_url)
         await limits.start(settings.broadcast_url)
+        await texts.start(settings.broadcast_url)
         storage.configure(settings.data_folder / "files")
         storage.configure_exports(settings.data_folder / "exports", settings.export_megabytes_max)
         outbox.configure(settings.data_folder / "outbox")
@@ -100,6 +101,7 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await tail.stop()
+            await texts.stop()
             await limits.stop()
             await broadcast.stop()
 

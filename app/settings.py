@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from app.kernel.budgets import Allowance, Caller, read_budgets
 from app.kernel.errors import ConfigurationError
@@ -33,6 +33,20 @@ class Introspection(StrEnum):
     EVERYBODY = "everybody"
     AUTHENTICATED = "authenticated"
     NOBODY = "nobody"
+
+
+class Documents(StrEnum):
+    """Which documents may be run."""
+
+    ANY = "any"
+    TRUSTED = "trusted"
+
+
+class HttpStatuses(StrEnum):
+    """Which edition of the GraphQL-over-HTTP specification decides about statuses."""
+
+    OF_2025 = "2025"
+    DRAFT = "draft"
 
 
 class LogFormat(StrEnum):
@@ -66,6 +80,9 @@ class Settings(BaseModel):
         "",
         description="off, or points and points per second by kind of caller: people=20000/500,keys=20000/1000",
     )
+    trusted_documents: Path | None = Field(None, description="a manifest file of GraphQL documents and their ids")
+    documents: Documents = Field(Documents.ANY, description="any, or trusted: only those of the manifest")
+    http_statuses: HttpStatuses = Field(HttpStatuses.OF_2025, description="2025 or draft")
     trusted_proxies: int = Field(0, ge=0, le=5, description="how many proxies in front add X-Forwarded-For")
     planner_processes: int = Field(1, ge=1, le=64, description="days that are planned at the same time")
     export_megabytes_max: int = Field(1024, ge=1, le=2047, description="the largest bulk export, in megabytes")
@@ -78,6 +95,13 @@ class Settings(BaseModel):
     def _has_a_scheme(cls, value: str) -> str:
         if "://" not in value:
             raise ValueError("it must be a URL such as sqlite:///var/truckroll.db or redis://localhost:6379/0")
+        return value
+
+    @field_validator("documents")
+    @classmethod
+    def _has_a_manifest(cls, value: Documents, info: ValidationInfo) -> Documents:
+        if value is Documents.TRUSTED and info.data.get("trusted_documents") is None:
+            raise ValueError("no documents are trusted; set TRUCKROLL_TRUSTED_DOCUMENTS to their manifest, too")
         return value
 
     @field_validator("allowed_origins", mode="before")

@@ -19,23 +19,15 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-
-from app.infrastructure.loops import Outage
+from app.infrastructure.scripts import RedisScript
 from app.kernel.budgets import Allowance
 from app.kernel.errors import RateLimited
 
 KEYS_MAX = 50_000
-REDIS_SECONDS = 0.5
-REDIS_PAUSE_SECONDS = 5.0
 SLICES = 10
 SLICE_SECONDS = 10.0
-AWAY = (RedisError, OSError, TimeoutError)
 
 # One sorted set per key: its members are tries, their scores Redis' own time, so that clocks of processes do not matter.
 _SCRIPT = """
@@ -106,36 +98,11 @@ class MemoryCounter:
         return 0.0
 
 
-class _Shared:
-    """Scripts in Redis; left alone for a while when it is away."""
-
-    def __init__(self, url: str, script: str) -> None:
-        self.redis = Redis.from_url(
-            url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS, retry=Retry(NoBackoff(), 0)
-        )
-        self._script = self.redis.register_script(script)
-        self._outage = Outage("Redis (limits)")
-        self._paused_until = 0.0
-
-    async def ask(self, key: str, *arguments: Any) -> Any | None:
-        """What the script answers; None when Redis is away."""
-        if time.monotonic() < self._paused_until:
-            return None
-        try:
-            answer = await self._script(keys=[key], args=list(arguments))
-        except AWAY as error:
-            self._outage.failed(error)
-            self._paused_until = time.monotonic() + REDIS_PAUSE_SECONDS
-            return None
-        self._outage.recovered()
-        return answer
-
-
 class RedisCounter:
     """Counts in Redis, for all processes together; in memory for a while when Redis is away."""
 
     def __init__(self, url: str, *, prefix: str = "truckroll:limit:") -> None:
-        self._shared = _Shared(url, _SCRIPT)
+        self._shared = RedisScript(url, _SCRIPT, "limits")
         self._prefix = prefix
         self._memory = MemoryCounter()
         self._name = secrets.token_hex(8)
@@ -151,7 +118,7 @@ class RedisCounter:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._shared.redis.aclose()
+        await self._shared.close()
 
 
 @dataclass(slots=True)
@@ -245,7 +212,7 @@ class RedisBuckets:
     def __init__(
         self, url: str, *, prefix: str = "truckroll:points:", clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._shared = _Shared(url, _TAKE_SCRIPT)
+        self._shared = RedisScript(url, _TAKE_SCRIPT, "limits")
         self._prefix = prefix
         self._clock = clock
         self._memory = MemoryBuckets(clock=clock)
@@ -287,7 +254,7 @@ class RedisBuckets:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._shared.redis.aclose()
+        await self._shared.close()
 
     async def _ask(self, key: str, allowance: Allowance, least: float, most: float) -> float | None:
         """The points that Redis gave, added to the slice; None when it is away."""

@@ -15,6 +15,7 @@ from graphql import OperationType
 
 from app.infrastructure import metrics
 from app.kernel.errors import Problem, RateLimited, Unavailable
+from schema.kit.compression import encodings, matches, pack, tag_for, tag_of
 from schema.kit.context import Context
 from schema.kit.limits import BODY_BYTES_MAX, DOCUMENT_BYTES_MAX, BadRequest, GraphQLRequest, read_body, request_of
 from schema.kit.negotiation import EVENTS, GRAPHQL, HTML, JSON, accepted
@@ -36,6 +37,9 @@ METHODS = ("GET", "HEAD", "POST")
 DOCUMENT_PARAMETERS = frozenset({"query", "documentId", "extensions"})
 
 NO_STORE = (b"cache-control", b"no-store")
+CACHED = (b"cache-control", b"private, no-cache")
+VARY = (b"vary", b"accept-encoding")
+VARY_KEPT = (b"vary", b"authorization, accept, accept-encoding")
 CONTENT_TYPES = {
     media_type: (b"content-type", f"{media_type}; charset=utf-8".encode()) for media_type in (JSON, GRAPHQL, HTML)
 }
@@ -50,6 +54,9 @@ class Service(Streaming, Protocol):
 
     async def run(self, request: GraphQLRequest, context: Context, *, only_queries: bool = False) -> dict[str, Any]:
         """The response as GraphQL defines it; without ``data`` when the request could not be executed."""
+
+    async def find(self, request: GraphQLRequest) -> GraphQLRequest:
+        """The request with the document that it names, if it brought none."""
 
     def kind_of(self, request: GraphQLRequest) -> OperationType | None:
         """What kind of operation a request asks for; None when that cannot be told."""
@@ -66,7 +73,7 @@ class Answer(NamedTuple):
 class Exchange:
     """One request, and the way back to its client."""
 
-    __slots__ = ("accepts", "headers", "method", "receive", "scope", "send", "started")
+    __slots__ = ("accepts", "encodings", "headers", "method", "receive", "scope", "send", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.started = time.perf_counter()
@@ -74,6 +81,7 @@ class Exchange:
         self.method: str = scope["method"]
         self.headers: Headers = dict(scope["headers"])
         self.accepts = accepted(self.headers.get(b"accept", b""))
+        self.encodings = encodings(self.headers.get(b"accept-encoding", b""))
         self.receive = receive
         self.send = send
 
@@ -94,7 +102,9 @@ class Exchange:
 
     async def tell(self, answer: Answer) -> None:
         """Send the whole answer."""
-        headers = [*answer.headers, (b"content-length", b"%d" % len(answer.body))]
+        headers = answer.headers
+        if answer.status != 304:
+            headers = [*headers, (b"content-length", b"%d" % len(answer.body))]
         await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": answer.body})
 
@@ -138,6 +148,8 @@ class GraphQLEndpoint:
         given = _query_parameters(exchange.scope["query_string"]) if exchange.reads else None
         if given is not None and exchange.accepts.html and not DOCUMENT_PARAMETERS & given.keys():
             return Answer(200, self._page, [CONTENT_TYPES[HTML], NO_STORE])
+        if exchange.encodings.best is None and not exchange.encodings.plain:
+            raise BadRequest("This endpoint answers as it is, or packed as br or gzip.", Outcome.NOT_ACCEPTABLE)
         if exchange.accepts.media_type is None:
             raise BadRequest(f"This endpoint answers with {GRAPHQL}, {JSON} or {EVENTS}.", Outcome.NOT_ACCEPTABLE)
         if given is None:
@@ -145,14 +157,39 @@ class GraphQLEndpoint:
             given = read_body(await _body(exchange))
         request = request_of(given, exchange.text(b"idempotency-key"), exchange.text(b"last-event-id"))
         session = await self._session(exchange)
+        if request.document_id is not None:
+            request = await self._service.find(request)
         if exchange.accepts.events and self._is_streamed(exchange, request):
             await self.streams.serve(request, session, exchange.receive, exchange.send)
             return None
+        return await self._run(exchange, request, session)
+
+    async def _run(self, exchange: Exchange, request: GraphQLRequest, session: Session) -> Answer:
         context = session.context(request.idempotency_key)
         response = await self._service.run(request, context, only_queries=exchange.reads)
         metrics.observe_request("data" in response, time.perf_counter() - exchange.started)
-        status, media_type = status_of(outcome_of(response), exchange.media_type, self._edition)
-        return Answer(status, self._service.encode(response), [CONTENT_TYPES[media_type], NO_STORE])
+        outcome = outcome_of(response)
+        may_be_kept = exchange.reads and request.document_id is not None and outcome is Outcome.ANSWERED
+        if may_be_kept:
+            response.pop("extensions", None)  # what it cost is another number each time, and the tag would never match
+        status, media_type = status_of(outcome, exchange.media_type, self._edition)
+        body = self._service.encode(response)
+        headers = [CONTENT_TYPES[media_type], CACHED if may_be_kept else NO_STORE]
+        encoding = exchange.encodings.of(len(body))
+        # Mutations answer with tokens and keys. How well a body packs tells what is in it (BREACH), and theirs are small.
+        if encoding is not None and self._service.kind_of(request) is not OperationType.QUERY:
+            encoding = None
+        if may_be_kept:
+            tag = tag_of(tag_for(body), encoding)
+            headers += [(b"etag", tag), VARY_KEPT]
+            if matches(exchange.headers.get(b"if-none-match", b""), tag):
+                return Answer(304, b"", headers[1:])
+        if encoding is not None:
+            body = await pack(encoding, body)
+            headers.append((b"content-encoding", encoding.encode()))
+            if not may_be_kept:
+                headers.append(VARY)
+        return Answer(status, body, headers)
 
     async def _session(self, exchange: Exchange) -> Session:
         address = client_address(exchange.scope, self._trusted_proxies)

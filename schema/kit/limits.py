@@ -2,6 +2,7 @@
 and the rule of its cost, are in ``schema.kit.measuring``.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ VALUES_MAX = 10_000
 COST_MAX = 5000
 INTROSPECTION_ROOTS_MAX = 2
 IDEMPOTENCY_KEY_LENGTH_MAX = 180
+DOCUMENT_ID = re.compile(r"[A-Za-z0-9:._~-]{1,200}")
+SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 _NUL = re.compile(rb"\x00|(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -47,13 +50,14 @@ def read_body(body: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    """The parameters of one GraphQL request."""
+    """The parameters of one GraphQL request. A request that names its document may bring none."""
 
     document: str
     operation_name: str | None
     variables: dict[str, Any]
     idempotency_key: str | None = None
     last_event_id: str | None = None
+    document_id: str | None = None
 
 
 def request_of(
@@ -61,11 +65,19 @@ def request_of(
 ) -> GraphQLRequest:
     """The parameters, each of the right kind, else ``BadRequest``. The idempotency key comes with the request's headers,
     or as ``extensions.idempotencyKey``."""
+    extensions = parameters.get("extensions")
+    if extensions is not None and not isinstance(extensions, dict):
+        raise BadRequest("The parameter extensions must be an object.")
+    document_id = _document_id(parameters.get("documentId"), extensions)
     document = parameters.get("query")
+    if document is None and document_id is not None:
+        document = ""
     if not isinstance(document, str):
         raise BadRequest("The parameter query must be a string with a GraphQL document.")
     if len(document.encode("utf-8", "surrogatepass")) > DOCUMENT_BYTES_MAX:
         raise BadRequest(f"The document is larger than {DOCUMENT_BYTES_MAX} bytes.", Outcome.TOO_LARGE)
+    if document and document_id not in {None, id_of(document)}:
+        raise BadRequest("The document is not the one that its hash names: send the SHA-256 of its exact text.")
     variables = parameters.get("variables")
     if variables is not None and not isinstance(variables, dict):
         raise BadRequest("The parameter variables must be an object.")
@@ -74,13 +86,29 @@ def request_of(
     operation_name = parameters.get("operationName")
     if operation_name is not None and not isinstance(operation_name, str):
         raise BadRequest("The parameter operationName must be a string.")
-    extensions = parameters.get("extensions")
-    if extensions is not None and not isinstance(extensions, dict):
-        raise BadRequest("The parameter extensions must be an object.")
     key = (extensions or {}).get("idempotencyKey", idempotency_key)
     if key is not None and not (isinstance(key, str) and 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH_MAX):
         raise BadRequest(f"An idempotency key is a string of 1 to {IDEMPOTENCY_KEY_LENGTH_MAX} characters.")
-    return GraphQLRequest(document, operation_name or None, variables or {}, key, last_event_id)
+    return GraphQLRequest(document, operation_name or None, variables or {}, key, last_event_id, document_id)
+
+
+def id_of(document: str) -> str:
+    """A document's id by its text."""
+    return "sha256:" + hashlib.sha256(document.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _document_id(id: object, extensions: dict[str, Any] | None) -> str | None:
+    """What a request calls its document, be it as ``documentId`` or in Apollo's way."""
+    if id is not None and not (isinstance(id, str) and DOCUMENT_ID.fullmatch(id)):
+        raise BadRequest("The parameter documentId must be an identifier such as sha256: and 64 hexadecimal digits.")
+    persisted = (extensions or {}).get("persistedQuery")
+    if persisted is None:
+        return id
+    named = persisted.get("sha256Hash") if isinstance(persisted, dict) and persisted.get("version") == 1 else None
+    hash = f"sha256:{named}"
+    if not SHA256.fullmatch(hash) or id not in {None, hash}:
+        raise BadRequest("extensions.persistedQuery must be version 1 with a sha256Hash of 64 hexadecimal digits.")
+    return hash
 
 
 def _has_too_many_values(value: object) -> bool:

@@ -16,6 +16,7 @@ from schema.kit.context import Context
 from schema.kit.limits import BadRequest, GraphQLRequest, guard
 from schema.kit.live import SUBSCRIPTIONS, Live
 from schema.kit.measuring import INTROSPECTION_FIELDS, Measure
+from schema.kit.persisted import KnownDocuments
 from schema.kit.sessions import is_away
 from schema.kit.statuses import Outcome
 
@@ -37,12 +38,14 @@ class GraphQLService:
         introspection: str,
         once: frozenset[str],
         budgets: Mapping[Caller, Allowance] | None = None,
+        documents: KnownDocuments | None = None,
     ) -> None:
         self._schema = schema
         self._core = execution.core_of(schema)
         self._introspection = introspection
         self._once = once
         self._budgets = Budgets(budgets)
+        self._documents = documents or KnownDocuments()
 
     async def run(self, request: GraphQLRequest, context: Context, *, only_queries: bool = False) -> dict[str, Any]:
         """The answer to a query or mutation; without ``data`` when the request could not be executed.
@@ -51,12 +54,14 @@ class GraphQLService:
         """
         self._budgets.require_points(context)
         try:
+            request = await self.find(request)
             operation, measure = self._admitted(request, context)
             if operation.operation is OperationType.SUBSCRIPTION:
                 raise BadRequest(ONLY_STREAMED, Outcome.ONLY_STREAMED)
             if only_queries and operation.operation is not OperationType.QUERY:
                 raise BadRequest("Mutations are sent by POST.", Outcome.WRONG_METHOD)
             executor = self._executor(request, context)
+            await self._documents.keep(request)
         except execution.Refused as refused:
             await self._budgets.drain(context)
             return execution.refusal(refused)
@@ -75,8 +80,10 @@ class GraphQLService:
         first = context()
         try:
             self._budgets.require_points(first)
+            request = await self.find(request)
             operation, measure = self._admitted(request, first)
             executor = self._executor(request, first)
+            await self._documents.keep(request)
             if operation.operation is not OperationType.SUBSCRIPTION:
                 yield await self._run(executor, measure, first), None
                 return
@@ -106,6 +113,10 @@ class GraphQLService:
             told = Unavailable() if is_away(problem) else problem
             yield {"data": None, "errors": [_told(told, first, key)]}, None
 
+    async def find(self, request: GraphQLRequest) -> GraphQLRequest:
+        """The request with the document that it names, if it brought none."""
+        return await self._documents.find(request)
+
     def kind_of(self, request: GraphQLRequest) -> OperationType | None:
         """What kind of operation a request asks for; None when that cannot be told."""
         try:
@@ -126,6 +137,7 @@ class GraphQLService:
 
     def _admitted(self, request: GraphQLRequest, context: Context) -> tuple[OperationDefinitionNode, Measure]:
         """The operation, once it is known to ask for no more than one may. Judged before it is validated."""
+        self._documents.require_trusted(request.document)
         prepared = execution.parsed(self._schema, request.document)
         try:
             operation = prepared.operation(request.operation_name)

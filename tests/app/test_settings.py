@@ -1,9 +1,11 @@
 """Settings: read once, and refused with one sentence that says what to set."""
 
+from pathlib import Path
+
 import pytest
 
 from app.kernel.errors import ConfigurationError
-from app.settings import Background, Introspection, read_settings
+from app.settings import Background, Documents, HttpStatuses, Introspection, read_settings
 
 
 def test_without_any_setting_everything_is_embedded():
@@ -28,11 +30,16 @@ def test_values_are_read_as_what_they_are():
             "TRUCKROLL_PORT": "9000",
             "TRUCKROLL_ALLOWED_ORIGINS": "https://board.example, https://office.example",
             "TRUCKROLL_INTROSPECTION": "nobody",
+            "TRUCKROLL_DOCUMENTS": "trusted",
+            "TRUCKROLL_TRUSTED_DOCUMENTS": "documents.json",
+            "TRUCKROLL_HTTP_STATUSES": "draft",
         }
     )
     assert settings.port == 9000
     assert settings.allowed_origins == ("https://board.example", "https://office.example")
     assert settings.introspection is Introspection.NOBODY
+    assert (settings.documents, settings.trusted_documents) == (Documents.TRUSTED, Path("documents.json"))
+    assert settings.http_statuses is HttpStatuses.DRAFT
 
 
 def test_a_secret_may_come_from_a_file(tmp_path):
@@ -51,6 +58,9 @@ def test_a_secret_may_come_from_a_file(tmp_path):
         ("TRUCKROLL_BACKGROUND", "sometimes", "TRUCKROLL_BACKGROUND cannot be used"),
         ("TRUCKROLL_LOG_LEVEL", "LOUD", "TRUCKROLL_LOG_LEVEL cannot be used"),
         ("TRUCKROLL_METRICS_TOKEN", "short", "TRUCKROLL_METRICS_TOKEN cannot be used"),
+        ("TRUCKROLL_HTTP_STATUSES", "2026", "TRUCKROLL_HTTP_STATUSES cannot be used: .*2025 or draft"),
+        ("TRUCKROLL_DOCUMENTS", "some", "TRUCKROLL_DOCUMENTS cannot be used"),
+        ("TRUCKROLL_DOCUMENTS", "trusted", "TRUCKROLL_DOCUMENTS cannot be used: .*TRUCKROLL_TRUSTED_DOCUMENTS"),
         ("TRUCKROLL_DATABSE_URL", "sqlite:///x", "TRUCKROLL_DATABSE_URL is not a setting"),
         ("TRUCKROLL_DATABASE_URL_FILE", "/nowhere/at/all", "cannot be read"),
     ],

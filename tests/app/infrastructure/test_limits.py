@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from app.infrastructure import limits
+from app.infrastructure import limits, scripts
 from app.infrastructure.limits import MemoryBuckets, MemoryCounter, RedisBuckets, RedisCounter, Taken
 from app.kernel.budgets import Allowance
 from app.kernel.errors import RateLimited
@@ -115,7 +115,7 @@ async def test_counts_for_itself_while_redis_is_away() -> None:
 async def test_counts_in_redis_again_when_it_is_back(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "REDIS_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(scripts, "REDIS_PAUSE_SECONDS", 0.1)
     counter = RedisCounter(redis_server.url)
     assert await counter.hit("k", 1, 60) == 0
     await redis_server.stop()
