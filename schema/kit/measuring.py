@@ -63,6 +63,7 @@ SCHEMA_ROWS = {
     "fields": 8, "args": 2, "inputFields": 6, "enumValues": 5, "interfaces": 1, "possibleTypes": 2, "directives": 6, "ofType": 0,
 }  # fmt: skip
 SCHEMA_ROWS_PER_TYPE_MAX = 200
+PROBLEM = "Problem"  # lists of them are empty when all goes well
 PLUMBING = frozenset({"edges", "nodes", "node", "values"})
 SCANS = frozenset({"totalCount", "otherCount", "aggregate"})
 
@@ -329,14 +330,17 @@ class _Ruler:
         if getattr(parent, "name", "").startswith("__"):
             types = len(self._schema.type_map) if self._schema else LIST_COUNTED
             return types if node.name.value == "types" else SCHEMA_ROWS.get(node.name.value, 1)
-        return LIST_COUNTED if _is_list(known) else 1
+        if known is None or not _is_list(known):
+            return 1
+        return 0 if get_named_type(known.type).name == PROBLEM else LIST_COUNTED
 
     def _rows(self, node: FieldNode, known: GraphQLField | None, parent: Any, inner: Measure, total: Measure) -> None:
         """The cost of an object, of a page with its rows, or of a list."""
         key = node.alias.value if node.alias else node.name.value
         if _is_list(known) or node.name.value in PLUMBING or node.name.value == "ofType":  # node(id:), nodes(ids:)
             own, row = 0, 1 + inner.cost + inner.row_cost
-            counted = self._page_size(node, frozenset({"ids"})) or self._counted_unpaged(node, known, parent)
+            counted = self._page_size(node, frozenset({"ids"}))
+            counted = self._counted_unpaged(node, known, parent) if counted is None else counted
         else:
             own, row = 1 + inner.cost, inner.row_cost
             counted = (self._page_size(node, frozenset({"first", "last"})) or PAGE_SIZE_DEFAULT) if row else 0

@@ -20,6 +20,7 @@ from schema.docs.guides import guides
 from schema.kit import Context, plain_data, problems
 from schema.kit.execution import core_of
 from schema.kit.limits import GraphQLRequest
+from schema.kit.measuring import MUTATION_COST, SCAN_COST, SCANS
 from schema.kit.service import EVERYBODY, GraphQLService
 from schema.schema import api
 from tests.schema.docs.world import World, found_world
@@ -38,6 +39,10 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "Changes": {"after": "<cursor start>"},
 }
 ROLES = {"Key": Role.ADMINISTRATOR, "MyDay": Role.TECHNICIAN, "Report": Role.TECHNICIAN}
+
+SLACK = 8  # points: a short list that stays empty, a row that is not there
+# Each value of a facet counts a page of rows, and as many values as there may be are counted.
+PAGES_FOR_EACH_VALUE = frozenset({"README Kanban"})
 
 service = GraphQLService(api, introspection=EVERYBODY, once=frozenset(), budgets=CALLERS)
 
@@ -120,11 +125,38 @@ def complaints(example: Example, given: list[dict[str, Any]]) -> list[Any]:
     return wrong
 
 
+def work_of(example: Example, answer: dict[str, Any]) -> int:
+    """What an answer took: its objects, without the edges between them, and what mutations and counts add to that."""
+
+    def objects(value: Any, key: str) -> int:
+        if isinstance(value, list):
+            return sum(objects(one, key) for one in value)
+        if not isinstance(value, dict):
+            return SCAN_COST if key in SCANS else 0
+        return (key != "edges") + sum(objects(one, inner) for inner, one in value.items())
+
+    kind, _ = next(iter(example.roots()))
+    data = answer.get("data") or {}
+    return max(objects(data, "") - 1 + (MUTATION_COST * len(data) if kind == "mutation" else 0), 1)
+
+
+def misjudged(example: Example, answer: dict[str, Any]) -> list[str]:
+    """How the costs that an answer tells differ from what it took. Points for rows at the root that are not there in this
+    company come back, so it is what is paid in the end that is held against the work: half of it at least, thrice at most.
+    """
+    cost, work = answer["extensions"]["cost"], work_of(example, answer)
+    most = 3 * work + SLACK if example.name not in PAGES_FOR_EACH_VALUE else cost["requested"]
+    return [] if work / 2 <= cost["actual"] <= min(most, cost["requested"]) else [f"{cost} for {work}"]
+
+
 @pytest.mark.slow
-async def test_every_example_runs_in_the_demo_company(world: World) -> None:
+async def test_every_example_runs_in_the_demo_company_and_costs_what_it_takes(world: World) -> None:
     failed = {}
     for example in every_example():
-        if wrong := complaints(example, await answers(world, example)):
+        given = await answers(world, example)
+        wrong = complaints(example, given)
+        wrong += misjudged(example, given[0]) if given and "extensions" in given[0] else ["no cost"]
+        if wrong:
             failed[example.name] = wrong
     assert failed == {}
 

@@ -69,7 +69,7 @@ async def test_every_answer_says_what_it_cost_and_what_is_left(scratch: Any, ask
     assert await asker.cost(LIST % 50) == {"requested": 51, "actual": 4, "budget": budget}
     assert await asker.cost("{ __typename }") == {"requested": 1, "actual": 1, "budget": budget | {"available": 95}}
     answer = await asker(RENAME)
-    assert answer["extensions"]["cost"]["requested"] == 10 + 1 + 1 + 4  # the payload, its row, its list of problems
+    assert answer["extensions"]["cost"]["requested"] == 10 + 1 + 1  # the payload and its row; no problems are expected
 
 
 async def test_a_request_beyond_the_budget_is_refused_unread_and_says_when_to_come_back(

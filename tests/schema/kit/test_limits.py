@@ -52,7 +52,8 @@ def test_cost_is_page_size_times_what_a_row_costs(text, cost):
 def test_a_list_without_pages_counts_as_some_rows():
     schema = build_schema(
         "type Query { one: Row rows: [Row!]! texts: [String] } "
-        "type Row implements Named { id: ID inner: [Row] } interface Named { inner: [Row] }"
+        "type Row implements Named { id: ID inner: [Row] errors: [Problem!]! } interface Named { inner: [Row] } "
+        "type Problem { code: String }"
     )
     assert judge("{ one { id } }", schema=schema).cost == 1
     assert judge("{ texts }", schema=schema).cost == 0
@@ -60,6 +61,7 @@ def test_a_list_without_pages_counts_as_some_rows():
     assert judge("{ one { inner { inner { id } } } }", schema=schema).cost == 1 + 4 * (1 + 4)
     assert judge("{ one { ...F } } fragment F on Named { inner { id } }", schema=schema).cost == 1 + 4
     assert judge("{ one { ... on Named { inner { id } } ... { inner { id } } } }", schema=schema).cost == 1 + 4 + 4
+    assert judge("{ one { errors { code } } }", schema=schema).cost == 1  # is empty when all goes well
     assert judge("{ nothing { rows { id } } }", schema=schema).cost == 2  # what is unknown fails in validation
 
 

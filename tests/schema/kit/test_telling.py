@@ -10,7 +10,9 @@ import httpx
 import pytest
 import pytest_asyncio
 import structlog
+from graphql import GraphQLError
 
+from app import database as db
 from app import serving
 from app.infrastructure import limits, logs
 from app.kernel.actor import Actor
@@ -18,6 +20,7 @@ from app.kernel.budgets import Allowance, Caller
 from app.kernel.dialects import Dialect
 from app.kernel.errors import NotAuthenticated
 from schema.kit import Context, context
+from schema.kit.execution import formatted
 from schema.kit.http import GraphQLEndpoint
 from schema.kit.limits import GraphQLRequest
 from schema.kit.negotiation import EVENTS, GRAPHQL, JSON
@@ -190,6 +193,14 @@ async def test_what_nobody_catches_is_a_reference_and_no_more(
     assert "INTERNAL" in answer.text and "digest" not in answer.text
     assert "a request failed" in out.getvalue() and "ValueError" in out.getvalue()
     assert SECRET not in out.getvalue()
+
+
+async def test_a_database_that_is_busy_or_away_is_no_bug(out: io.StringIO) -> None:
+    for error in (db.TookTooLong(), db.ConnectionLost()):
+        told = formatted(GraphQLError("a statement of a customer's", original_error=error))
+        assert told["extensions"] == {"code": "UNAVAILABLE", "retryAfterSeconds": 1}
+        assert "statement" not in told["message"]
+    assert out.getvalue() == ""
 
 
 # Time
