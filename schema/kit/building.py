@@ -19,6 +19,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
     Undefined,
     get_named_type,
 )
@@ -36,6 +37,7 @@ from schema.kit.declarations import (
     READABLE_BY_PREFIX,
     Children,
     Computed,
+    Either,
     Group,
     KitField,
     Link,
@@ -273,14 +275,14 @@ def _answer_object(schema: GraphQLSchema, type: GraphQLObjectType) -> None:
         elif not hasattr(origin, "__readable__"):
             raise TypeError(f"{where} belongs to a readable type, and {type.name} is none")
         else:
-            _require_fit(field, definition, where)
+            _require_fit(schema, field, definition, where)
 
 
 def _link(attribute: str, target: Any) -> Resolve:
     return lambda source, info: read_one(target, getattr(source, attribute), info)
 
 
-def _require_fit(field: GraphQLField, definition: KitField, where: str) -> None:
+def _require_fit(schema: GraphQLSchema, field: GraphQLField, definition: KitField, where: str) -> None:
     declaration = definition.declaration
     if declaration.permission is not None and not isinstance(declaration, Children):
         _require_nullable(field, where)
@@ -292,6 +294,12 @@ def _require_fit(field: GraphQLField, definition: KitField, where: str) -> None:
             column_kind(readable_behind(named).model, declaration.via)
         elif isinstance(declaration, Parent):
             readable_behind(named)
+        elif isinstance(declaration, Either):
+            if not isinstance(named, GraphQLInterfaceType | GraphQLUnionType):
+                raise TypeError("a row of one type is a parent")
+            for one in schema.get_possible_types(named):
+                if not readable_behind(one).model.prefix:
+                    raise TypeError(f"the ids of {one.name} have no prefix")
         elif isinstance(declaration, Group):
             assert isinstance(named, GraphQLObjectType)
             for part in named.fields.values():

@@ -90,6 +90,18 @@ class Single(Declaration):
 
 
 @dataclass(slots=True)
+class Either(Declaration):
+    """The row that our column points to, which may be of one kind or another: the id's prefix says which."""
+
+    via: str = ""
+
+    def bind(self, name: str, model: type[Table]) -> None:
+        self.via = self.via or f"{name}_id"
+        if column_kind(model, self.via)[0] is not Kind.TEXT:
+            raise TypeError(f"{self.via} holds no ids")
+
+
+@dataclass(slots=True)
 class Children(Declaration):
     """The rows of theirs that point to us."""
 
@@ -215,6 +227,14 @@ def parent(
     Lists count their rows by it where ``facet`` names the column of theirs that people know it by.
     """
     return KitField(description, Parent(permission, via or "", facet or ""))
+
+
+def either(description: str, *, via: str | None = None, permission: Permission | None = None) -> Any:
+    """The row, of one of several types, that our column ``via`` holds the id of; null where it may not be seen.
+
+    The field's type says of which types it may be: a union of readable types, or an interface that some have.
+    """
+    return KitField(description, Either(permission, via or ""))
 
 
 def single(
@@ -368,7 +388,7 @@ def _bind_fields(cls: type[Any], base: Readable) -> dict[str, KitField]:
             raise TypeError(f"{cls.__name__}.{name}: {wrong}") from None
         if isinstance(declared.declaration, SqlValue):
             base.sql_values[name] = declared
-        if isinstance(declared.declaration, Parent | Single):
+        if isinstance(declared.declaration, Parent | Single | Either):
             cls.__annotations__[name] = optional(annotation)
         made[name] = declared
     return made

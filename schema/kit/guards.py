@@ -12,7 +12,7 @@ from graphql import GraphQLObjectType, GraphQLSchema
 from app.infrastructure.search import SEARCHED
 from app.infrastructure.tables import Table
 from app.kernel.permissions import Permission
-from schema.kit.declarations import Children, Column, Declaration, Group, Many, Parent, readable_of
+from schema.kit.declarations import Children, Column, Declaration, Either, Group, Many, Parent, readable_of
 from schema.kit.filters import FilterSpec, spec_of
 from schema.kit.orders import Order
 from schema.kit.reading.selection import BACKREF, field_declaration
@@ -54,7 +54,7 @@ def _guards(schema: GraphQLSchema) -> dict[type[Table], Guard]:
     """What the types of a schema ask for each model."""
     guards: dict[type[Table], Guard] = {}
     for shown in schema.type_map.values():
-        origin: Any = shown.extensions[BACKREF].origin if BACKREF in shown.extensions else None
+        origin: Any = getattr(shown.extensions.get(BACKREF), "origin", None)  # a union has none
         if not isinstance(shown, GraphQLObjectType) or not hasattr(origin, "__readable__"):
             continue
         readable = readable_of(origin)
@@ -70,7 +70,7 @@ def _columns(declaration: Declaration) -> list[str]:
     """The columns that a field shows."""
     if isinstance(declaration, Column):
         return [declaration.column]
-    if isinstance(declaration, Parent):
+    if isinstance(declaration, Parent | Either):
         return [declaration.via]
     return list(declaration.columns.values()) if isinstance(declaration, Group) else []
 

@@ -26,11 +26,15 @@ class Notation(Protocol):
     related: tuple[str, str]
     first_related: tuple[str, str]
     whole: tuple[str, str]
+    document: tuple[str, str]
     array: str
     otherwise: str
 
     def literal(self, text: str) -> str:
         """A fixed text of ours, without quotes in it."""
+
+    def numbered(self, number: int) -> tuple[str, str]:
+        """What makes of JSON an array of a number and it."""
 
     def value(self, kind: Kind, expression: str) -> str:
         """The JSON of an expression that stands in it once."""
@@ -52,11 +56,15 @@ class SqliteNotation:
     related = ("(SELECT ", " UNION ALL SELECT 'null' LIMIT 1)")
     first_related = ("coalesce((SELECT ", "), 'null')")
     whole = ("", "")
+    document = ("", "")
     array = "json_array"
     otherwise = " ELSE 'null'"
 
     def literal(self, text: str) -> str:
         return f"'\"{text}\"'"
+
+    def numbered(self, number: int) -> tuple[str, str]:
+        return f"'[{number},' || ", " || ']'"
 
     def value(self, kind: Kind, expression: str) -> str:
         if kind is Kind.BOOLEAN:
@@ -88,11 +96,15 @@ class PostgresNotation:
     related = ("(SELECT ", ")")
     first_related = ("(SELECT ", ")")
     whole = ("CAST(to_json(", ") AS TEXT)")
+    document = ("to_json(", ")")
     array = "json_build_array"
     otherwise = ""
 
     def literal(self, text: str) -> str:
         return f"CAST('{text}' AS TEXT)"
+
+    def numbered(self, number: int) -> tuple[str, str]:
+        return f"json_build_array({number}, ", ")"
 
     def value(self, kind: Kind, expression: str) -> str:
         return json_of(kind, expression, Dialect.POSTGRES)

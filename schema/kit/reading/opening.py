@@ -37,6 +37,9 @@ def open_value(found: Any, pick: Pick, request: "Request") -> Any:
         return _computed(found, pick, pick.declaration, request)
     if pick.connection is not None:
         return nested_page(found, pick.connection, request.window(pick), request)
+    if pick.options:
+        option, row = found
+        return open_object(row, pick.options[option].selection, request)
     if pick.selection is None:
         return found
     if isinstance(found, list):

@@ -30,6 +30,7 @@ from schema.kit.declarations import (
     Children,
     Computed,
     Declaration,
+    Either,
     Group,
     KitField,
     Parent,
@@ -63,6 +64,7 @@ class Pick:
     must_open: bool = False
     constant_arguments: dict[str, Any] | None = None
     show: Callable[[Any], Any] | None = None
+    options: "tuple[Option, ...]" = ()
     around: "Pick | None" = None
     """Of the rows of a facet's value: the list that is counted, unless that is the root's."""
 
@@ -76,6 +78,14 @@ class Pick:
         if not any(_mentions_variable(one.value) for one in self.nodes[0].arguments or ()):
             self.constant_arguments = arguments
         return arguments
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Option:
+    """One of the types that a row may be of, and what is asked of it then."""
+
+    target: Readable
+    selection: "Selection"
 
 
 @dataclass(slots=True, eq=False)
@@ -232,6 +242,9 @@ class Collector:
             pick.target = readable_behind(named)
             pick.selection = self.selection(named, nodes)
             pick.must_open = pick.selection.must_open
+        elif isinstance(pick.declaration, Either):
+            pick.options = self.options(named, nodes)
+            pick.must_open = any(one.selection.must_open for one in pick.options)
         elif isinstance(pick.declaration, Group):
             assert isinstance(named, GraphQLObjectType)
             pick.selection = self.selection(named, nodes)
@@ -243,6 +256,11 @@ class Collector:
             pick.selection = self.selection(named, nodes)
             pick.must_open = pick.selection.must_open
         return pick
+
+    def options(self, type: Any, nodes: list[FieldNode]) -> tuple[Option, ...]:
+        """What is asked of a row that may be of any of a union's or an interface's types."""
+        types = self.schema.get_possible_types(type)
+        return tuple(Option(readable_behind(one), self.selection(one, nodes)) for one in types)
 
     def connection(self, type: Any, nodes: Iterable[FieldNode], pick: Pick | None = None) -> ConnectionSelection:
         """What is asked of a connection: of the root's unless a pick is given."""

@@ -2,8 +2,9 @@
 the gaps for each request; all the rest, what the actor may see included, is written once and only its values change.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from graphql import FieldNode, get_named_type
@@ -21,6 +22,7 @@ from schema.kit.declarations import (
     Column,
     Computed,
     Declaration,
+    Either,
     Group,
     Parent,
     Readable,
@@ -40,6 +42,7 @@ from schema.kit.reading.rows import Columns, Objects
 from schema.kit.reading.selection import (
     ConnectionPart,
     ConnectionSelection,
+    Option,
     Pick,
     Selection,
     field_declaration,
@@ -343,6 +346,8 @@ class Builder:
             self.related(pick, "id", declaration.via, alias, keys, None)
         elif isinstance(declaration, Single):
             self.related(pick, declaration.via, declaration.ours, alias, keys, declaration)
+        elif isinstance(declaration, Either):
+            self.either(pick.options, f"{quoted(alias)}.{quoted(declaration.via)}", keys, opens=pick.must_open)
         elif isinstance(declaration, Children):
             self.nested_connection(pick, declaration, alias, keys)
         elif isinstance(declaration, Group):
@@ -419,6 +424,25 @@ class Builder:
             self.narrowed(single.where, inner)
             self.text(f' ORDER BY {quoted(inner)}."id" DESC LIMIT 1')
         self.text(ends[1])
+
+    def either(self, options: Sequence[Option], id: str, keys: tuple[str, ...], *, opens: bool) -> None:
+        """The row of an id, whichever of some types it is of, or null. If Python is to open it, behind the option's number."""
+        self.text("CASE")
+        for index, option in enumerate(options):
+            if option.target.allows(self.actor):
+                prefix = f"{option.target.model.prefix}_"
+                self.text(f" WHEN substr({id}, 1, {len(prefix)}) = '{prefix}' THEN ")
+                self.between(self.notation.first_related, partial(self._option, index, option, id, keys, opens))
+        self.text(f" WHEN {id} IS NULL THEN {self.notation.null} ELSE {self.notation.null} END")
+
+    def _option(self, index: int, option: Option, id: str, keys: tuple[str, ...], opens: bool) -> None:
+        inner = self.alias()
+        self.between(
+            self.notation.numbered(index) if opens else self.notation.document,
+            lambda: self.object(option.selection, inner, keys),
+        )
+        self.text(f' FROM {option.target.table} {quoted(inner)} WHERE {quoted(inner)}."id" = {id} AND ')
+        self.visible(option.target.model, inner)
 
     def narrowed(self, where: Where | None, alias: str) -> None:
         """The fixed condition of a relation; one that is made for each actor is made for each request."""

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Union
+
+import strawberry
 
 from app.infrastructure import journal
 from app.infrastructure.command import command
@@ -45,6 +47,7 @@ from schema.kit import (
     contains,
     count_of,
     describe_enum,
+    either,
     exists_in,
     extends,
     extends_filter,
@@ -105,6 +108,9 @@ MemoOrder = orderable(
 )  # fmt: skip
 
 
+JobOrCrew = Annotated[Union["Job", "Crew"], strawberry.union("JobOrCrew", description="Work, or who does it.")]
+
+
 @readable(models.Memo, permission=Permission.VIEW_JOURNAL)
 class Memo(Node):
     """Something written down."""
@@ -113,6 +119,8 @@ class Memo(Node):
     at: datetime = col("When.", facet=True, totals=True)
     number: int | None = col("Its number.", totals=True)
     job: "Job" = parent("What it is about.", facet="title")
+    subject: Node = either("What it is about besides.")
+    work: JobOrCrew = either("What it is about besides, if that is work or who does it.", via="subject_id")
 
 
 @filterable(models.Job)

@@ -68,6 +68,7 @@ class Memo(OwnedTable):
     text = fields.CharField(max_length=500)
     at = fields.DatetimeField()
     number = fields.IntField(null=True)
+    subject_id = fields.CharField(max_length=64, null=True)
 
     class Meta:
         table = "scratch_memo"

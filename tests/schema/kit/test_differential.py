@@ -30,6 +30,8 @@ from tests.schema.kit.scratch_models import Crew, Job, Memo, Mood
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DOCUMENTS = 120
+SUBJECTS = [None, "x", "crew_01jd0000000000000000000001", *(f"job_01jd00000000000000000000{number:02}" for number in range(3, 13)),
+            "memo_01jd0000000000000000000003"]  # fmt: skip
 ROOTS = ("scratchCrews", "scratchJobs", "scratchMemos", "scratchCrew", "scratchJob", "node", "nodes")
 FILTERS = {
     "Job": ["{weight: {gt: 3}}", "{not: {weight: {gte: 4}}}", '{or: [{title: {eq: "t1"}}, {isSecret: {eq: true}}]}'],
@@ -68,7 +70,7 @@ async def fill(dice: random.Random) -> "Rows":
     for number in range(20):
         await Memo(
             id=f"memo_01jd00000000000000000000{number:02}", job_id=f"job_01jd00000000000000000000{dice.randrange(12):02}",
-            text=f"m{number % 3}", number=dice.choice([None, 1, 2, 5]), at=NOON + timedelta(hours=number), created_at=NOON,
+            text=f"m{number % 3}", number=dice.choice([None, 1, 2, 5]), subject_id=dice.choice(SUBJECTS), at=NOON + timedelta(hours=number), created_at=NOON,
             **base,
         ).save(force_create=True)  # fmt: skip
     return Rows(await Crew.all(), await Job.all(), await Memo.all())
@@ -251,6 +253,10 @@ def reference_schema(sdl: str, rows: Rows) -> GraphQLSchema:
             _kept(rows.of("Memo"), {}, job_id=row.id), key=lambda one: one.id, default=None
         ),
         ("Memo", "job"): lambda row, info: rows.by_id("Job", row.job_id),
+        ("Memo", "subject"): lambda row, info: rows.anything(row.subject_id),
+        ("Memo", "work"): lambda row, info: (
+            rows.anything(row.subject_id) if (row.subject_id or "")[:4] in ("job_", "crew") else None
+        ),
         ("Query", "scratchCrews"): lambda _, info, **given: rows.page(
             "Crew", _kept(rows.of("Crew"), given), given, "NAME"
         ),
@@ -274,7 +280,8 @@ def reference_schema(sdl: str, rows: Rows) -> GraphQLSchema:
         elif isinstance(type_, GraphQLScalarType) and type_.name in ("DateTime", "Decimal"):
             type_.coerce_output_value = _plain
             type_.serialize = _plain  # type: ignore[method-assign]
-    schema.type_map["Node"].resolve_type = lambda row, *_: type(row).__name__  # type: ignore[attr-defined]
+    for name in ("Node", "JobOrCrew"):
+        schema.type_map[name].resolve_type = lambda row, *_: type(row).__name__  # type: ignore[attr-defined]
     return schema
 
 
@@ -344,8 +351,8 @@ class Writer:
 
     def selection(self, type: Any, depth: float) -> str:
         parts = ["__typename"] if self.dice.random() < 0.3 else []
-        if type.name == "Node":
-            parts += ["id", f"... on Job {self.selection(self.schema.type_map['Job'], depth + 1)}",
+        if type.name in ("Node", "JobOrCrew"):
+            parts += ["... on Node { id }", f"... on Job {self.selection(self.schema.type_map['Job'], depth + 1)}",
                       f"... on Crew {self.selection(self.schema.type_map['Crew'], depth + 1)}"]  # fmt: skip
             return "{ " + " ".join(parts) + " }"
         names = self.dice.sample(sorted(type.fields), min(len(type.fields), self.dice.randint(1, 5)))
