@@ -9,6 +9,7 @@ import schema.identity.operations
 import schema.integrations.operations
 import schema.journal.operations
 import schema.scheduling.operations
+import schema.search.operations
 import schema.technicians.operations
 import schema.work_orders.operations
 from schema.integrations import exporting
@@ -25,6 +26,7 @@ ROOMS = (
     schema.scheduling.operations,
     schema.integrations.operations,
     schema.journal.operations,
+    schema.search.operations,
 )
 
 api = build_schema(ROOMS)

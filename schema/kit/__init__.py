@@ -30,7 +30,7 @@ from schema.kit.deprecations import deprecated
 from schema.kit.enums import describe_enum
 from schema.kit.execution import encode, execute, plain_data
 from schema.kit.filters import by, by_children, by_parent, by_search, extends_filter, filterable
-from schema.kit.operations import ANYONE, OPERATIONS, SIGNED_IN, many, mutation, one, query
+from schema.kit.operations import ANYONE, OPERATIONS, SIGNED_IN, found, many, mutation, one, query
 from schema.kit.operators import (
     BooleanFilter,
     DateFilter,
@@ -93,6 +93,7 @@ __all__ = [
     "extends",
     "extends_filter",
     "filterable",
+    "found",
     "from_parent",
     "given",
     "group",

@@ -38,6 +38,7 @@ from schema.kit.declarations import (
     Children,
     Computed,
     Either,
+    Found,
     Group,
     KitField,
     Link,
@@ -56,6 +57,7 @@ from schema.kit.kinds import column_kind
 from schema.kit.operations import (
     SIGNED_IN,
     OperationField,
+    answer_found,
     answer_many,
     answer_mutation,
     answer_noun,
@@ -144,7 +146,7 @@ def _class_fields(cls: type[Any]) -> list[StrawberryField]:
     for name, value in vars(cls).items():
         if isinstance(value, StrawberryField):
             value.python_name = name
-            if isinstance(value, KitField) and isinstance(value.declaration, One | Many):
+            if isinstance(value, KitField) and isinstance(value.declaration, One | Many | Found):
                 annotation = cls.__annotations__[name]
                 value.type_annotation = StrawberryAnnotation(annotation, namespace=sys.modules[cls.__module__].__dict__)
             fields.append(value)
@@ -225,6 +227,8 @@ def _resolver(definition: OperationField, field: GraphQLField) -> Resolve:
     if isinstance(definition.declaration, Many):
         target = _origin(connection_target(get_named_type(field.type)))
         return lambda _source, info, **raw: answer_many(definition, info, raw, target)
+    if isinstance(definition.declaration, Found):
+        return lambda _source, info, **raw: answer_found(definition, info, raw)
     return lambda _source, info, **raw: answer_query(definition, info, raw)
 
 

@@ -178,6 +178,13 @@ class Many(Declaration):
 
 
 @dataclass(slots=True)
+class Found(Declaration):
+    """A query for whatever answers a text: the types that are searched, by the words that clients call them."""
+
+    kinds: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Call(Declaration):
     """A query or mutation that is a function of ours."""
 

@@ -20,6 +20,7 @@ from schema.kit import problems as problem_types
 from schema.kit.context import Context
 from schema.kit.declarations import (
     Call,
+    Found,
     Function,
     KitField,
     Many,
@@ -30,7 +31,7 @@ from schema.kit.declarations import (
     readable_of,
 )
 from schema.kit.orders import Order
-from schema.kit.reading import read_connection, read_many, read_one, read_where
+from schema.kit.reading import read_connection, read_hits, read_many, read_one, read_where
 from schema.kit.reading.selection import Info
 from schema.kit.reading.statement import window_of
 
@@ -121,6 +122,18 @@ def many(
     made = OperationField("query", description, Many(None, filter, order, where), permission)
     own = function_arguments(where) if where is not None else []
     made.arguments = [*own, *page_arguments(filter, order)]
+    return made
+
+
+def found(description: str, *, permission: Access, kinds: dict[Any, Any]) -> Any:
+    """A query for whatever answers a text, of the types that ``kinds`` names; their models say what of them is searched."""
+    made = OperationField("query", description, Found(None, kinds), permission)
+    words = type(next(iter(kinds)))
+    made.arguments = [
+        _argument("text", str, "Words, or how they begin; all of them must be found."),
+        _argument("kinds", list[words] | None, "Only of these kinds; of all without it."),  # type: ignore[valid-type]  # made at run time
+        *(one for one in page_arguments(None, None) if one.python_name in ("first", "after")),
+    ]
     return made
 
 
@@ -218,7 +231,11 @@ def _noun_of(item: Any) -> str:
 
 
 def _id_argument() -> StrawberryArgument:
-    return StrawberryArgument("id", None, StrawberryAnnotation(strawberry.ID), description="The id.")
+    return _argument("id", strawberry.ID, "The id.")
+
+
+def _argument(name: str, annotation: Any, says: str) -> StrawberryArgument:
+    return StrawberryArgument(name, None, StrawberryAnnotation(annotation), description=says)
 
 
 # Answers
@@ -244,6 +261,17 @@ async def answer_many(field: OperationField, info: Info, raw: dict[str, Any], ta
     extra = await _called(declaration.where, field, info, raw) if declaration.where is not None else None
     window = window_of(context.require_actor(), readable_of(target), declaration, raw, extra, walks=context.walks)
     return await read_connection(target, window, info)
+
+
+async def answer_found(field: OperationField, info: Info, raw: dict[str, Any]) -> Any:
+    """A page of finds."""
+    field.admit(info.context)
+    declaration = field.declaration
+    assert isinstance(declaration, Found)
+    words = {getattr(word, "value", word) for word in raw["kinds"]} if raw.get("kinds") is not None else None
+    wanted = [readable_of(type) for word, type in declaration.kinds.items() if words is None or word.value in words]
+    targets = [readable_of(type) for type in declaration.kinds.values()]
+    return await read_hits(targets, wanted, raw["text"], raw.get("first"), raw.get("after"), info)
 
 
 async def answer_query(field: OperationField, info: Info, raw: dict[str, Any]) -> Any:

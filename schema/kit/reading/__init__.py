@@ -6,6 +6,6 @@ that the database returns goes into the response as it came, as an ``orjson.Frag
 in Python, or a nested list wants cursors, is the JSON opened.
 """
 
-from schema.kit.reading.door import read_connection, read_many, read_one, read_where
+from schema.kit.reading.door import read_connection, read_hits, read_many, read_one, read_where
 
-__all__ = ["read_connection", "read_many", "read_one", "read_where"]
+__all__ = ["read_connection", "read_hits", "read_many", "read_one", "read_where"]

@@ -15,6 +15,7 @@ from app.kernel.ids import prefix_of
 from app.kernel.pages import encode_cursor
 from schema.kit.context import Context
 from schema.kit.declarations import READABLE_BY_PREFIX, Readable, readable_of
+from schema.kit.reading.hits import Finds, hits_selection, hits_statement, looking, page_json
 from schema.kit.reading.opening import nested_page, page_info, page_part
 from schema.kit.reading.rows import Objects
 from schema.kit.reading.selection import (
@@ -92,6 +93,28 @@ async def read_connection(type: Any, window: Window, info: Info, context: Contex
     if connection.wants_page and info.path.prev is None:
         context.rows[str(info.path.key)] = min(len(rows), window.page.size)
     return _page(rows, template.objects, connection, request)
+
+
+async def read_hits(
+    targets: Sequence[Readable],
+    wanted: Sequence[Readable],
+    text: str,
+    first: int | None,
+    after: str | None,
+    info: Info,
+) -> orjson.Fragment:
+    """What a field asks of a page of whatever answers a text: of some types, of which some are wanted."""
+    asked, selection = looking(info, wanted, text, first, after), hits_selection(info)
+    open_to = [target for target in targets if target.allows(asked.actor)]
+    rows: list[Any] = []
+    if open_to:
+        template = kept_template(selection, asked, lambda builder: hits_statement(builder, selection, open_to))
+        rows = await _read(template, asked, info.context, info)
+    found = [row[1:] for row in rows if row[1] is not None]
+    if info.path.prev is None:
+        info.context.rows[str(info.path.key)] = min(len(found), asked.size)
+    finds = Finds(found[: asked.size], rows[0][0] if rows else 0, len(found) > asked.size)
+    return orjson.Fragment(orjson.dumps(page_json(selection, finds, asked)))
 
 
 async def _read_object(

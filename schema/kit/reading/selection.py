@@ -30,7 +30,6 @@ from schema.kit.declarations import (
     Children,
     Computed,
     Declaration,
-    Either,
     Group,
     KitField,
     Parent,
@@ -242,7 +241,7 @@ class Collector:
             pick.target = readable_behind(named)
             pick.selection = self.selection(named, nodes)
             pick.must_open = pick.selection.must_open
-        elif isinstance(pick.declaration, Either):
+        elif is_abstract_type(named):
             pick.options = self.options(named, nodes)
             pick.must_open = any(one.selection.must_open for one in pick.options)
         elif isinstance(pick.declaration, Group):

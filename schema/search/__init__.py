@@ -1,0 +1,1 @@
+"""One search over everything that has words of its own, the best answers first."""
