@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from app.kernel.actor import ActorKind
-from schema.kit import ID, about, describe_enum, plain
+from schema.kit import ID, Node, about, describe_enum, link, plain
 
 describe_enum(
     ActorKind,
@@ -25,7 +25,11 @@ class Change:
     at: datetime = about("When it happened.")
     fact: str = about("What happened, such as WorkOrderCompleted.")
     noun: str = about("What kind of thing it happened to, such as work order.")
-    subject_id: ID = about("To which; read it with node(id:).")
+    subject_id: ID = about("To which.")
+    subject: Node | None = link(
+        "That as it is now, with all changes since; null when you may not see it (any more), or when it is gone.",
+        "subject_id",
+    )
     actor_kind: ActorKind = about("What stands behind it.")
     actor_id: str = about("Who: the id of a user or key, or system.")
 

@@ -66,7 +66,7 @@ from schema.kit.operations import (
     query,
 )
 from schema.kit.problems import PROBLEM_TYPES, Problem
-from schema.kit.reading import read_many, read_one
+from schema.kit.reading import read_many, read_one, read_together
 from schema.kit.reading.selection import (
     BACKREF,
     Info,
@@ -273,7 +273,7 @@ def _answer_object(schema: GraphQLSchema, type: GraphQLObjectType) -> None:
         where = f"{type.name}.{name}"
         if isinstance(definition.declaration, Link):
             _require_nullable(field, where)
-            field.resolve = _link(definition.declaration.attribute, _origin(get_named_type(field.type)))
+            field.resolve = _link(definition.declaration.attribute, get_named_type(field.type))
         elif isinstance(definition.declaration, Summary):
             continue
         elif not hasattr(origin, "__readable__"):
@@ -282,7 +282,10 @@ def _answer_object(schema: GraphQLSchema, type: GraphQLObjectType) -> None:
             _require_fit(schema, field, definition, where)
 
 
-def _link(attribute: str, target: Any) -> Resolve:
+def _link(attribute: str, type: Any) -> Resolve:
+    if isinstance(type, GraphQLInterfaceType):
+        return lambda source, info: read_together(getattr(source, attribute), info)
+    target = _origin(type)
     return lambda source, info: read_one(target, getattr(source, attribute), info)
 
 

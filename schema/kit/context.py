@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from graphql import GraphQLError
 
@@ -37,6 +38,8 @@ class Context:
     refused: list[GraphQLError] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
     """How many rows the lists at the operation's root held, by their key in the answer."""
+    waiting: dict[Any, Any] = field(default_factory=dict)
+    """The rows that fields of one list wait for, to be read together."""
     balance: Balance | None = None
     started: float = field(default_factory=time.monotonic)
 

@@ -166,6 +166,9 @@ def _arguments(name: str, ours: Tenant, theirs: Tenant) -> Iterator[dict[str, An
     if name == "changes":
         yield {"after": journal.cursor_at(ours.organization_id, 0)}
         yield {"after": journal.cursor_at(theirs.organization_id, 0)}
+    elif name == "search":
+        for account in (ours.first, ours.second, theirs.first):
+            yield {"text": account.mark.text, "first": 100}
     elif name == "queue":
         for word in documents.named(field.args["name"].type).values:
             yield {"name": word, "first": 100}

@@ -12,6 +12,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
     get_named_type,
     is_leaf_type,
     is_required_argument,
@@ -86,7 +87,7 @@ def is_node(type: Any) -> bool:
 
 def is_connection(type: Any) -> bool:
     """Whether a type is a page of rows."""
-    return isinstance(type, GraphQLObjectType) and type.name.endswith("Connection") and "nodes" in type.fields
+    return isinstance(type, GraphQLObjectType) and type.name.endswith("Connection") and "edges" in type.fields
 
 
 def row_type(type: Any) -> GraphQLObjectType | None:
@@ -109,6 +110,8 @@ def selection(type: Any, relations: int = 1) -> str:
         return ""
     if isinstance(type, GraphQLInterfaceType):
         return "{ __typename id }"
+    if isinstance(type, GraphQLUnionType):
+        return "{ __typename ... on Node { id } }"
     if is_connection(type):
         rows = selection(get_named_type(type.fields["nodes"].type), relations)
         page = "pageInfo { hasNextPage startCursor endCursor } edges { cursor }"

@@ -7,5 +7,6 @@ in Python, or a nested list wants cursors, is the JSON opened.
 """
 
 from schema.kit.reading.door import read_connection, read_hits, read_many, read_one, read_where
+from schema.kit.reading.together import read_together
 
-__all__ = ["read_connection", "read_hits", "read_many", "read_one", "read_where"]
+__all__ = ["read_connection", "read_hits", "read_many", "read_one", "read_together", "read_where"]
