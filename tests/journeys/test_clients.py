@@ -186,6 +186,18 @@ async def test_graphql_sse_asks_changes_and_follows_over_event_streams(served):
     assert run("sse.mjs", served.url, ADMINISTRATOR, PASSWORD) == graphql_sse_sees()
 
 
+async def test_apollo_and_urql_send_a_document_once_and_then_its_hash(served):
+    def asked(unknown: str, told: str, known: str) -> dict[str, Any]:
+        return {"sent": [[unknown, "hash", 404], [told, "document", 200], [known, "hash", 200]], "names": [["Account 1"]] * 2}
+
+    assert run("persisted.mjs", served.url, ADMINISTRATOR, PASSWORD) == {
+        "ApolloPost": asked("POST", "POST", "POST"),
+        "ApolloGet": asked("GET", "POST", "GET"),
+        "UrqlPost": asked("POST", "POST", "POST"),
+        "UrqlGet": asked("GET", "GET", "GET"),
+    }
+
+
 async def test_follows_on_one_server_what_is_done_on_another(spread):
     one, other = spread
     assert run("apollo.mjs", one, ADMINISTRATOR, PASSWORD, other) == apollo_sees()
