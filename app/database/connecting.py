@@ -130,14 +130,17 @@ def dialect() -> Dialect:
     return Dialect(connection().capabilities.dialect)
 
 
-async def read_rows(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Rows of a SELECT as the driver gives them, past the ORM. Inside a unit of work they show what it wrote so far."""
+async def read_rows(sql: str, params: Sequence[Any] = ()) -> list[Any]:
+    """Rows of a SELECT, sequences as the driver gives them, past the ORM, by connections that cannot change anything.
+
+    Inside a unit of work they show what it wrote so far.
+    """
     client = connection()
     # A pooled connection may have died since its last use. Reading again is harmless, outside a transaction.
     attempts = 1 if hasattr(client, "_finalized") else READ_ATTEMPTS
     for attempt in range(1, attempts + 1):
         try:
-            return cast(list[tuple[Any, ...]], await cast(Any, client).read_rows(sql, params))
+            return cast(list[Any], await cast(Any, client).read_rows(sql, params))
         except Exception as error:
             known = translate(error)
             if known is None:

@@ -39,10 +39,12 @@ async def actor_of_token(token: str, address: str = "") -> Actor:
     hashed = tokens.hash_token(token)
     known = _known.get(hashed)
     if known is None or known.fresh_until < time.monotonic():
-        is_session = tokens.is_token(token, rules.ACCESS_TOKEN)
-        if not is_session and not tokens.is_token(token, rules.API_KEY):
+        if tokens.is_token(token, rules.ACCESS_TOKEN):
+            known = await _by_session(hashed, address)
+        elif tokens.is_token(token, rules.API_KEY):
+            known = await _by_key(hashed)
+        else:
             raise NotAuthenticated()
-        known = await (_by_session(hashed, address) if is_session else _by_key(hashed))
         _known[hashed] = known
         _known.move_to_end(hashed)
         while len(_known) > ACTORS_KEPT_MAX:

@@ -5,7 +5,7 @@ and answer with a plain dict whose JSON parts from the database are spliced in a
 import asyncio
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ from graphql import (
     ExecutionResult,
     Executor,
     FieldNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -31,6 +32,7 @@ from schema.kit.context import Context
 from schema.kit.limits import DOCUMENT_BYTES_MAX, TOKENS_MAX
 from schema.kit.measuring import Measures
 from schema.kit.scalars import require_strict_literals, strict_values
+from schema.kit.straight import Walker, Way, way_of
 
 DOCUMENTS_MAX = 1024
 DOCUMENTS_LENGTH_MAX = 1_000_000
@@ -61,6 +63,8 @@ class Prepared:
     length: int
     operations: dict[str, OperationDefinitionNode]
     measures: Measures
+    fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
+    ways: dict[str | None, Way | None] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """The operation of that name, or the only one."""
@@ -69,6 +73,13 @@ class Prepared:
         if name is not None and name not in self.operations:
             raise GraphQLError("There is no operation of that name in the document.")
         return next(iter(self.operations.values())) if name is None else self.operations[name]
+
+    def way(self, schema: GraphQLSchema, operation: OperationDefinitionNode) -> Way | None:
+        """The straight way through an operation, if it can go it; found once."""
+        name = operation.name.value if operation.name else None
+        if name not in self.ways:
+            self.ways[name] = way_of(schema, operation, self.fragments)
+        return self.ways[name]
 
 
 class Refused(Exception):
@@ -145,9 +156,9 @@ def prepare(schema: strawberry.Schema | GraphQLSchema, text: str) -> Prepared:
 def _prepared_of(core: GraphQLSchema, text: str) -> Prepared:
     document = _parsed(text)
     named = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-    return Prepared(
-        document, len(text), {one.name.value if one.name else "": one for one in named}, Measures(document, core)
-    )
+    operations = {one.name.value if one.name else "": one for one in named}
+    fragments = {one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)}
+    return Prepared(document, len(text), operations, Measures(document, core), fragments)
 
 
 def _parsed(text: str) -> DocumentNode:
@@ -170,7 +181,7 @@ def executor_of(
     operation_name: str | None,
     context: Context,
     root: Any = None,
-) -> KitExecutor:
+) -> KitExecutor | Walker:
     """What runs the operation: prepared, its variables coerced. Raises ``Refused``. Subscriptions use it per event."""
     prepared = prepare(schema, text)
     try:
@@ -182,6 +193,12 @@ def executor_of(
     except GraphQLError as error:
         raise Refused([error], "BAD_USER_INPUT") from None
     name = operation.name.value if operation.name else None
+    way = prepared.way(core_of(schema), operation)
+    if way is not None:
+        variable_values = way.variables(raw, ERRORS_MAX)
+        if isinstance(variable_values, list):
+            raise Refused(variable_values, "BAD_USER_INPUT")
+        return Walker(way, variable_values, context)
     built = KitExecutor.build(
         core_of(schema),
         prepared.document,
@@ -214,8 +231,12 @@ async def execute(
     return await run(executor)
 
 
-async def run(executor: Executor[None], *, serially: bool | None = None, aside: bool = False) -> dict[str, Any]:
+async def run(
+    executor: Executor[None] | Walker, *, serially: bool | None = None, aside: bool = False
+) -> dict[str, Any]:
     """The answer of an executor that is ready; ``aside`` in a thread, for work that keeps the loop for long."""
+    if isinstance(executor, Walker):
+        return answer(await executor.result(), executor.context_value)
     result = await asyncio.to_thread(executor.execute_operation) if aside else executor.execute_operation(serially)
     if executor.is_awaitable(result):
         result = await result
@@ -297,6 +318,7 @@ __all__ = [
     "KitExecutor",
     "Prepared",
     "Refused",
+    "Walker",
     "answer",
     "encode",
     "execute",

@@ -124,7 +124,9 @@ class GraphQLService:
         except (execution.Refused, GraphQLError):
             return None
 
-    async def _run(self, executor: execution.KitExecutor, measure: Measure, context: Context) -> dict[str, Any]:
+    async def _run(
+        self, executor: execution.KitExecutor | execution.Walker, measure: Measure, context: Context
+    ) -> dict[str, Any]:
         """The answer, paid for before and settled after."""
         charge = await self._budgets.charge(context, measure)
         response = await execution.run(executor, aside=not measure.names.keys().isdisjoint(INTROSPECTION_FIELDS))
@@ -149,13 +151,15 @@ class GraphQLService:
         measure = guard(prepared.measures, operation, request.variables, may_introspect=may_introspect, once=self._once)
         return operation, measure
 
-    def _executor(self, request: GraphQLRequest, context: Context, root: Any = None) -> execution.KitExecutor:
+    def _executor(
+        self, request: GraphQLRequest, context: Context, root: Any = None
+    ) -> execution.KitExecutor | execution.Walker:
         return execution.executor_of(
             self._schema, request.document, request.variables, request.operation_name, context, root
         )
 
     def _subscription(
-        self, operation: OperationDefinitionNode, executor: execution.KitExecutor
+        self, operation: OperationDefinitionNode, executor: execution.KitExecutor | execution.Walker
     ) -> tuple[Live, dict[str, Any], str]:
         node = next(iter(operation.selection_set.selections))
         assert self._core.subscription_type is not None

@@ -188,7 +188,10 @@ async def test_graphql_sse_asks_changes_and_follows_over_event_streams(served):
 
 async def test_apollo_and_urql_send_a_document_once_and_then_its_hash(served):
     def asked(unknown: str, told: str, known: str) -> dict[str, Any]:
-        return {"sent": [[unknown, "hash", 404], [told, "document", 200], [known, "hash", 200]], "names": [["Account 1"]] * 2}
+        return {
+            "sent": [[unknown, "hash", 404], [told, "document", 200], [known, "hash", 200]],
+            "names": [["Account 1"]] * 2,
+        }
 
     assert run("persisted.mjs", served.url, ADMINISTRATOR, PASSWORD) == {
         "ApolloPost": asked("POST", "POST", "POST"),

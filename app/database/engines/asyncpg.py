@@ -1,10 +1,11 @@
-"""PostgreSQL through asyncpg: a transaction that never leaks its connection, and the pool's raw read door.
+"""PostgreSQL through asyncpg: a transaction that never leaks its connection, and connections that only read.
 
 No session state is ever set outside a transaction (``SET LOCAL`` only), so connections go back to the pool without the
 round trip of a RESET; an open transaction is still rolled back there.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import asyncpg  # type: ignore[import-untyped]
@@ -22,13 +23,17 @@ from tortoise.exceptions import DBConnectionError
 
 from app.database.creation import PostgresGenerator
 from app.database.engines import finish
+from app.database.engines.postgres_readers import PostgresReaders
 
 CONNECT_SECONDS = 10.0
 STATEMENTS_CACHED = 512
 
 
 class PostgresClient(AsyncpgDBClient):
+    """Half of the connections only read, the others change. Both halves have one at least."""
+
     schema_generator = PostgresGenerator
+    _readers: PostgresReaders | None = None
 
     async def create_pool(self, **kwargs: Any) -> asyncpg.Pool:
         settings = {
@@ -36,9 +41,24 @@ class PostgresClient(AsyncpgDBClient):
             "statement_cache_size": STATEMENTS_CACHED,
             "max_cached_statement_lifetime": 0,
             "max_cacheable_statement_size": 0,
-            "reset": _keep_session,
+            **kwargs,
         }
-        return await asyncpg.create_pool(None, **{**settings, **kwargs})
+        count, smallest = settings.pop("max_size"), settings.pop("min_size")
+        reading = max(1, count // 2)
+        changing = max(1, count - reading)
+        only_reads = {**settings["server_settings"], "default_transaction_read_only": "on"}
+        self._readers = PostgresReaders(
+            partial(asyncpg.connect, **{**settings, "server_settings": only_reads}), reading
+        )
+        return await asyncpg.create_pool(
+            None, reset=_keep_session, min_size=min(smallest, changing), max_size=changing, **settings
+        )
+
+    async def _close(self) -> None:
+        if self._readers is not None:
+            readers, self._readers = self._readers, None
+            await readers.close()
+        await super()._close()
 
     async def _translate_exceptions(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -49,10 +69,11 @@ class PostgresClient(AsyncpgDBClient):
     def _in_transaction(self) -> TransactionContext:
         return GuardedTransaction(Transaction(self), self._pool_init_lock)
 
-    async def read_rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    async def read_rows(self, sql: str, params: Sequence[Any]) -> list[Any]:
         """Rows as the server sends them, JSON as text."""
-        async with self.acquire_connection() as connection:
-            return [tuple(row) for row in await connection.fetch(sql, *params)]
+        if self._readers is None:
+            raise DBConnectionError("the database is not connected")
+        return await self._readers.read(sql, params)
 
 
 class Transaction(TransactionWrapper):
@@ -64,9 +85,11 @@ class Transaction(TransactionWrapper):
     def _in_transaction(self) -> TransactionContext:
         return self._parent._in_transaction() if self._finalized else NestedTransactionContext(Transaction(self))
 
-    async def read_rows(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+    async def read_rows(self, sql: str, params: Sequence[Any]) -> list[Any]:
+        if self._finalized:
+            return await cast(PostgresClient, self._parent).read_rows(sql, params)
         async with self.acquire_connection() as connection:
-            return [tuple(row) for row in await connection.fetch(sql, *params)]
+            return list(await connection.fetch(sql, *params))
 
 
 class GuardedTransaction(TransactionContextPooled):

@@ -196,7 +196,7 @@ class _Values:
 
     def _limit(self) -> None:
         def limit(request: "Request", writer: Writer) -> str:
-            return f" LIMIT {writer.bind(page_of(self.pick.arguments(request.variables).get('first')).size)}"
+            return f" LIMIT {page_of(self.pick.arguments(request.variables).get('first')).size:d}"
 
         self.builder.gap(limit)
 

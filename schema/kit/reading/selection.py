@@ -96,6 +96,7 @@ class Selection:
     must_open: bool = False
     path: tuple[str, ...] = ()
     templates: dict[Any, Any] = field(default_factory=dict)
+    show: Callable[[Any], Any] | None = None
 
 
 @dataclass(slots=True, eq=False)

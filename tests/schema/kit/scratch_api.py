@@ -261,6 +261,16 @@ async def since(actor: Actor, due_after: Annotated[datetime | None, arg("Due aft
     return column("due_at") > due_after if due_after else column("id") != ""
 
 
+@plain
+class MoodSwing:
+    """A mood, and what it came from."""
+
+    word: models.Mood = about("In a word.")
+    level: int = about("How strong.")
+    more: "MoodSwing | None" = about("What it came from.")
+    list: "list[MoodSwing]" = about("All that it came from.")
+
+
 class Queries:
     scratch_job: Job | None = one("One job.", permission=Permission.VIEW_WORK_ORDERS)
     scratch_job_by_title: Job | None = one("One job.", permission=Permission.VIEW_WORK_ORDERS, where=by_title)
@@ -278,6 +288,11 @@ class Queries:
     @query("Says hello to all.", permission=ANYONE)
     async def scratch_hello(context: Context, name: Annotated[str, arg("To whom.")]) -> str:
         return f"Hello {name} at {context.address}"
+
+    @query("Moods, as plain objects.", permission=SIGNED_IN)
+    async def scratch_moods() -> list[MoodSwing]:
+        calm = MoodSwing(word=models.Mood.CALM, level=1, more=None, list=[])
+        return [calm, MoodSwing(word=models.Mood.BUSY, level=2, more=calm, list=[calm, calm])]
 
     @query("Fails.", permission=ANYONE)
     async def scratch_bug() -> str:
