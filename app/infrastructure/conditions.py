@@ -179,6 +179,27 @@ class Exists(Condition):
 
 
 @dataclass(frozen=True, slots=True)
+class Selected(Condition):
+    """Our ``ours`` column equals the ``theirs`` column of a row of another table of which a condition is true."""
+
+    table: str
+    theirs: str
+    ours: str
+    where: Condition
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return ("selected", self.table, self.theirs, self.ours, self.where.shape)
+
+    def write(self, writer: Writer, alias: str) -> str:
+        inner = writer.alias()
+        return (
+            f"{quoted(alias)}.{quoted(self.ours)} IN (SELECT {quoted(inner)}.{quoted(self.theirs)} "
+            f"FROM {quoted(self.table)} {quoted(inner)} WHERE {self.where.write(writer, inner)})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column, to be compared."""
 
@@ -251,6 +272,11 @@ def rank_of(cell: str, words: Sequence[str]) -> str:
     """
     steps = " ".join(f"WHEN '{word}' THEN {rank}" for rank, word in enumerate(words))
     return f"(CASE {cell} {steps} ELSE {len(words)} END)"
+
+
+def selected(table: str, theirs: str, where: Condition, *, ours: str) -> Condition:
+    """As ``exists``, for a condition that few rows fulfil and an index finds: SQLite looks them up first, and but once."""
+    return Selected(table, theirs, ours, where)
 
 
 def _several(word: str, conditions: Sequence[Condition]) -> Condition:

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.database import RunDialectSQL
-from app.infrastructure.conditions import Condition, Writer, all_of, any_of, exists, nothing, quoted
-from app.infrastructure.tables import Table, table_of
+from app.infrastructure.conditions import Condition, Writer, all_of, any_of, everything, exists, nothing, quoted
+from app.infrastructure.tables import OwnedTable, Table, table_of
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
 from app.kernel.errors import InvalidInput
@@ -46,10 +46,13 @@ class Borrowed:
     permission: Permission
 
     def visible_to(self, actor: Actor) -> Condition:
-        """The row that ours points to may be seen."""
+        """The row that ours points to may be seen. Who sees all of the organization need not look it up."""
         if not actor.holds(self.permission):
             return nothing()
-        return exists(table_of(self.model), "id", self.model.visible_to(actor), ours=self.via)
+        visible = self.model.visible_to(actor)
+        if visible.shape == OwnedTable.visible_to(actor).shape:
+            return everything()
+        return exists(table_of(self.model), "id", visible, ours=self.via)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,12 @@ def words_in(text: str, path: str = "search") -> list[str]:
 
 def found_by(model: type[Table], actor: Actor, text: str) -> Condition:
     """Every word of the text is the beginning of a word of the row, as far as the actor may know its words."""
-    searched, words = SEARCHED[model], words_in(text)
-    anywhere = Matches(searched.kind, actor.organization_id, " ".join(words))
-    if not searched.borrows:
+    searched, words = SEARCHED[model], " ".join(words_in(text))
+    anywhere = Matches(searched.kind, actor.organization_id, words)
+    known = _open_to(searched, actor)
+    if known.shape == everything().shape:
         return anywhere
-    return any_of(
-        Matches(searched.kind, actor.organization_id, " ".join(words), "abc"), anywhere & _open_to(searched, actor)
-    )
+    return anywhere & any_of(known, Matches(searched.kind, actor.organization_id, words, "abc"))
 
 
 def relevance(model: type[Table], actor: Actor, text: str) -> Rank:
@@ -91,10 +93,10 @@ def relevance(model: type[Table], actor: Actor, text: str) -> Rank:
     searched, words = SEARCHED[model], " ".join(words_in(text))
 
     def rank(writer: Writer, alias: str) -> str:
-        if not searched.borrows:
+        known = _open_to(searched, actor)
+        if known.shape == everything().shape:
             return _rank(writer, alias, words, "abcd")
-        known = _open_to(searched, actor).write(writer, alias)
-        return f"(CASE WHEN {known} THEN {_rank(writer, alias, words, 'abcd')} ELSE {_rank(writer, alias, words, 'abc')} END)"
+        return f"(CASE WHEN {known.write(writer, alias)} THEN {_rank(writer, alias, words, 'abcd')} ELSE {_rank(writer, alias, words, 'abc')} END)"
 
     return rank
 

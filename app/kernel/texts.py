@@ -5,6 +5,7 @@ SQLite calls these functions from its statements; PostgreSQL has the same in ``u
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _LATIN_WITH_MARKS = re.compile(r"([a-zA-Z\u00c0-\u024f])[\u0300-\u036f]+")
 _WORD = re.compile(r"[^\W_]+")
@@ -18,8 +19,7 @@ def folded(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """The words of a text as a search sees them: letters and digits, in lower case, Latin ones without accents."""
-    bare = _LATIN_WITH_MARKS.sub(r"\1", unicodedata.normalize("NFD", text))
-    return _WORD.findall(unicodedata.normalize("NFC", bare).lower())
+    return _WORD.findall(_bare(text))
 
 
 def search_rank(query: str, *columns: str) -> int:
@@ -27,15 +27,27 @@ def search_rank(query: str, *columns: str) -> int:
 
     A whole word counts twice as much as a beginning, and each column half as much as the one before it.
     """
-    found = [words_of(column) for column in columns]
-    return sum(_rank_of(word, found) for word in words_of(query))
+    best = dict.fromkeys(_words_once(query), 0)
+    for weight, column in zip(_RANKS, columns, strict=False):
+        bare, words = _bare(column), None
+        for word, rank in best.items():
+            # Most columns do not have the word, and the others are looked at closely.
+            if rank < weight and word in bare:
+                words = _WORD.findall(bare) if words is None else words
+                if word in words:
+                    best[word] = weight
+                elif any(one.startswith(word) for one in words):
+                    best[word] = max(rank, weight // 2)
+    return sum(best[word] for word in _words_once(query))
 
 
-def _rank_of(word: str, columns: list[list[str]]) -> int:
-    best = 0
-    for weight, words in zip(_RANKS, columns, strict=False):
-        if word in words:
-            return max(best, weight)
-        if best < weight // 2 and any(one.startswith(word) for one in words):
-            best = weight // 2
-    return best
+@lru_cache(maxsize=64)
+def _words_once(query: str) -> tuple[str, ...]:
+    return tuple(words_of(query))
+
+
+def _bare(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    stripped = _LATIN_WITH_MARKS.sub(r"\1", unicodedata.normalize("NFD", text))
+    return unicodedata.normalize("NFC", stripped).lower()

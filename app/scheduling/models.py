@@ -76,6 +76,8 @@ class Appointment(OwnedTable):
         unique_together = (("organization_id", "work_order", "number"),)
         indexes = [
             listed("starts_at"),
+            # A calendar asks for what is not over yet: most visits are, and this finds the rest.
+            listed("ends_at"),
             listed("window_end"),
             listed("created_at"),
             listed("updated_at"),

@@ -14,6 +14,7 @@ from schema.company.types import (
     BusinessCalendarFilter,
     BusinessCalendarOrder,
     NumberSeries,
+    NumberSeriesFilter,
     NumberSeriesOrder,
     Organization,
     ServiceType,
@@ -72,6 +73,7 @@ class Queries:
     number_series: Connection[NumberSeries] = many(
         "How the company numbers things. A series is listed once its first number was given out, or its look was set.",
         permission=Permission.VIEW_ORGANIZATION,
+        filter=NumberSeriesFilter,
         order=NumberSeriesOrder,
     )
 

@@ -14,6 +14,8 @@ from schema.kit import (
     Connection,
     DateFilter,
     EnumFilter,
+    IdFilter,
+    IntFilter,
     Node,
     StringFilter,
     by,
@@ -22,6 +24,7 @@ from schema.kit import (
     contains,
     describe_enum,
     filterable,
+    of_column,
     orderable,
     ranked,
     readable,
@@ -77,6 +80,7 @@ class Organization(Node):
 class HolidayFilter:
     """Which holidays."""
 
+    id: IdFilter | None = by("Its id.")
     day: DateFilter | None = by("The day it is on.")
     name: StringFilter | None = by("Its name.")
 
@@ -96,8 +100,10 @@ class Holiday(Node):
 class BusinessCalendarFilter:
     """Which business calendars."""
 
+    id: IdFilter | None = by("Its id.")
     name: StringFilter | None = by("Its name.")
     is_default: BooleanFilter | None = by("Whether it holds where no other is named.")
+    time_zone: StringFilter | None = by("The IANA time zone its hours are meant in.")
 
 
 BusinessCalendarOrder = orderable(
@@ -106,6 +112,8 @@ BusinessCalendarOrder = orderable(
     default=("name",),
     name="Its name.",
     created_at="When it was added.",
+    time_zone="The IANA time zone its hours are meant in.",
+    is_default="Whether it holds where no other is named; one of an organization's calendars always does.",
 )
 
 
@@ -136,17 +144,39 @@ class NumberSeries(Node):
     digits: int = col("How many digits numbers are filled up to.")
 
 
-NumberSeriesOrder = orderable("NumberSeriesOrder", models.NumberSeries, default=("kind",), kind="What it numbers.")
+@filterable(models.NumberSeries)
+class NumberSeriesFilter:
+    """Which series of numbers."""
+
+    id: IdFilter | None = by("Its id.")
+    kind: StringFilter | None = by("What it numbers.")
+    prefix: StringFilter | None = by("What its numbers begin with.", column="number_prefix")
+    next_number: IntFilter | None = by("The number that is given out next.")
+    digits: IntFilter | None = by("How many digits its numbers have at least.")
+
+
+NumberSeriesOrder = orderable(
+    "NumberSeriesOrder",
+    models.NumberSeries,
+    default=("kind",),
+    kind="What it numbers.",
+    prefix=of_column("What its numbers begin with.", "number_prefix"),
+    next_number="The number that is given out next.",
+    digits="How many digits its numbers have at least.",
+)
 
 
 @filterable(models.ServiceType)
 class ServiceTypeFilter:
     """Which service types."""
 
+    id: IdFilter | None = by("Its id.")
     code: StringFilter | None = by("Its code.")
     name: StringFilter | None = by("Its name.")
     is_active: BooleanFilter | None = by("Whether it is offered.")
     default_priority: EnumFilter[Priority] | None = by("The priority its work begins with.")
+    description: StringFilter | None = by("What is done.")
+    duration_minutes: IntFilter | None = by("How long it usually takes, in minutes.")
     search: str | None = by("Text in code, name or description.", where=_search("code", "name", "description"))
 
 
@@ -159,6 +189,7 @@ ServiceTypeOrder = orderable(
     created_at="When it was added.",
     duration_minutes="How long it usually takes.",
     default_priority=ranked("The most urgent last.", "default_priority", [one.value for one in Priority]),
+    is_active="Whether it is offered. Past work keeps one that is not.",
 )
 
 
@@ -181,6 +212,7 @@ class ServiceType(Node):
 class TerritoryFilter:
     """Which territories."""
 
+    id: IdFilter | None = by("Its id.")
     code: StringFilter | None = by("Its code.")
     name: StringFilter | None = by("Its name.")
     search: str | None = by("Text in code or name.", where=_search("code", "name"))

@@ -3,18 +3,19 @@
 from datetime import datetime
 from decimal import Decimal
 
+from app.company.models import Territory as TerritoryRow
 from app.customers import models, rules
 from app.customers.rules import ContactRole, CustomerStatus, CustomerType, SlaTier
-from app.infrastructure.conditions import Condition, column
-from app.kernel.errors import InvalidInput
 from app.kernel.permissions import Permission
-from schema.company.types import Territory
+from schema.company.types import Territory, TerritoryFilter
 from schema.identity.types import User
 from schema.kit import (
     JSON,
+    AreaInput,
     BooleanFilter,
     Connection,
     DateTimeFilter,
+    DecimalFilter,
     EnumFilter,
     FloatFilter,
     IdFilter,
@@ -22,19 +23,23 @@ from schema.kit import (
     StringFilter,
     about,
     by,
+    by_children,
+    by_parent,
     by_search,
     children,
     col,
     computed,
     describe_enum,
+    extends_filter,
     filterable,
+    from_parent,
     group,
-    inputs,
     orderable,
     parent,
     plain,
     ranked,
     readable,
+    within,
 )
 
 describe_enum(
@@ -98,42 +103,34 @@ class Coordinates:
     longitude: float = about("Degrees east, -180 to 180.")
 
 
-@inputs
-class MapBoxInput:
-    """A rectangle on the map. One whose west lies east of its east crosses the 180th meridian."""
-
-    south: float = about("The least latitude.")
-    west: float = about("The longitude of the left edge.")
-    north: float = about("The greatest latitude.")
-    east: float = about("The longitude of the right edge.")
-
-
-def within_box(box: dict[str, float]) -> Condition:
-    """A row's latitude and longitude lie in the box, its edges included."""
-    if not -90 <= box["south"] <= box["north"] <= 90:
-        raise InvalidInput("The south of a box lies below its north, both between -90 and 90.", path=["south"])
-    if not all(-180 <= box[edge] <= 180 for edge in ("west", "east")):
-        raise InvalidInput("The edges of a box lie between -180 and 180.", path=["west"])
-    rows = (column("latitude") >= box["south"]) & (column("latitude") <= box["north"])
-    from_west, to_east = column("longitude") >= box["west"], column("longitude") <= box["east"]
-    return rows & (from_west & to_east if box["west"] <= box["east"] else from_west | to_east)
-
-
 @filterable(models.Contact)
 class ContactFilter:
     """Which contacts."""
 
+    id: IdFilter | None = by("Its id.")
     customer_id: IdFilter | None = by("At which customer.")
     name: StringFilter | None = by("What they are called.")
     role: EnumFilter[ContactRole] | None = by("What they are to the account.")
     email: StringFilter | None = by("Their e-mail address.")
     phone: StringFilter | None = by("Their phone number, as E.164.")
     is_primary: BooleanFilter | None = by("Whether they are asked first.")
+    created_at: DateTimeFilter | None = by("When they were added.")
+    updated_at: DateTimeFilter | None = by("When they were changed last.")
     search: str | None = by_search("the name, the e-mail address or the phone number", models.Contact)
 
 
 ContactOrder = orderable(
-    "ContactOrder", models.Contact, default=("name",), name="What they are called.", created_at="When they were added."
+    "ContactOrder",
+    models.Contact,
+    default=("name",),
+    name="What they are called.",
+    created_at="When they were added.",
+    role="What they are to the account.",
+    email="Where to write to.",
+    phone="Where to call, as E.164, such as +12125550100.",
+    is_primary="Whether they are asked first. Every account with contacts has one such contact.",
+    updated_at="When they were changed last.",
+    customer_name=from_parent("The customer's name.", models.Customer, "name", via="customer_id"),
 )
 
 
@@ -156,6 +153,7 @@ class Contact(Node):
 class SiteFilter:
     """Which sites."""
 
+    id: IdFilter | None = by("Its id.")
     customer_id: IdFilter | None = by("Of which customer.")
     name: StringFilter | None = by("What it is called.")
     address_line: StringFilter | None = by("Street and number.")
@@ -168,7 +166,14 @@ class SiteFilter:
     is_active: BooleanFilter | None = by("Whether it is in use; archived sites are not.")
     latitude: FloatFilter | None = by("How far north.")
     longitude: FloatFilter | None = by("How far east.")
-    within: MapBoxInput | None = by("On this part of the map.", where=lambda _actor, box: within_box(box))
+    time_zone: StringFilter | None = by("IANA zone by whose clocks visits are promised, such as America/New_York.")
+    access_instructions: StringFilter | None = by("How to get in: codes, keys, whom to ring.")
+    parking: StringFilter | None = by("Where to leave the van.")
+    hazards: StringFilter | None = by("What to be careful of: dogs, asbestos, roofs.")
+    created_at: DateTimeFilter | None = by("When it was added.")
+    updated_at: DateTimeFilter | None = by("When it was changed last.")
+    within: AreaInput | None = by("On this part of the map.", where=lambda _actor, area: within(area))
+    territory: TerritoryFilter | None = by_parent("The part of the area served that it lies in.")
     search: str | None = by_search("the name, the address or the external id", models.Site)
 
 
@@ -181,6 +186,16 @@ SiteOrder = orderable(
     postal_code="Postal code.",
     created_at="When it was added.",
     updated_at="When it was changed last.",
+    address_line="Street and number.",
+    region="State, province or canton.",
+    country="Two-letter country code, ISO 3166-1.",
+    time_zone="IANA zone by whose clocks visits are promised, such as America/New_York.",
+    external_id="Its id in another system, unique in the organization.",
+    is_active="Whether it is in use; an archived site takes no new work.",
+    customer_name=from_parent("The customer's name.", models.Customer, "name", via="customer_id"),
+    territory_name=from_parent(
+        "The territory's name; those without come last.", TerritoryRow, "name", via="territory_id"
+    ),
 )
 
 
@@ -226,6 +241,7 @@ def steps_of(status: str) -> list[AllowedCustomerStep]:
 class CustomerFilter:
     """Which customers."""
 
+    id: IdFilter | None = by("Its id.")
     account_number: StringFilter | None = by("Its number.")
     name: StringFilter | None = by("What it is called.")
     type: EnumFilter[CustomerType] | None = by("What kind of account it is.")
@@ -237,9 +253,15 @@ class CustomerFilter:
     account_manager_id: IdFilter | None = by("Whose account it is among us.", permission=Permission.VIEW_INTERNAL_NOTES)
     created_at: DateTimeFilter | None = by("When it was opened.")
     updated_at: DateTimeFilter | None = by("When it was changed last.")
+    language: StringFilter | None = by("What it is written to in: a BCP 47 tag, such as en or pt-BR.")
+    currency: StringFilter | None = by("In which currency it pays, ISO 4217.")
+    credit_limit: DecimalFilter | None = by("How much it may owe us; missing means no limit.")
+    notes: StringFilter | None = by("What we know and the customer does not read.")
     search: str | None = by_search(
         "the number, the name, the e-mail address, the phone number or the external id", models.Customer
     )
+    contacts: ContactFilter | None = by_children("Whom to call or write to.", via="customer_id")
+    sites: SiteFilter | None = by_children("Where work is done for it.", via="customer_id")
 
 
 CustomerOrder = orderable(
@@ -251,7 +273,29 @@ CustomerOrder = orderable(
     created_at="When it was opened.",
     updated_at="When it was changed last.",
     sla_tier=ranked("How much service it has bought, least first.", "sla_tier", [tier.value for tier in SlaTier]),
+    type="What kind of account it is.",
+    status="Whether we work for it.",
+    email="Where to write to.",
+    phone="Where to call, as E.164, such as +12125550100.",
+    language="What it is written to in: a BCP 47 tag, such as en or pt-BR.",
+    external_id="Its id in another system, unique in the organization.",
+    currency="In which currency it pays, ISO 4217.",
+    credit_limit="How much it may owe us; missing means no limit.",
 )
+
+
+@extends_filter(ContactFilter)
+class ContactsCustomer:
+    """At whom they are."""
+
+    customer: CustomerFilter | None = by_parent("At whom they are.")
+
+
+@extends_filter(SiteFilter)
+class SitesCustomer:
+    """Whose site it is."""
+
+    customer: CustomerFilter | None = by_parent("Whose site it is.")
 
 
 @readable(models.Customer, permission=Permission.VIEW_CUSTOMERS)

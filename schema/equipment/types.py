@@ -2,10 +2,11 @@
 
 from datetime import date, datetime
 
+from app.customers import models as customers
 from app.equipment import models, rules
 from app.equipment.rules import EquipmentStatus
 from app.kernel.permissions import Permission
-from schema.customers.types import Customer, Site
+from schema.customers.types import Customer, CustomerFilter, Site, SiteFilter
 from schema.kit import (
     JSON,
     Connection,
@@ -18,6 +19,8 @@ from schema.kit import (
     StringFilter,
     about,
     by,
+    by_children,
+    by_parent,
     by_search,
     children,
     col,
@@ -25,7 +28,9 @@ from schema.kit import (
     describe_enum,
     exists_in,
     extends,
+    extends_filter,
     filterable,
+    from_parent,
     orderable,
     parent,
     plain,
@@ -64,9 +69,11 @@ def steps_of(status: str) -> list[AllowedEquipmentStep]:
 class EquipmentCategoryFilter:
     """Which categories."""
 
+    id: IdFilter | None = by("Its id.")
     name: StringFilter | None = by("What it is called.")
     parent_id: IdFilter | None = by("Within which category; isNull for those at the top.")
     lifespan_months: IntFilter | None = by("How long its things are expected to last.")
+    created_at: DateTimeFilter | None = by("When it was added.")
 
 
 EquipmentCategoryOrder = orderable(
@@ -83,9 +90,12 @@ EquipmentCategoryOrder = orderable(
 class EquipmentModelFilter:
     """Which products."""
 
+    id: IdFilter | None = by("Its id.")
     manufacturer: StringFilter | None = by("Who makes it.")
     name: StringFilter | None = by("What the maker calls it.")
     category_id: IdFilter | None = by("Of which category.")
+    created_at: DateTimeFilter | None = by("When it was added.")
+    category: EquipmentCategoryFilter | None = by_parent("What kind of thing it is.")
     search: str | None = by_search("the maker's name or the product's", models.EquipmentModel)
 
 
@@ -96,6 +106,7 @@ EquipmentModelOrder = orderable(
     manufacturer="Who makes it.",
     name="What the maker calls it.",
     created_at="When it was added.",
+    category_name=from_parent("The category's name.", models.Category, "name", via="category_id"),
 )
 
 
@@ -103,6 +114,7 @@ EquipmentModelOrder = orderable(
 class EquipmentFilter:
     """Which pieces of equipment."""
 
+    id: IdFilter | None = by("Its id.")
     customer_id: IdFilter | None = by("Whose.")
     site_id: IdFilter | None = by("On which site.")
     model_id: IdFilter | None = by("Of which product.")
@@ -116,6 +128,10 @@ class EquipmentFilter:
     external_id: StringFilter | None = by("Its id in another system.")
     created_at: DateTimeFilter | None = by("When it was registered.")
     updated_at: DateTimeFilter | None = by("When it was changed last.")
+    customer: CustomerFilter | None = by_parent("Whose it is.")
+    site: SiteFilter | None = by_parent("Where it stands.")
+    model: EquipmentModelFilter | None = by_parent("Which product it is.")
+    category: EquipmentCategoryFilter | None = by_parent("What kind of thing it is.")
     search: str | None = by_search(
         "the name, the serial number, the asset tag, the room or the external id", models.Equipment
     )
@@ -132,7 +148,48 @@ EquipmentOrder = orderable(
     created_at="When it was registered.",
     updated_at="When it was changed last.",
     status=ranked("Who needs help first.", "status", [str(one) for one in rules.BY_NEED]),
+    asset_tag="The owner's number on it.",
+    external_id="Its id in another system, unique in the organization.",
+    customer_name=from_parent("The customer's name.", customers.Customer, "name", via="customer_id"),
+    site_name=from_parent("The site's name.", customers.Site, "name", via="site_id"),
+    model_name=from_parent(
+        "The product's name; those without come last.", models.EquipmentModel, "name", via="model_id"
+    ),
+    category_name=from_parent(
+        "The category's name; those without come last.", models.Category, "name", via="category_id"
+    ),
 )
+
+
+@extends_filter(EquipmentCategoryFilter)
+class CategoriesNeighbors:
+    """What lies around and within it."""
+
+    broader: EquipmentCategoryFilter | None = by_parent("The category it lies in.", via="parent_id")
+    narrower: EquipmentCategoryFilter | None = by_children("The categories within it.", via="parent_id")
+    products: EquipmentModelFilter | None = by_children("The products of this kind.", via="category_id")
+    equipment: EquipmentFilter | None = by_children("The devices of this kind.", via="category_id")
+
+
+@extends_filter(EquipmentModelFilter)
+class ModelsEquipment:
+    """The devices of a product."""
+
+    equipment: EquipmentFilter | None = by_children("The devices of this product.", via="model_id")
+
+
+@extends_filter(CustomerFilter)
+class CustomersEquipment:
+    """What an account has."""
+
+    equipment: EquipmentFilter | None = by_children("What it has that we look after.", via="customer_id")
+
+
+@extends_filter(SiteFilter)
+class SitesEquipment:
+    """What stands on a site."""
+
+    equipment: EquipmentFilter | None = by_children("What stands there.", via="site_id")
 
 
 @readable(models.Equipment, permission=Permission.VIEW_EQUIPMENT)

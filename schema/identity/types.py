@@ -26,6 +26,7 @@ from schema.kit import (
     describe_enum,
     filterable,
     link,
+    of_column,
     orderable,
     parent,
     plain,
@@ -153,12 +154,20 @@ def _is_current(actor: Actor, id: str) -> bool:
 class UserFilter:
     """Which users."""
 
+    id: IdFilter | None = by("Its id.")
     email: StringFilter | None = by("Their login.")
     legal_name: StringFilter | None = by("Their name.")
     status: EnumFilter[rules.UserStatus] | None = by("Whether they may sign in.")
     customer_id: IdFilter | None = by("The customer they belong to.")
     technician_id: IdFilter | None = by("The technician they are.")
     last_login_at: DateTimeFilter | None = by("When they last signed in; isNull finds those who never did.")
+    phone: StringFilter | None = by("The phone number, E.164.")
+    time_zone: StringFilter | None = by("The person's own IANA time zone; without it, the organization's.")
+    language: StringFilter | None = by("The person's language, such as de.")
+    department: StringFilter | None = by("Where in the company the person works.")
+    employee_number: StringFilter | None = by("The company's own number for the person.")
+    password_changed_at: DateTimeFilter | None = by("When the password was last set; null while there is none.")
+    created_at: DateTimeFilter | None = by("When the person was added.")
     search: str | None = by("Text in name, e-mail address or employee number.", where=_search)
 
 
@@ -170,6 +179,13 @@ UserOrder = orderable(
     email="Their login.",
     created_at="When they were added.",
     last_login_at="When they last signed in; those who never did come last.",
+    phone="The phone number, E.164.",
+    status="Whether the person may sign in.",
+    time_zone="The person's own IANA time zone; without it, the organization's.",
+    language="The person's language, such as de.",
+    department="Where in the company the person works.",
+    employee_number="The company's own number for the person.",
+    password_changed_at="When the password was last set; null while there is none.",
 )
 
 
@@ -177,9 +193,17 @@ UserOrder = orderable(
 class SessionFilter:
     """Which sessions."""
 
+    id: IdFilter | None = by("Its id.")
     user_id: IdFilter | None = by("Whose.")
     is_living: bool | None = by("Only those that are open, or only those that ended.", where=_is_living)
     last_used_at: DateTimeFilter | None = by("When it was last used.")
+    address: StringFilter | None = by("Where it was last used from.")
+    user_agent: StringFilter | None = by("What it was begun with.")
+    created_at: DateTimeFilter | None = by("When it began.")
+    expires_at: DateTimeFilter | None = by("When it ends unless it is used before.", column="refresh_expires_at")
+    ends_at: DateTimeFilter | None = by("When it ends whatever happens.", column="absolute_expires_at")
+    revoked_at: DateTimeFilter | None = by("When it was ended before its time.")
+    revoked_reason: EnumFilter[rules.RevocationReason] | None = by("Why it was ended before its time.")
 
 
 SessionOrder = orderable(
@@ -188,6 +212,12 @@ SessionOrder = orderable(
     default=("-last_used_at",),
     last_used_at="When it was last used.",
     created_at="When it began.",
+    address="Where it was last used from.",
+    user_agent="What it was begun with.",
+    revoked_at="When it was ended before its time.",
+    revoked_reason="Why it was ended before its time.",
+    expires_at=of_column("When it ends unless it is used before.", "refresh_expires_at"),
+    ends_at=of_column("When it ends whatever happens.", "absolute_expires_at"),
 )
 
 
@@ -195,13 +225,25 @@ SessionOrder = orderable(
 class LoginAttemptFilter:
     """Which attempts to sign in."""
 
+    id: IdFilter | None = by("Its id.")
     user_id: IdFilter | None = by("Whose login was tried.")
     outcome: EnumFilter[rules.LoginOutcome] | None = by("How it went.")
     address: StringFilter | None = by("Where it came from.")
     at: DateTimeFilter | None = by("When.")
+    login: StringFilter | None = by("The login that was tried.")
+    user_agent: StringFilter | None = by("What it came with.")
 
 
-LoginAttemptOrder = orderable("LoginAttemptOrder", models.LoginAttempt, default=("-at",), at="When.")
+LoginAttemptOrder = orderable(
+    "LoginAttemptOrder",
+    models.LoginAttempt,
+    default=("-at",),
+    at="When.",
+    login="The login that was tried.",
+    address="Where it came from.",
+    user_agent="What it came with.",
+    outcome="How it went.",
+)
 
 
 @readable(models.User, permission=None)
@@ -260,6 +302,7 @@ class LoginAttempt(Node):
 class ApiKeyFilter:
     """Which keys."""
 
+    id: IdFilter | None = by("Its id.")
     name: StringFilter | None = by("Its name.")
     is_revoked: bool | None = by(
         "Only those that were revoked, or only the others.",
@@ -267,6 +310,11 @@ class ApiKeyFilter:
     )
     expires_at: DateTimeFilter | None = by("When it ends.")
     last_used_at: DateTimeFilter | None = by("When it was last used.")
+    shown_prefix: StringFilter | None = by("The first characters of its secret, to tell keys apart.")
+    revoked_at: DateTimeFilter | None = by("When it was revoked.")
+    previous_expires_at: DateTimeFilter | None = by("Until when the secret before the last rotation opens, too.")
+    created_by_user_id: IdFilter | None = by("Who made it.")
+    created_at: DateTimeFilter | None = by("When it was made.")
 
 
 ApiKeyOrder = orderable(
@@ -277,6 +325,9 @@ ApiKeyOrder = orderable(
     created_at="When it was made.",
     last_used_at="When it was last used; those never used come last.",
     expires_at="When it ends; those that do not come last.",
+    shown_prefix="The first characters of its secret, to tell keys apart.",
+    revoked_at="When it was revoked.",
+    previous_expires_at="Until when the secret before the last rotation opens, too.",
 )
 
 

@@ -14,6 +14,8 @@ from schema.kit import (
     BooleanFilter,
     DateTimeFilter,
     EnumFilter,
+    IdFilter,
+    IntFilter,
     Node,
     Private,
     StringFilter,
@@ -116,14 +118,43 @@ def _shown_rows(kept: Sequence[Any]) -> list[ImportRow]:
 class ImportFilter:
     """Which imports."""
 
+    id: IdFilter | None = by("Its id.")
     mapping: StringFilter | None = by("How the file was read.")
     file_name: StringFilter | None = by("The file's name.")
     status: EnumFilter[rules.ImportStatus] | None = by("How far it is.")
     dry_run: BooleanFilter | None = by("Whether it only tried.")
     started_at: DateTimeFilter | None = by("When it began.")
+    kind: EnumFilter[rules.ImportKind] | None = by("What was imported.")
+    sha256: StringFilter | None = by("The SHA-256 of the file, in hexadecimal.")
+    row_count: IntFilter | None = by("How many rows the file has.")
+    created_count: IntFilter | None = by("How many rows became new work orders.")
+    updated_count: IntFilter | None = by("How many rows changed something that was there.")
+    unchanged_count: IntFilter | None = by("How many rows said nothing new.")
+    failed_count: IntFilter | None = by("How many rows could not be used.")
+    error: StringFilter | None = by("Why it broke off, if it did.")
+    started_by: IdFilter | None = by("The user or key that began it, or system.")
+    finished_at: DateTimeFilter | None = by("When it ended.")
 
 
-ImportOrder = orderable("ImportOrder", models.Import, default=("-started_at",), started_at="When it began.")
+ImportOrder = orderable(
+    "ImportOrder",
+    models.Import,
+    default=("-started_at",),
+    started_at="When it began.",
+    kind="What was imported.",
+    mapping="How the file was read; see importMappings.",
+    file_name="The file's name.",
+    sha256="The SHA-256 of the file, in hexadecimal.",
+    dry_run="Whether it only tried, and took everything back.",
+    status="How far it is.",
+    row_count="How many rows the file has.",
+    created_count="How many rows became new work orders.",
+    updated_count="How many rows changed something that was there.",
+    unchanged_count="How many rows said nothing new.",
+    failed_count="How many rows could not be used.",
+    error="Why it broke off, if it did.",
+    finished_at="When it ended.",
+)
 
 
 @readable(models.Import, permission=Permission.IMPORT_DATA)
@@ -201,15 +232,49 @@ def _url(
 class BulkExportFilter:
     """Which bulk exports."""
 
+    id: IdFilter | None = by("Its id.")
     status: EnumFilter[rules.ExportStatus] | None = by("Where it stands.")
     format: EnumFilter[rules.ExportFormat] | None = by("What the file is made of.")
     root: StringFilter | None = by("Which list, such as workOrders.")
     requested_by: StringFilter | None = by("The id of the user or key that asked.")
     created_at: DateTimeFilter | None = by("When it was asked for.")
+    document: StringFilter | None = by("The query that was asked.")
+    file_name: StringFilter | None = by("Under what name the file is offered.")
+    byte_order_mark: BooleanFilter | None = by("Whether a CSV file begins with a byte order mark.")
+    estimated_rows: IntFilter | None = by("How many rows the list had when the work began; null until then.")
+    row_count: IntFilter | None = by("How many rows of the list are in the file so far.")
+    line_count: IntFilter | None = by(
+        "How many lines are in the file so far, rows of lists below counted in, the header not."
+    )
+    byte_count: IntFilter | None = by("How long the file is so far, in bytes.")
+    started_at: DateTimeFilter | None = by("When a worker set to work.")
+    finished_at: DateTimeFilter | None = by("When it ended.")
+    expires_at: DateTimeFilter | None = by("Until when the file is kept.")
+    error_code: StringFilter | None = by(
+        "A stable word for why there is no file: the code of a problem, ABANDONED or INTERNAL."
+    )
+    error: StringFilter | None = by("Why there is no file.")
 
 
 BulkExportOrder = orderable(
-    "BulkExportOrder", models.BulkExport, default=("-created_at",), created_at="When it was asked for."
+    "BulkExportOrder",
+    models.BulkExport,
+    default=("-created_at",),
+    created_at="When it was asked for.",
+    root="The list at the query's root, such as workOrders.",
+    format="What the file is made of.",
+    file_name="Under what name the file is offered.",
+    byte_order_mark="Whether a CSV file begins with a byte order mark.",
+    status="Where it stands.",
+    estimated_rows="How many rows the list had when the work began; null until then.",
+    row_count="How many rows of the list are in the file so far.",
+    line_count="How many lines are in the file so far, rows of lists below counted in, the header not.",
+    byte_count="How long the file is so far, in bytes.",
+    started_at="When a worker set to work.",
+    finished_at="When it ended.",
+    expires_at="Until when the file is kept.",
+    error_code="A stable word for why there is no file: the code of a problem, ABANDONED or INTERNAL.",
+    error="Why there is no file.",
 )
 
 

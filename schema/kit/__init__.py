@@ -3,6 +3,7 @@
 from strawberry import ID, Maybe, Private, Some
 from strawberry.scalars import JSON
 
+from schema.kit.areas import AreaInput, BoxInput, RadiusInput, within
 from schema.kit.building import build_schema
 from schema.kit.connections import Connection, Edge, PageInfo
 from schema.kit.context import Context
@@ -43,9 +44,10 @@ from schema.kit.operators import (
     StringFilter,
     contains,
 )
-from schema.kit.orders import from_parent, orderable, ranked
+from schema.kit.orders import from_parent, of_column, orderable, ranked
 from schema.kit.problems import Problem
 from schema.kit.reading import read_many, read_one
+from schema.kit.spans import TimeRangeInput, overlaps
 from schema.kit.values import count_of, exists_in, sum_of
 
 __all__ = [
@@ -54,7 +56,9 @@ __all__ = [
     "JSON",
     "OPERATIONS",
     "SIGNED_IN",
+    "AreaInput",
     "BooleanFilter",
+    "BoxInput",
     "Connection",
     "Context",
     "DateFilter",
@@ -70,8 +74,10 @@ __all__ = [
     "PageInfo",
     "Private",
     "Problem",
+    "RadiusInput",
     "Some",
     "StringFilter",
+    "TimeRangeInput",
     "about",
     "arg",
     "build_schema",
@@ -101,9 +107,11 @@ __all__ = [
     "link",
     "many",
     "mutation",
+    "of_column",
     "one",
     "one_of",
     "orderable",
+    "overlaps",
     "parent",
     "plain",
     "plain_data",
@@ -115,4 +123,5 @@ __all__ = [
     "single",
     "sql_value",
     "sum_of",
+    "within",
 ]

@@ -124,6 +124,19 @@ def ranked(description: str, column: str, words: Sequence[str], *, permission: P
 
 
 @dataclass(frozen=True, slots=True)
+class OfColumn:
+    """A column that clients know under another name."""
+
+    description: str
+    column: str
+
+
+def of_column(description: str, column: str) -> OfColumn:
+    """Sort by a column under another name, the one that the type shows it by."""
+    return OfColumn(description, column)
+
+
+@dataclass(frozen=True, slots=True)
 class FromParent:
     """A column of the row that ours points to."""
 
@@ -215,34 +228,18 @@ def orderable(
     *,
     default: Sequence[str],
     permission: Permission | None = None,
-    **terms: str | Ranked | FromParent,
+    **terms: str | OfColumn | Ranked | FromParent,
 ) -> Order:
     """Declare what a list can be sorted by: described columns, ``ranked`` or ``from_parent``; the default by own columns
     only, where ``-`` means descending. A list of what is searched can be sorted by relevance too.
     """
     known: dict[str, OrderTerm] = {}
     says: dict[str, str] = {}
-    for column, term in terms.items():
-        word = column.upper()
-        if isinstance(term, Ranked):
-            column_kind(model, term.column)
-            known[word] = OrderTerm(word, term.column, Kind.NUMBER, False, term.words, term.permission)
-            says[word] = term.description
-        elif isinstance(term, FromParent):
-            column_kind(model, term.via)
-            kind, _ = column_kind(term.model, term.column)
-            if kind not in (Kind.TEXT, Kind.NUMBER, Kind.DAY, Kind.MOMENT) or _is_float(term.model, term.column):
-                raise TypeError(f"{name} cannot sort by {term.column}: a parent's value is written but once")
-            parent = ParentColumn(term.model, term.via)
-            known[word] = OrderTerm(word, term.column, kind, True, permission=permission, parent=parent)
-            says[word] = term.description
-        else:
-            kind, nullable = column_kind(model, column)
-            if kind is Kind.JSON:
-                raise TypeError(f"{name} cannot sort by the JSON column {column}")
-            is_float = _is_float(model, column)
-            known[word] = OrderTerm(word, column, kind, nullable, permission=permission, is_float=is_float)
-            says[word] = term
+    for term_name, declared in terms.items():
+        word = term_name.upper()
+        term = OfColumn(declared, term_name) if isinstance(declared, str) else declared
+        known[word] = _term(name, word, model, term, permission)
+        says[word] = term.description
     if model in SEARCHED:
         known[RELEVANCE] = OrderTerm(RELEVANCE, "", Kind.NUMBER, False)
         says[RELEVANCE] = "The best answers to filter.search first; only together with it."
@@ -252,6 +249,27 @@ def orderable(
     if any(term.parent is not None or term.name == RELEVANCE for term, _ in chosen):
         raise TypeError(f"{name} sorts by its own columns unless asked")
     return Order(name, model, known, ending_in_id(chosen), _order_input(name, field))
+
+
+def _term(
+    name: str, word: str, model: type[Table], term: OfColumn | Ranked | FromParent, permission: Permission | None
+) -> OrderTerm:
+    """What was declared, unless it does not fit the model."""
+    if isinstance(term, Ranked):
+        column_kind(model, term.column)
+        return OrderTerm(word, term.column, Kind.NUMBER, False, term.words, term.permission)
+    if isinstance(term, FromParent):
+        column_kind(model, term.via)
+        kind, _ = column_kind(term.model, term.column)
+        if kind not in (Kind.TEXT, Kind.NUMBER, Kind.DAY, Kind.MOMENT) or _is_float(term.model, term.column):
+            raise TypeError(f"{name} cannot sort by {term.column}: a parent's value is written but once")
+        parent = ParentColumn(term.model, term.via)
+        return OrderTerm(word, term.column, kind, True, permission=permission, parent=parent)
+    kind, nullable = column_kind(model, term.column)
+    if kind is Kind.JSON:
+        raise TypeError(f"{name} cannot sort by the JSON column {term.column}")
+    is_float = _is_float(model, term.column)
+    return OrderTerm(word, term.column, kind, nullable, permission=permission, is_float=is_float)
 
 
 def _is_float(model: type[Table], column: str) -> bool:

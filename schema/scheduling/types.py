@@ -4,38 +4,51 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from app.infrastructure.conditions import Condition, Writer, quoted
+from app.customers import models as customers
+from app.infrastructure.conditions import Condition, Writer, quoted, selected
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
 from app.scheduling import models, queries, rules
 from app.scheduling.rules import AppointmentStatus, AssignmentStatus, PlanRunStatus, ReasonCode, VisitChange
-from schema.customers.types import Coordinates, Customer, Site
+from app.technicians.models import Technician as TechnicianRow
+from app.work_orders.models import WorkOrder as WorkOrderRow
+from schema.customers.types import Coordinates, Customer, CustomerFilter, Site, SiteFilter
 from schema.kit import (
+    AreaInput,
     BooleanFilter,
     Connection,
     DateFilter,
     DateTimeFilter,
     EnumFilter,
     IdFilter,
+    IntFilter,
     Node,
+    StringFilter,
+    TimeRangeInput,
     about,
     by,
+    by_children,
+    by_parent,
     children,
     col,
     computed,
     count_of,
     describe_enum,
     extends,
+    extends_filter,
     filterable,
+    from_parent,
     group,
     orderable,
+    overlaps,
     parent,
     plain,
     readable,
     sql_value,
+    within,
 )
-from schema.technicians.types import Technician
-from schema.work_orders.types import WorkOrder
+from schema.technicians.types import Technician, TechnicianFilter
+from schema.work_orders.types import WorkOrder, WorkOrderFilter, at_sites
 
 A = AppointmentStatus
 describe_enum(
@@ -312,6 +325,7 @@ def given_to(actor: Actor, technician_id: str) -> Condition:
 class AssignmentFilter:
     """Which assignments."""
 
+    id: IdFilter | None = by("Its id.")
     status: EnumFilter[AssignmentStatus] | None = by("Where the technician stands with the visit.")
     technician_id: IdFilter | None = by("Whose.")
     appointment_id: IdFilter | None = by("For which visit.")
@@ -319,6 +333,13 @@ class AssignmentFilter:
     is_active: BooleanFilter | None = by("Whether its time is taken.")
     starts_at: DateTimeFilter | None = by("When it begins.")
     ends_at: DateTimeFilter | None = by("When it is over.")
+    is_lead: BooleanFilter | None = by("Whether this technician leads the crew.")
+    travel_minutes: IntFilter | None = by("Minutes on the road to it, by plan.")
+    decided_at: DateTimeFilter | None = by("When it was accepted, declined or released.")
+    reason: StringFilter | None = by("Why it was declined or released.")
+    created_at: DateTimeFilter | None = by("When it was given.")
+    technician: TechnicianFilter | None = by_parent("Who has it.")
+    work_order: WorkOrderFilter | None = by_parent("What it is for.")
 
 
 AssignmentOrder = orderable(
@@ -327,6 +348,14 @@ AssignmentOrder = orderable(
     default=("starts_at",),
     starts_at="When it begins.",
     created_at="When it was given.",
+    status="Where the technician stands with the visit.",
+    is_active="Whether the time is taken: false once declined, released or over.",
+    is_lead="Whether this technician leads the crew.",
+    ends_at="When it is over; when it was, once it is.",
+    travel_minutes="Minutes on the road to it, by plan.",
+    decided_at="When it was accepted, declined or released.",
+    reason="Why it was declined or released.",
+    technician_name=from_parent("The technician's name.", TechnicianRow, "name", via="technician_id"),
 )
 
 
@@ -334,6 +363,7 @@ AssignmentOrder = orderable(
 class AppointmentFilter:
     """Which visits."""
 
+    id: IdFilter | None = by("Its id.")
     status: EnumFilter[AppointmentStatus] | None = by("Where it stands.")
     starts_at: DateTimeFilter | None = by("When it is to begin.")
     ends_at: DateTimeFilter | None = by("When it is to be over.")
@@ -344,7 +374,35 @@ class AppointmentFilter:
     site_id: IdFilter | None = by("At which site.")
     is_pinned_who: BooleanFilter | None = by("Whether the planner must keep the technicians.")
     is_pinned_when: BooleanFilter | None = by("Whether the planner must keep the time.")
+    number: IntFilter | None = by("Its number within the work order, from 1.")
+    duration_minutes: IntFilter | None = by("How long it is expected to take.")
+    dispatched_at: DateTimeFilter | None = by("When the technicians were told to go.")
+    en_route_at: DateTimeFilter | None = by("When they set out.")
+    eta_at: DateTimeFilter | None = by("When they should arrive, once they are on their way.")
+    arrived_at: DateTimeFilter | None = by("When they arrived.")
+    started_at: DateTimeFilter | None = by("When work began.")
+    paused_at: DateTimeFilter | None = by("When work was interrupted; empty once it goes on.")
+    completed_at: DateTimeFilter | None = by("When the visit ended, however it did.")
+    canceled_at: DateTimeFilter | None = by("When it was called off.")
+    reason_code: EnumFilter[ReasonCode] | None = by("Why it was canceled, paused or not completed.")
+    travel_minutes: IntFilter | None = by("Minutes on the road to it, by plan.")
+    created_at: DateTimeFilter | None = by("When it was wanted.")
+    updated_at: DateTimeFilter | None = by("When it changed last.")
     technician_id: str | None = by("Given to this technician.", where=given_to)
+    during: TimeRangeInput | None = by(
+        "Planned at a time that shares some of this. What ends when the range begins, or begins when it ends, does not; nor "
+        "does a visit without a time.",
+        where=lambda _actor, range: overlaps(range),
+    )
+    within: AreaInput | None = by(
+        "At sites on this part of the map.",
+        where=lambda actor, area: at_sites(actor, within(area)),
+        permission=Permission.VIEW_CUSTOMERS,
+    )
+    work_order: WorkOrderFilter | None = by_parent("What it is for.")
+    customer: CustomerFilter | None = by_parent("For whom.")
+    site: SiteFilter | None = by_parent("Where.")
+    assignments: AssignmentFilter | None = by_children("Who has or had it.", via="appointment_id")
 
 
 AppointmentOrder = orderable(
@@ -356,6 +414,26 @@ AppointmentOrder = orderable(
     number="Its number within the work order.",
     created_at="When it was wanted.",
     updated_at="When it changed last.",
+    status="Where it stands.",
+    window_start="From when on the customer expects the technician.",
+    ends_at="When it is to be over.",
+    duration_minutes="How long it is expected to take.",
+    is_pinned_who="Whether the planner must keep the technicians.",
+    is_pinned_when="Whether the planner must keep the time.",
+    dispatched_at="When the technicians were told to go.",
+    en_route_at="When they set out.",
+    eta_at="When they should arrive, once they are on their way.",
+    arrived_at="When they arrived.",
+    started_at="When work began.",
+    paused_at="When work was interrupted; empty once it goes on.",
+    completed_at="When the visit ended, however it did.",
+    canceled_at="When it was called off.",
+    reason_code="Why it was canceled, paused or not completed.",
+    travel_minutes="Minutes on the road to it, by plan.",
+    work_order_number=from_parent("The number of the work order.", WorkOrderRow, "number", via="work_order_id"),
+    customer_name=from_parent("The customer's name.", customers.Customer, "name", via="customer_id"),
+    site_name=from_parent("The site's name.", customers.Site, "name", via="site_id"),
+    site_city=from_parent("The site's city.", customers.Site, "city", via="site_id"),
 )
 
 
@@ -363,10 +441,21 @@ AppointmentOrder = orderable(
 class PlannedVisitFilter:
     """Which planned visits."""
 
+    id: IdFilter | None = by("Its id.")
     change: EnumFilter[VisitChange] | None = by("What the plan would do.")
     technician_id: IdFilter | None = by("Who would go.")
     appointment_id: IdFilter | None = by("Which visit.")
     is_accepted: BooleanFilter | None = by("Whether it was committed.")
+    sequence: IntFilter | None = by("Its place in the technician's day, from 0.")
+    starts_at: DateTimeFilter | None = by("When it would begin.")
+    ends_at: DateTimeFilter | None = by("When it would be over.")
+    travel_minutes: IntFilter | None = by("Minutes on the road to it.")
+    travel_metres: IntFilter | None = by("Metres on the road to it.")
+    run_id: IdFilter | None = by("The plan.")
+    work_order_id: IdFilter | None = by("What it is for.")
+    appointment: AppointmentFilter | None = by_parent("The visit.")
+    work_order: WorkOrderFilter | None = by_parent("What it is for.")
+    technician: TechnicianFilter | None = by_parent("Who would go.")
 
 
 PlannedVisitOrder = orderable(
@@ -376,6 +465,14 @@ PlannedVisitOrder = orderable(
     technician_id="By technician; those without come last.",
     starts_at="When it would begin; those without a time come last.",
     sequence="Its place in the technician's day.",
+    change="What the plan would do.",
+    ends_at="When it would be over.",
+    travel_minutes="Minutes on the road to it.",
+    travel_metres="Metres on the road to it.",
+    is_accepted="Whether this part of the plan was committed.",
+    technician_name=from_parent(
+        "The technician's name; those without come last.", TechnicianRow, "name", via="technician_id"
+    ),
 )
 
 
@@ -383,8 +480,19 @@ PlannedVisitOrder = orderable(
 class PlanRunFilter:
     """Which plan runs."""
 
+    id: IdFilter | None = by("Its id.")
     status: EnumFilter[PlanRunStatus] | None = by("Where it stands.")
     day: DateFilter | None = by("For which day.")
+    time_zone: StringFilter | None = by("The zone whose clocks say when the day begins and ends.")
+    seconds: IntFilter | None = by("How long the planner may think.")
+    seed: IntFilter | None = by("What its chances are drawn from; the same gives the same.")
+    requested_by: StringFilter | None = by("The id of the user or key who asked.")
+    error: StringFilter | None = by("Why there is no plan.")
+    created_at: DateTimeFilter | None = by("When it was asked for.")
+    started_at: DateTimeFilter | None = by("When the planner set to work.")
+    finished_at: DateTimeFilter | None = by("When the planner was done.")
+    committed_at: DateTimeFilter | None = by("When the plan, or its last part so far, became the schedule.")
+    visits: PlannedVisitFilter | None = by_children("What it says about each visit.", via="run_id")
 
 
 PlanRunOrder = orderable(
@@ -393,7 +501,72 @@ PlanRunOrder = orderable(
     default=("-created_at",),
     created_at="When it was asked for.",
     day="Which day it plans.",
+    time_zone="The zone whose clocks say when the day begins and ends.",
+    status="Where it stands.",
+    seconds="How long the planner may think.",
+    seed="What its chances are drawn from; the same gives the same.",
+    requested_by="The id of the user or key who asked.",
+    error="Why there is no plan.",
+    started_at="When the planner set to work.",
+    finished_at="When the planner was done.",
+    committed_at="When the plan, or its last part so far, became the schedule.",
 )
+
+
+def planned_or_asked_for(actor: Actor, range: dict[str, Any]) -> Condition:
+    """Work with a visit in a range that the actor may see, or that was asked for then."""
+    asked_for = overlaps(range, "requested_window_start", "requested_window_end")
+    if not actor.holds(Permission.VIEW_SCHEDULE):
+        return asked_for
+    visits = models.Appointment.visible_to(actor) & overlaps(range)
+    return asked_for | selected("appointment", "work_order_id", visits, ours="id")
+
+
+@extends_filter(WorkOrderFilter)
+class WorkOrdersVisits:
+    """What the schedule knows of a work order."""
+
+    during: TimeRangeInput | None = by(
+        "A visit of it is planned, or its requested window lies, at a time that shares some of this. What ends when the range "
+        "begins, or begins when it ends, does not.",
+        where=planned_or_asked_for,
+    )
+    appointments: AppointmentFilter | None = by_children("Its visits.", via="work_order_id")
+
+
+@extends_filter(AssignmentFilter)
+class AssignmentsVisit:
+    """The visit that was given."""
+
+    appointment: AppointmentFilter | None = by_parent("The visit.")
+
+
+@extends_filter(TechnicianFilter)
+class TechniciansVisits:
+    """What the schedule knows of a technician."""
+
+    assignments: AssignmentFilter | None = by_children("The visits given to the technician.", via="technician_id")
+
+
+@extends_filter(SiteFilter)
+class SitesVisits:
+    """What the schedule knows of a site."""
+
+    appointments: AppointmentFilter | None = by_children("The visits to it.", via="site_id")
+
+
+@extends_filter(CustomerFilter)
+class CustomersVisits:
+    """What the schedule knows of a customer."""
+
+    appointments: AppointmentFilter | None = by_children("The visits to the customer's sites.", via="customer_id")
+
+
+@extends_filter(PlannedVisitFilter)
+class PlannedVisitsRun:
+    """The plan that a visit belongs to."""
+
+    run: PlanRunFilter | None = by_parent("The plan.", via="run_id")
 
 
 @readable(models.Assignment, permission=Permission.VIEW_SCHEDULE)

@@ -4,43 +4,52 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.infrastructure.conditions import Condition, column, exists
+from app.company.models import Territory as TerritoryRow
+from app.infrastructure.conditions import Condition, column, exists, selected
 from app.kernel.actor import Actor
-from app.kernel.calendar import require_aware
-from app.kernel.errors import InvalidInput
 from app.kernel.permissions import Permission
 from app.technicians import models, rules
 from app.technicians.rules import AbsenceKind, TechnicianStatus
-from schema.company.types import Territory
-from schema.customers.types import Coordinates, MapBoxInput, within_box
+from schema.company.types import Territory, TerritoryFilter
+from schema.customers.types import Coordinates
 from schema.identity.types import User
 from schema.kit import (
     ID,
+    AreaInput,
     BooleanFilter,
     Connection,
     DateFilter,
     DateTimeFilter,
+    DecimalFilter,
     EnumFilter,
+    FloatFilter,
     IdFilter,
     IntFilter,
     Node,
     StringFilter,
+    TimeRangeInput,
     about,
     by,
+    by_children,
+    by_parent,
     by_search,
     children,
     col,
     computed,
     describe_enum,
+    extends_filter,
     filterable,
+    from_parent,
     group,
     inputs,
     orderable,
+    overlaps,
     parent,
     plain,
     ranked,
     readable,
     single,
+    within,
 )
 
 describe_enum(
@@ -83,22 +92,6 @@ class SkillRequirementInput:
     level: int = about("The least level, 1 to 5.", default=1)
 
 
-@inputs
-class TimeRangeInput:
-    """A time from a moment up to, and without, another one."""
-
-    starts_at: datetime = about("When it begins.")
-    ends_at: datetime = about("When it is over.")
-
-
-def sharing(range: dict[str, Any]) -> Condition:
-    """A row that begins and ends shares time with a range."""
-    starts_at, ends_at = require_aware(range["startsAt"], "startsAt"), require_aware(range["endsAt"], "endsAt")
-    if ends_at <= starts_at:
-        raise InvalidInput("A range ends after it begins.", path=["endsAt"])
-    return (column("starts_at") < ends_at) & (column("ends_at") > starts_at)
-
-
 def holding(actor: Actor, required: dict[str, Any]) -> Condition:
     """A technician holds a skill at a level or above. Expiry is asked by date, because today differs by zone."""
     held = (
@@ -109,12 +102,19 @@ def holding(actor: Actor, required: dict[str, Any]) -> Condition:
     return exists("technician_skill", "technician_id", held)
 
 
+def last_seen(actor: Actor, area: dict[str, Any]) -> Condition:
+    """A technician's last position, as far as the actor may see it, lies in an area."""
+    return selected("position", "technician_id", models.Position.visible_to(actor) & within(area), ours="id")
+
+
 @filterable(models.Skill)
 class SkillFilter:
     """Which skills."""
 
+    id: IdFilter | None = by("Its id.")
     code: StringFilter | None = by("Its code.")
     name: StringFilter | None = by("What it is called.")
+    created_at: DateTimeFilter | None = by("When it was added.")
 
 
 SkillOrder = orderable(
@@ -131,10 +131,12 @@ SkillOrder = orderable(
 class TechnicianSkillFilter:
     """Which of the skills that are held."""
 
+    id: IdFilter | None = by("Its id.")
     technician_id: IdFilter | None = by("Held by whom.")
     skill_id: IdFilter | None = by("Which skill.")
     level: IntFilter | None = by("How well, 1 to 5.")
     expires_on: DateFilter | None = by("The last day on which it counts.")
+    skill: SkillFilter | None = by_parent("Which skill.")
 
 
 TechnicianSkillOrder = orderable(
@@ -143,6 +145,7 @@ TechnicianSkillOrder = orderable(
     default=("-level",),
     level="How well it is mastered.",
     expires_on="The last day on which it counts; those that never expire come last.",
+    skill_name=from_parent("The skill's name.", models.Skill, "name", via="skill_id"),
 )
 
 
@@ -173,14 +176,31 @@ class Skill(Node):
 class ShiftFilter:
     """Which shifts."""
 
+    id: IdFilter | None = by("Its id.")
     technician_id: IdFilter | None = by("Whose.")
     starts_at: DateTimeFilter | None = by("When it begins.")
     ends_at: DateTimeFilter | None = by("When it is over.")
-    during: TimeRangeInput | None = by("Shares time with this.", where=lambda _actor, range: sharing(range))
+    break_minutes: IntFilter | None = by("How long the break is; 0 means none.")
+    break_earliest_at: DateTimeFilter | None = by("When the break begins at the earliest; missing without a break.")
+    break_latest_at: DateTimeFilter | None = by("When the break begins at the latest; missing without a break.")
+    overtime_minutes_max: IntFilter | None = by("How much longer it may last when work runs late.")
+    during: TimeRangeInput | None = by(
+        "Shares time with this. What ends when the range begins, or begins when it ends, does not.",
+        where=lambda _actor, range: overlaps(range),
+    )
 
 
 ShiftOrder = orderable(
-    "ShiftOrder", models.Shift, default=("starts_at",), starts_at="When it begins.", ends_at="When it is over."
+    "ShiftOrder",
+    models.Shift,
+    default=("starts_at",),
+    starts_at="When it begins.",
+    ends_at="When it is over.",
+    break_minutes="How long the break is; 0 means none.",
+    break_earliest_at="When the break begins at the earliest; missing without a break.",
+    break_latest_at="When the break begins at the latest; missing without a break.",
+    overtime_minutes_max="How much longer it may last when work runs late.",
+    technician_name=from_parent("The technician's name.", models.Technician, "name", via="technician_id"),
 )
 
 
@@ -202,15 +222,27 @@ class Shift(Node):
 class AbsenceFilter:
     """Which absences."""
 
+    id: IdFilter | None = by("Its id.")
     technician_id: IdFilter | None = by("Whose.")
     kind: EnumFilter[AbsenceKind] | None = by("Why.")
     starts_at: DateTimeFilter | None = by("When it begins.")
     ends_at: DateTimeFilter | None = by("When it is over.")
-    during: TimeRangeInput | None = by("Shares time with this.", where=lambda _actor, range: sharing(range))
+    reason: StringFilter | None = by("In somebody's words; often empty.")
+    during: TimeRangeInput | None = by(
+        "Shares time with this. What ends when the range begins, or begins when it ends, does not.",
+        where=lambda _actor, range: overlaps(range),
+    )
 
 
 AbsenceOrder = orderable(
-    "AbsenceOrder", models.Absence, default=("starts_at",), starts_at="When it begins.", ends_at="When it is over."
+    "AbsenceOrder",
+    models.Absence,
+    default=("starts_at",),
+    starts_at="When it begins.",
+    ends_at="When it is over.",
+    kind="Why.",
+    reason="In somebody's words; often empty.",
+    technician_name=from_parent("The technician's name.", models.Technician, "name", via="technician_id"),
 )
 
 
@@ -230,12 +262,23 @@ class Absence(Node):
 class PositionFilter:
     """Which positions."""
 
+    id: IdFilter | None = by("Its id.")
     technician_id: IdFilter | None = by("Whose.")
     at: DateTimeFilter | None = by("When it was taken.")
-    within: MapBoxInput | None = by("On this part of the map.", where=lambda _actor, box: within_box(box))
+    accuracy_metres: FloatFilter | None = by("How far off it may be.")
+    heading: FloatFilter | None = by("In which direction they moved: degrees from north, clockwise.")
+    within: AreaInput | None = by("On this part of the map.", where=lambda _actor, area: within(area))
 
 
-PositionOrder = orderable("PositionOrder", models.Position, default=("-at",), at="When it was taken.")
+PositionOrder = orderable(
+    "PositionOrder",
+    models.Position,
+    default=("-at",),
+    at="When it was taken.",
+    accuracy_metres="How far off it may be.",
+    heading="In which direction they moved: degrees from north, clockwise.",
+    technician_name=from_parent("The technician's name.", models.Technician, "name", via="technician_id"),
+)
 
 
 @readable(models.Position, permission=None)
@@ -275,13 +318,32 @@ def steps_of(status: str) -> list[AllowedTechnicianStep]:
 class TechnicianFilter:
     """Which technicians."""
 
+    id: IdFilter | None = by("Its id.")
     number: StringFilter | None = by("Their number.")
     name: StringFilter | None = by("What they are called.")
     status: EnumFilter[TechnicianStatus] | None = by("What they are doing.")
     is_active: BooleanFilter | None = by("Whether they still work here.")
     territory_id: IdFilter | None = by("Where they work mostly.")
     user_id: IdFilter | None = by("Whose account it is.", permission=Permission.VIEW_TECHNICIANS)
+    phone: StringFilter | None = by("Where to call, as E.164.")
+    email: StringFilter | None = by("Where to write to.")
+    time_zone: StringFilter | None = by("IANA zone by whose clocks their days are reckoned.")
+    cost_per_hour: DecimalFilter | None = by("What an hour of theirs costs us.")
+    currency: StringFilter | None = by("The currency of what they cost, ISO 4217.")
+    speed_factor: FloatFilter | None = by(
+        "How much faster than planned they work: 2.0 does a visit in half its minutes."
+    )
+    color: StringFilter | None = by("The color that boards draw them in, such as #2f6fde.")
+    created_at: DateTimeFilter | None = by("When they were added.")
+    updated_at: DateTimeFilter | None = by("When they were changed last.")
     has_skill: SkillRequirementInput | None = by("Holds this skill at this level or above.", where=holding)
+    within: AreaInput | None = by(
+        "Whose last position is on this part of the map.", where=last_seen, permission=Permission.VIEW_POSITIONS
+    )
+    territory: TerritoryFilter | None = by_parent("Where they work mostly.")
+    skills: TechnicianSkillFilter | None = by_children("What they can do.", via="technician_id")
+    shifts: ShiftFilter | None = by_children("When they work.", via="technician_id")
+    absences: AbsenceFilter | None = by_children("When they are away.", via="technician_id")
     search: str | None = by_search("the number or the name", models.Technician)
 
 
@@ -293,7 +355,54 @@ TechnicianOrder = orderable(
     number="Their number.",
     created_at="When they were added.",
     status=ranked("Who is off last.", "status", ["AVAILABLE", "TRAVELLING", "WORKING", "ON_BREAK", "OFF"]),
+    is_active="Whether they still work here.",
+    phone="Where to call, as E.164.",
+    email="Where to write to.",
+    time_zone="IANA zone by whose clocks their days are reckoned.",
+    cost_per_hour="What an hour of theirs costs us.",
+    currency="The currency of what they cost, ISO 4217.",
+    speed_factor="How much faster than planned they work: 2.0 does a visit in half its minutes.",
+    color="The color that boards draw them in, such as #2f6fde.",
+    updated_at="When they were changed last.",
+    territory_name=from_parent(
+        "The territory's name; those without come last.", TerritoryRow, "name", via="territory_id"
+    ),
 )
+
+
+@extends_filter(SkillFilter)
+class SkillsHolders:
+    """Who holds it."""
+
+    holders: TechnicianSkillFilter | None = by_children("Who holds it, and how well.", via="skill_id")
+
+
+@extends_filter(TechnicianSkillFilter)
+class SkillsTechnician:
+    """Who holds it."""
+
+    technician: TechnicianFilter | None = by_parent("Who holds it.")
+
+
+@extends_filter(ShiftFilter)
+class ShiftsTechnician:
+    """Who works."""
+
+    technician: TechnicianFilter | None = by_parent("Who works.")
+
+
+@extends_filter(AbsenceFilter)
+class AbsencesTechnician:
+    """Who is away."""
+
+    technician: TechnicianFilter | None = by_parent("Who is away.")
+
+
+@extends_filter(PositionFilter)
+class PositionsTechnician:
+    """Who was there."""
+
+    technician: TechnicianFilter | None = by_parent("Who was there.")
 
 
 @readable(models.Technician, permission=None)

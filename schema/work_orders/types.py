@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 
-from app.infrastructure.conditions import Condition, Writer, column, exists, quoted
+from app.company.models import ServiceType as ServiceTypeRow
+from app.customers import models as customers
+from app.infrastructure.conditions import Condition, Writer, column, quoted, selected
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
@@ -15,15 +17,18 @@ from app.kernel.money import rounded
 from app.kernel.permissions import Permission
 from app.kernel.work import Priority
 from app.technicians.models import Skill as SkillRow
+from app.technicians.models import Technician as TechnicianRow
 from app.work_orders import models, rules
-from schema.company.types import ServiceType
-from schema.customers.types import Customer, Site
-from schema.equipment.types import Equipment
+from schema.company.types import ServiceType, ServiceTypeFilter
+from schema.customers.types import Customer, CustomerFilter, Site, SiteFilter
+from schema.equipment.types import Equipment, EquipmentFilter
 from schema.identity.types import User
 from schema.kit import (
     ID,
+    AreaInput,
     Connection,
     DateTimeFilter,
+    DecimalFilter,
     EnumFilter,
     IdFilter,
     IntFilter,
@@ -31,6 +36,8 @@ from schema.kit import (
     StringFilter,
     about,
     by,
+    by_children,
+    by_parent,
     by_search,
     children,
     col,
@@ -38,15 +45,18 @@ from schema.kit import (
     count_of,
     describe_enum,
     exists_in,
+    extends_filter,
     filterable,
+    from_parent,
     orderable,
     parent,
     plain,
     ranked,
     readable,
     sql_value,
+    within,
 )
-from schema.technicians.types import Technician
+from schema.technicians.types import Technician, TechnicianFilter
 
 S = rules.WorkOrderStatus
 describe_enum(
@@ -241,8 +251,15 @@ class QueueCount:
 class LineItemFilter:
     """Which line items."""
 
+    id: IdFilter | None = by("Its id.")
     kind: EnumFilter[rules.LineItemKind] | None = by("What it charges for.")
     description: StringFilter | None = by("What it says.")
+    quantity: DecimalFilter | None = by("How much of it, such as hours or pieces.")
+    unit_price: DecimalFilter | None = by("What one of it costs.")
+    amount: DecimalFilter | None = by("Quantity times price, rounded; negative for a discount.")
+    currency: StringFilter | None = by("ISO 4217 code of the price and the amount.")
+    created_at: DateTimeFilter | None = by("When it was added.")
+    work_order_id: IdFilter | None = by("What it is for.")
 
 
 LineItemOrder = orderable(
@@ -251,6 +268,11 @@ LineItemOrder = orderable(
     default=("created_at",),
     created_at="When it was added.",
     kind="What it charges for.",
+    description="What it says on the bill.",
+    quantity="How much of it, such as hours or pieces.",
+    unit_price="What one of it costs.",
+    amount="Quantity times price, rounded; negative for a discount.",
+    currency="ISO 4217 code of the price and the amount.",
 )
 
 
@@ -275,14 +297,25 @@ class LineItem(Node):
 class NoteFilter:
     """Which notes."""
 
+    id: IdFilter | None = by("Its id.")
     text: StringFilter | None = by("What it says.")
     visibility: EnumFilter[rules.NoteVisibility] | None = by("Who may read it.")
     author_kind: EnumFilter[rules.AuthorKind] | None = by("What the writer is to the work.")
     at: DateTimeFilter | None = by("When it was written.")
+    author_name: StringFilter | None = by("The writer's name at that time.")
+    work_order_id: IdFilter | None = by("What it is about.")
     search: str | None = by_search("what was written or the writer's name", models.Note)
 
 
-NoteOrder = orderable("NoteOrder", models.Note, default=("-at",), at="When it was written.")
+NoteOrder = orderable(
+    "NoteOrder",
+    models.Note,
+    default=("-at",),
+    at="When it was written.",
+    visibility="Who may read it.",
+    author_kind="What the writer is to the work.",
+    author_name="The writer's name at that time.",
+)
 
 
 @readable(models.Note, permission=Permission.VIEW_WORK_ORDERS)
@@ -301,13 +334,20 @@ class Note(Node):
 class TimeEntryFilter:
     """Which time entries."""
 
+    id: IdFilter | None = by("Its id.")
     kind: EnumFilter[rules.TimeKind] | None = by("What the time was spent on.")
     technician_id: IdFilter | None = by("Whose time.")
     started_at: DateTimeFilter | None = by("When it began.")
+    ended_at: DateTimeFilter | None = by("When it ended; null while the timer runs.")
+    worked_minutes: IntFilter | None = by("Minutes from start to end; 0 while the timer runs.")
+    billed_minutes: IntFilter | None = by("Minutes that count for the bill, as the technician assessed them.")
+    appointment_id: IdFilter | None = by("The visit it belongs to, if it belongs to one.")
+    work_order_id: IdFilter | None = by("What it was spent on.")
     is_running: bool | None = by(
         "Only running timers, or only finished stretches.",
         where=lambda actor, value: column("ended_at").is_null() if value else ~column("ended_at").is_null(),
     )
+    technician: TechnicianFilter | None = by_parent("Whose time.")
 
 
 TimeEntryOrder = orderable(
@@ -316,6 +356,10 @@ TimeEntryOrder = orderable(
     default=("-started_at",),
     started_at="When it began.",
     worked_minutes="How long.",
+    kind="What the time was spent on.",
+    ended_at="When it ended; null while the timer runs.",
+    billed_minutes="Minutes that count for the bill, as the technician assessed them.",
+    technician_name=from_parent("The technician's name.", TechnicianRow, "name", via="technician_id"),
 )
 
 
@@ -339,10 +383,16 @@ def _is_open(actor: Actor, value: bool) -> Condition:
     return is_open if value else ~is_open
 
 
+def at_sites(actor: Actor, of_site: Condition) -> Condition:
+    """At a site that the actor may see, and of which a condition is true."""
+    return selected("site", "id", customers.Site.visible_to(actor) & of_site, ours="site_id")
+
+
 @filterable(models.WorkOrder)
 class WorkOrderFilter:
     """Which work orders."""
 
+    id: IdFilter | None = by("Its id.")
     number: StringFilter | None = by("Its number.")
     status: EnumFilter[rules.WorkOrderStatus] | None = by("Where it stands.")
     hold_reason: EnumFilter[rules.HoldReason] | None = by("What it waits for.")
@@ -366,12 +416,34 @@ class WorkOrderFilter:
     started_at: DateTimeFilter | None = by("When work began.")
     completed_at: DateTimeFilter | None = by("When it was done.")
     updated_at: DateTimeFilter | None = by("When it last changed.")
+    description: StringFilter | None = by("What is to be done, at length.")
+    requested_window_end: DateTimeFilter | None = by("The end of the window that was asked for.")
+    currency: StringFilter | None = by("ISO 4217 code of its prices.")
+    created_at: DateTimeFilter | None = by("When it was put down.")
+    triaged_at: DateTimeFilter | None = by("When it was taken on.")
+    held_at: DateTimeFilter | None = by("Since when it waits; null while it does not.")
+    approved_at: DateTimeFilter | None = by("When it was reviewed.")
+    closed_at: DateTimeFilter | None = by("When it was closed.")
+    canceled_at: DateTimeFilter | None = by("When it was canceled, declined or given up.")
     is_open: bool | None = by("Only what is still to be done, or only what is over.", where=_is_open)
     technician_id: ID | None = by("Only work with a visit of this technician.", where=models.held_by)
     territory_id: ID | None = by(
         "Only work at sites in this territory.",
-        where=lambda actor, value: exists("site", "id", column("territory_id") == value, ours="site_id"),
+        where=lambda actor, value: at_sites(actor, column("territory_id") == value),
+        permission=Permission.VIEW_CUSTOMERS,
     )
+    within: AreaInput | None = by(
+        "At sites on this part of the map.",
+        where=lambda actor, area: at_sites(actor, within(area)),
+        permission=Permission.VIEW_CUSTOMERS,
+    )
+    customer: CustomerFilter | None = by_parent("For whom.")
+    site: SiteFilter | None = by_parent("Where.")
+    equipment: EquipmentFilter | None = by_parent("On which equipment.")
+    service_type: ServiceTypeFilter | None = by_parent("Which kind of service.")
+    line_items: LineItemFilter | None = by_children("What it costs, line by line.", via="work_order_id")
+    notes: NoteFilter | None = by_children("What was written about it.", via="work_order_id")
+    time_entries: TimeEntryFilter | None = by_children("The time spent on it.", via="work_order_id")
     search: str | None = by_search(
         "the number, the summary, the description, the category, the external id, the customer's name or the site's name "
         "and address",
@@ -390,7 +462,82 @@ WorkOrderOrder = orderable(
     completed_at="When it was done.",
     priority=ranked("The most urgent last.", "priority", [str(one) for one in rules.Priority]),
     status=ranked("In the order of the lifecycle.", "status", [str(one) for one in rules.WorkOrderStatus]),
+    hold_reason="What it waits for, while it is on hold.",
+    reason_code="Why it was canceled (CancelReason), declined (DeclineReason) or could not be completed (CannotCompleteReason).",
+    channel="How it reached us.",
+    category="What kind of problem, in the words of whoever asked.",
+    summary="What is to be done, in a line.",
+    requested_window_start="The start of the window that was asked for.",
+    requested_window_end="The end of the window that was asked for.",
+    duration_minutes="How long a visit is expected to take.",
+    external_id="Its id in the system it came from, unique in the organization.",
+    currency="ISO 4217 code of its prices.",
+    created_at="When it was put down.",
+    triaged_at="When it was taken on.",
+    scheduled_at="When its visit was booked; null while there is none.",
+    started_at="When work began.",
+    held_at="Since when it waits; null while it does not.",
+    approved_at="When it was reviewed.",
+    closed_at="When it was closed.",
+    canceled_at="When it was canceled, declined or given up.",
+    customer_name=from_parent("The customer's name.", customers.Customer, "name", via="customer_id"),
+    site_name=from_parent("The site's name.", customers.Site, "name", via="site_id"),
+    site_city=from_parent("The site's city.", customers.Site, "city", via="site_id"),
+    service_type_name=from_parent(
+        "The kind of service; those without come last.", ServiceTypeRow, "name", via="service_type_id"
+    ),
 )
+
+
+@extends_filter(WorkOrderFilter)
+class WorkOrdersParts:
+    """What it is a part of, and what is a part of it."""
+
+    part_of: WorkOrderFilter | None = by_parent("The larger work that it is a part of.", via="parent_id")
+    parts: WorkOrderFilter | None = by_children("The work orders that are parts of it.", via="parent_id")
+
+
+@extends_filter(LineItemFilter)
+class LineItemsWork:
+    """What a line is for."""
+
+    work_order: WorkOrderFilter | None = by_parent("What it is for.")
+
+
+@extends_filter(NoteFilter)
+class NotesWork:
+    """What a note is about."""
+
+    work_order: WorkOrderFilter | None = by_parent("What it is about.")
+
+
+@extends_filter(TimeEntryFilter)
+class TimeEntriesWork:
+    """What time was spent on."""
+
+    work_order: WorkOrderFilter | None = by_parent("What it was spent on.")
+
+
+@extends_filter(CustomerFilter)
+class CustomersWork:
+    """What is done for an account."""
+
+    work_orders: WorkOrderFilter | None = by_children("The work for it.", via="customer_id")
+
+
+@extends_filter(SiteFilter)
+class SitesWork:
+    """What is done at a site."""
+
+    work_orders: WorkOrderFilter | None = by_children("The work there.", via="site_id")
+
+
+@extends_filter(EquipmentFilter)
+class EquipmentsWork:
+    """What is done on a device."""
+
+    work_orders: WorkOrderFilter | None = by_children("The work on it.", via="equipment_id")
+
 
 FINISHED = ~column("ended_at").is_null()
 RUNNING = column("ended_at").is_null()

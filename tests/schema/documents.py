@@ -176,6 +176,9 @@ def value_of(type: Any, path: tuple[str, ...], choose: Choose) -> Any:
     if isinstance(type, GraphQLList):
         return VALUES[path[-1]] if path[-1] in ("roles",) else [value_of(type.of_type, path, choose)]
     if isinstance(type, GraphQLInputObjectType):
+        if type.is_one_of:
+            name, field = next(iter(type.fields.items()))
+            return {name: value_of(field.type, (*path, name), choose)}
         return {
             name: value_of(field.type, (*path, name), choose)
             for name, field in type.fields.items()

@@ -233,7 +233,11 @@ class _Maker:
 
     def _object(self, type: GraphQLInputObjectType, depth: int) -> dict[str, Any]:
         made = {}
-        few = 0.15 if depth else 0.4
+        # Of an input with many fields, such as a filter, a handful: all at once would only ever be refused.
+        few = min(0.15 if depth else 0.4, 4 / len(type.fields)) if depth < 6 else 0
+        if type.is_one_of and not self._happens(0.1):
+            name, one = self._random.choice(list(type.fields.items()))
+            return {name: self._value(one.type, name, depth + 1)}
         for name, one in type.fields.items():
             recursive = get_named_type(one.type) is type
             if is_required_input_field(one) or self._happens((0.1 if depth < 4 else 0) if recursive else few):

@@ -134,9 +134,9 @@ async def test_contacts_and_sites_come_and_go(company: Company) -> None:
         ({"search": "main bakery"}, []),
         ({"search": "MAIN"}, ["Main Street 1"]),
         ({"search": "main york"}, ["Main Street 1"]),
-        ({"within": {"south": 40, "west": -74, "north": 41, "east": -73}}, ["Main Street 1"]),
-        ({"within": {"south": 40, "west": 170, "north": 41, "east": -73}}, ["Main Street 1"]),
-        ({"within": {"south": 40, "west": -73, "north": 41, "east": -72}}, []),
+        ({"within": {"box": {"south": 40, "west": -74, "north": 41, "east": -73}}}, ["Main Street 1"]),
+        ({"within": {"box": {"south": 40, "west": 170, "north": 41, "east": -73}}}, ["Main Street 1"]),
+        ({"within": {"box": {"south": 40, "west": -73, "north": 41, "east": -72}}}, []),
         ({"isActive": {"eq": False}}, []),
         ({"city": {"eq": "New York"}, "country": {"eq": "US"}}, ["Main Street 1"]),
         ({"territoryId": {"isNull": True}}, ["Main Street 1"]),
@@ -152,7 +152,9 @@ async def test_sites_are_found_by_words_and_on_the_map(
     assert [site["name"] for site in found["sites"]["nodes"]] == names
 
 
-@pytest.mark.parametrize("filter", [{"search": "  "}, {"within": {"south": 2, "west": 0, "north": 1, "east": 1}}])
+@pytest.mark.parametrize(
+    "filter", [{"search": "  "}, {"within": {"box": {"south": 2, "west": 0, "north": 1, "east": 1}}}]
+)
 async def test_a_senseless_filter_is_an_error_that_says_so(company: Company, filter: dict[str, Any]) -> None:
     document = "query($filter: SiteFilter) { sites(filter: $filter) { nodes { name } } }"
     assert codes(await asked(company.dispatcher, document, filter=filter)) == ["INVALID_INPUT"]

@@ -215,6 +215,11 @@ async def test_technicians_are_found(company: Company, filter: dict[str, Any], c
     assert await data(company.dispatcher, text, filter=wanted) == {"technicians": {"totalCount": count}}
 
 
+def during(begin: str, end: str) -> dict[str, str]:
+    times = shift(begin, end)
+    return {"from": times["startsAt"], "to": times["endsAt"]}
+
+
 async def test_shifts_are_found_by_the_time_they_share(company: Company) -> None:
     ids = await prepared(company)
     text = "query($during: TimeRangeInput) { shifts(filter: {during: $during}) { nodes { id } } }"
@@ -223,9 +228,9 @@ async def test_shifts_are_found_by_the_time_they_share(company: Company) -> None
         ("02T16:00", "02T20:00", False),
         ("02T00:00", "02T08:00", False),
     ):
-        answer = await data(company.dispatcher, text, during=shift(begin, end))
+        answer = await data(company.dispatcher, text, during=during(begin, end))
         assert answer["shifts"]["nodes"] == ([{"id": ids["shift"]}] if found else [])
-    assert codes(await asked(company.dispatcher, text, during=shift("02T16:00", "02T16:00"))) == ["INVALID_INPUT"]
+    assert codes(await asked(company.dispatcher, text, during=during("02T16:00", "02T16:00"))) == ["INVALID_INPUT"]
 
 
 async def test_technicians_say_what_they_do_and_others_do_not(company: Company) -> None:
