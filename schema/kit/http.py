@@ -55,7 +55,7 @@ class Service(Streaming, Protocol):
     async def run(self, request: GraphQLRequest, context: Context, *, only_queries: bool = False) -> dict[str, Any]:
         """The response as GraphQL defines it; without ``data`` when the request could not be executed."""
 
-    async def find(self, request: GraphQLRequest) -> GraphQLRequest:
+    async def find(self, request: GraphQLRequest, context: Context) -> GraphQLRequest:
         """The request with the document that it names, if it brought none."""
 
     def kind_of(self, request: GraphQLRequest) -> OperationType | None:
@@ -158,7 +158,7 @@ class GraphQLEndpoint:
         request = request_of(given, exchange.text(b"idempotency-key"), exchange.text(b"last-event-id"))
         session = await self._session(exchange)
         if request.document_id is not None:
-            request = await self._service.find(request)
+            request = await self._service.find(request, session.context())
         if exchange.accepts.events and self._is_streamed(exchange, request):
             await self.streams.serve(request, session, exchange.receive, exchange.send)
             return None

@@ -54,7 +54,7 @@ class GraphQLService:
         """
         self._budgets.require_points(context)
         try:
-            request = await self.find(request)
+            request = await self._documents.find(request)
             operation, measure = self._admitted(request, context)
             if operation.operation is OperationType.SUBSCRIPTION:
                 raise BadRequest(ONLY_STREAMED, Outcome.ONLY_STREAMED)
@@ -80,7 +80,7 @@ class GraphQLService:
         first = context()
         try:
             self._budgets.require_points(first)
-            request = await self.find(request)
+            request = await self._documents.find(request)
             operation, measure = self._admitted(request, first)
             executor = self._executor(request, first)
             await self._documents.keep(request)
@@ -113,9 +113,14 @@ class GraphQLService:
             told = Unavailable() if is_away(problem) else problem
             yield {"data": None, "errors": [_told(told, first, key)]}, None
 
-    async def find(self, request: GraphQLRequest) -> GraphQLRequest:
-        """The request with the document that it names, if it brought none."""
-        return await self._documents.find(request)
+    async def find(self, request: GraphQLRequest, context: Context) -> GraphQLRequest:
+        """The request with the document that it names, if it brought none. To name what is not known is paid for."""
+        self._budgets.require_points(context)
+        try:
+            return await self._documents.find(request)
+        except Problem:
+            await self._budgets.drain(context)
+            raise
 
     def kind_of(self, request: GraphQLRequest) -> OperationType | None:
         """What kind of operation a request asks for; None when that cannot be told."""

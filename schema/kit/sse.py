@@ -16,12 +16,11 @@ import orjson
 import structlog
 
 from app.infrastructure import metrics
-from app.kernel.errors import NotAuthenticated, blame
+from app.kernel.errors import NotAuthenticated, Problem, Unavailable, blame
 from schema.kit.context import Context
-from schema.kit.limits import BadRequest, GraphQLRequest
+from schema.kit.limits import GraphQLRequest
 from schema.kit.negotiation import EVENTS
 from schema.kit.sessions import Session, end
-from schema.kit.statuses import Outcome
 
 KEEP_ALIVE_SECONDS = 12.0
 CLOSE_SECONDS_MAX = 5.0
@@ -40,6 +39,12 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Told = tuple[dict[str, Any], str | None]
 log = structlog.get_logger(__name__)
+
+
+class TooManyStreams(Problem):
+    """Somebody has more streams open than one may."""
+
+    code = "TOO_MANY_OPERATIONS"
 
 
 class Streaming(Protocol):
@@ -68,9 +73,9 @@ class Streams:
         """Answer a request with events until there are no more, or until the client, the session or the server ends."""
         caller = session.actor.id if session.actor else session.address
         if self._stops:
-            raise BadRequest("The server restarts. Connect again.", Outcome.UNAVAILABLE)
+            raise Unavailable("The server restarts. Connect again.")
         if self._of_caller[caller] >= STREAMS_PER_CALLER_MAX:
-            raise BadRequest(f"At most {STREAMS_PER_CALLER_MAX} event streams are open at once.", Outcome.TOO_MANY)
+            raise TooManyStreams(f"At most {STREAMS_PER_CALLER_MAX} event streams are open at once.")
         stream = Stream(self._service, request, session, receive, send)
         self._open.add(stream)
         self._of_caller[caller] += 1
@@ -80,7 +85,8 @@ class Streams:
         finally:
             self._open.discard(stream)
             self._of_caller[caller] -= 1
-            self._of_caller += Counter()  # forgets callers who have none
+            if not self._of_caller[caller]:
+                del self._of_caller[caller]
             metrics.streams_open(len(self._open))
 
     def close(self) -> None:

@@ -10,10 +10,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from app.infrastructure import texts
+from app.infrastructure import limits, texts
 from app.kernel.actor import Actor
+from app.kernel.budgets import CALLERS, Allowance, Caller
 from app.kernel.errors import ConfigurationError
 from schema.kit import persisted
+from schema.kit.budgets import REFUSED_COST
 from schema.kit.http import GraphQLEndpoint
 from schema.kit.limits import GraphQLRequest, id_of
 from schema.kit.negotiation import EVENTS, GRAPHQL
@@ -123,6 +125,19 @@ async def test_what_did_not_pass_is_not_kept(http: httpx.AsyncClient, document: 
 async def test_a_name_without_the_form_of_one_is_a_bad_request(http: httpx.AsyncClient, parameters: Any) -> None:
     answer = await http.post("/graphql", json=parameters)
     assert (answer.status_code, code(answer)) == (400, "BAD_REQUEST")
+
+
+async def test_to_name_what_is_not_known_costs_points(schema: Any) -> None:
+    budgets = {**CALLERS, Caller.PEOPLE: Allowance(3 * REFUSED_COST, 1)}
+    await limits.start("memory://")
+    service = GraphQLService(schema, introspection="everybody", once=frozenset(), budgets=budgets)
+    async with http_of(service) as http:
+        statuses = [
+            (await http.post("/graphql", json={"extensions": apq(f"{{ a{number} }}")})).status_code
+            for number in range(5)
+        ]
+    await limits.stop()
+    assert statuses[:3] == [404, 404, 404] and 429 in statuses
 
 
 async def test_what_was_not_used_for_longest_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
