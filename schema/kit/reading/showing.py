@@ -1,6 +1,6 @@
 """Python values as the client asked for them: functions made once for a type and a selection, called for each value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from graphql import GraphQLList, GraphQLNonNull, is_leaf_type
@@ -9,6 +9,7 @@ from schema.kit.reading.selection import Pick, Selection, python_name
 
 Show = Callable[[Any], Any]
 _AS_THEY_ARE = {"String": str, "ID": str, "Boolean": bool}
+INT_MAX = 2**31 - 1
 
 
 def shower(pick: Pick) -> Show:
@@ -44,6 +45,10 @@ def _there(show: Show, type: Any) -> Show:
 
 def _leaf(type: Any) -> Show:
     plain, coerce = _AS_THEY_ARE.get(type.name), type.coerce_output_value
+    if type.name == "Int":
+        return lambda value: (
+            value if value is None or (value.__class__ is int and -INT_MAX <= value <= INT_MAX) else coerce(value)
+        )
 
     def shown(value: Any) -> Any:
         return value if value is None or value.__class__ is plain else coerce(value)
@@ -52,21 +57,24 @@ def _leaf(type: Any) -> Show:
 
 
 def _object(selection: Selection) -> Show:
-    parts = [(pick.key, *_part(pick)) for pick in selection.picks]
+    literals = {pick.key: pick.literal for pick in selection.picks if pick.field is None}
+    parts = [
+        (pick.key, python_name(pick.field), pick.name, shower_of(pick.field.type, pick.selection))
+        for pick in selection.picks
+        if pick.field is not None
+    ]
+    order = [pick.key for pick in selection.picks]
 
     def shown(value: Any) -> Any:
-        return None if value is None else {key: show(get(value)) for key, get, show in parts}
+        if value is None:
+            return None
+        if isinstance(value, dict):
+            made = {key: show(value.get(name, value.get(shown_name))) for key, name, shown_name, show in parts}
+        else:
+            made = {key: show(getattr(value, name)) for key, name, _, show in parts}
+        if not literals:
+            return made
+        made |= literals
+        return {key: made[key] for key in order}
 
     return shown
-
-
-def _part(pick: Pick) -> tuple[Callable[[Any], Any], Show]:
-    """How to get at a part, and how to show it."""
-    if pick.field is None:
-        return lambda _value: pick.literal, lambda literal: literal
-    name, shown_name = python_name(pick.field), pick.name
-
-    def get(value: Any) -> Any:
-        return value.get(name, value.get(shown_name)) if isinstance(value, Mapping) else getattr(value, name)
-
-    return get, shower_of(pick.field.type, pick.selection)
