@@ -80,7 +80,6 @@ def _headers(found: Download) -> dict[str, str]:
         "content-type": rules.MEDIA_TYPES[ExportFormat(found.export.format)],
         "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
         "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
         "accept-ranges": "bytes",
         "vary": "accept-encoding",
         "etag": f'"{_tag(found)}"',

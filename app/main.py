@@ -24,6 +24,7 @@ from app.settings import Documents, Settings
 from schema.docs.serving import Documentation, SchemaDoor
 from schema.docs.site import Site
 from schema.identity.operations import AUTHENTICATION_MUTATIONS
+from schema.integrations import exporting
 from schema.kit.compression import Packed, tag_for
 from schema.kit.execution import core_of
 from schema.kit.http import GraphQLEndpoint
@@ -47,12 +48,14 @@ log = structlog.get_logger(__name__)
 def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
     """The application of one server process, and its event streams, which have to end before it can stop."""
     trusted = read_manifest(settings.trusted_documents, api) if settings.trusted_documents else {}
+    documents = KnownDocuments(trusted, only_trusted=settings.documents is Documents.TRUSTED)
+    exporting.export_from(api, documents.require_trusted)
     service = GraphQLService(
         api,
         introspection=settings.introspection.value,
         once=AUTHENTICATION_MUTATIONS,
         budgets=settings.budgets,
-        documents=KnownDocuments(trusted, only_trusted=settings.documents is Documents.TRUSTED),
+        documents=documents,
     )
     page = (BOARD / "graphiql.html").read_text(encoding="utf-8")
     edition = Edition(settings.http_statuses.value)

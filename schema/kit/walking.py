@@ -262,8 +262,12 @@ def _lists_in(selection: Selection) -> Iterator[Pick]:
     for pick in selection.picks:
         if pick.connection is not None:
             yield pick
-        elif pick.selection is not None and isinstance(pick.declaration, Parent | Single):
+        elif pick.selection is not None:
             yield from _lists_in(pick.selection)
+        elif any(True for option in pick.options for _ in _lists_in(option.selection)):
+            raise _wrong(
+                f"Leave out the lists below {pick.key}: it may be of several types, and lists go by their row's."
+            )
 
 
 def _is_list(type: Any) -> bool:
@@ -284,7 +288,16 @@ def _own(
         elif found is not None and pick.selection is not None and isinstance(pick.declaration, Parent | Single):
             value[pick.key] = _own(found, pick.selection, lists)
         else:
-            value[pick.key] = found
+            value[pick.key] = _without_ids(found) if pick.options else found
+    return value
+
+
+def _without_ids(value: Any) -> Any:
+    """What was asked of a row of one of several types."""
+    if isinstance(value, list):
+        return [_without_ids(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _without_ids(one) for key, one in value.items() if key != ID}
     return value
 
 

@@ -231,10 +231,10 @@ def kept_template(
     owner: Selection | ConnectionSelection, request: Request, make: Callable[["Builder"], None]
 ) -> Template:
     """The template of a selection for the shape of what an actor may see; made once, kept with the selection."""
-    key = (request.actor.scope_key, request.dialect)
+    key = (request.actor.scope_key, request.dialect, request.walks)
     found: Template | None = owner.templates.get(key)
     if found is None:
-        builder = Builder(request.dialect, request.actor)
+        builder = Builder(request.dialect, request.actor, walks=request.walks)
         make(builder)
         found = builder.template()
         if len(owner.templates) >= TEMPLATES_MAX:
@@ -246,8 +246,9 @@ def kept_template(
 class Builder:
     """Writes a template from left to right."""
 
-    def __init__(self, dialect: Dialect, actor: Actor) -> None:
+    def __init__(self, dialect: Dialect, actor: Actor, *, walks: bool = False) -> None:
         self.dialect = dialect
+        self.walks = walks
         self.actor = stand_in_for(actor)
         self.notation = NOTATIONS[dialect]
         self.objects: list[Objects] = []
@@ -584,11 +585,13 @@ class Builder:
         """What a row's cursor is made of."""
         self.gap(lambda request, writer: scope.window(request).keys(writer, alias))
 
-    def matching(self, scope: Scope, alias: str) -> None:
+    def matching(self, scope: Scope, alias: str, *, by_id: bool = False) -> None:
         """FROM and WHERE of all rows of a list, whatever the page."""
         self.text(f" FROM {scope.target.table} {quoted(alias)} WHERE ")
         scope.joins(alias)
-        self.visible(scope.target.model, alias)
+        # SQLite would take the organization's index, and sort all its rows for each page. It has no index for a sum.
+        ends = ("+(", ")") if by_id and self.dialect is Dialect.SQLITE else ("", "")
+        self.between(ends, lambda: self.visible(scope.target.model, alias))
 
         def narrowed(request: Request, writer: Writer) -> str:
             condition = scope.window(request).condition
@@ -664,7 +667,7 @@ class Builder:
 
     def root_rows(self, connection: ConnectionSelection, scope: Scope, alias: str) -> None:
         """FROM, WHERE, ORDER BY and LIMIT of the page; one row more shows whether the list goes on."""
-        self.matching(scope, alias)
+        self.matching(scope, alias, by_id=self.walks)
         more = 1 if connection.wants_more else 0
 
         def rest(request: Request, writer: Writer) -> str:

@@ -310,3 +310,31 @@ async def test_forgets_jobs_that_were_over_long_ago(database: Dialect, actor: Ac
     await Job.filter(id=waiting).update(created_at=long_ago, run_at=long_ago)
     assert await forget_old_jobs() == 1
     assert {row.id for row in await Job.all()} == {new, waiting}
+
+
+async def test_long_jobs_have_a_runner_of_their_own_and_keep_no_others_waiting(
+    database: Dialect, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = asyncio.Event()
+
+    async def long(context: JobContext) -> None:
+        await release.wait()
+
+    async def short(context: JobContext) -> None: ...
+
+    monkeypatch.setattr(
+        jobs, "KINDS", {"long": JobKind("long", long, 5, apart=True), "short": JobKind("short", short, 5)}
+    )
+    waiting = [await enqueue(actor, "long") for _ in range(3)]
+    quick = await enqueue(actor, "short")
+    running = [asyncio.create_task(jobs.run_jobs(1)), asyncio.create_task(jobs.run_jobs(1, apart=True))]
+    async with asyncio.timeout(LONG):
+        while (await Job.get(id=quick)).status != JobStatus.DONE:
+            await asyncio.sleep(0.01)
+        assert {(await Job.get(id=id)).status for id in waiting} == {JobStatus.QUEUED, JobStatus.RUNNING}
+        release.set()
+        while not all([(await Job.get(id=id)).status == JobStatus.DONE for id in waiting]):
+            await asyncio.sleep(0.01)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)

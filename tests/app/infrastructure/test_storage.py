@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.infrastructure import storage as storage_module
-from app.infrastructure.storage import FolderStorage, key_of, write_whole
+from app.infrastructure.storage import FolderStorage, GrowingFiles, key_of, write_whole
 from app.kernel.errors import ConfigurationError, NotFound
 
 
@@ -97,3 +97,52 @@ async def test_a_process_has_one_place_for_its_files(tmp_path: Path, monkeypatch
     storage_module.configure(tmp_path / "files")
     key = await storage_module.files().put(b"hello")
     assert await FolderStorage(tmp_path / "files").get(key) == b"hello"
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> GrowingFiles:
+    return GrowingFiles(tmp_path / "growing", megabytes_max=2)
+
+
+async def test_a_file_that_grows_is_not_there_until_it_is_finished(growing: GrowingFiles) -> None:
+    file = await growing.begin("a.1")
+    await file.append(b"hello ")
+    await file.append(b"world")
+    assert await file.save() == 11
+    with pytest.raises(NotFound):
+        await growing.find("a.1")
+    file.close()
+    await growing.finish("a.1")
+    assert (await growing.find("a.1")).read_bytes() == b"hello world"
+    assert await growing.names() == {"a.1"}
+    assert growing.bytes_max == 2 * 1024 * 1024
+
+
+async def test_one_goes_on_from_as_much_of_another_as_was_saved(
+    growing: GrowingFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_module, "COPY_BYTES", 3)
+    first = await growing.begin("a.1")
+    await first.append(b"0123456789 and what came after the last note")
+    await first.save()
+    second = await growing.begin("a.2", like="a.1", length=10)
+    await first.append(b"!")
+    await second.append(b"abc")
+    assert await second.save() == 13
+    first.close()
+    second.close()
+    await growing.finish("a.2")
+    assert (await growing.find("a.2")).read_bytes() == b"0123456789abc"
+    for like, length in (("a.1", 1000), ("a.9", 1)):
+        with pytest.raises(NotFound):
+            await growing.begin("a.3", like=like, length=length)
+    await growing.delete("a.1")
+    await growing.delete("a.1")
+    assert files(tmp_path) == ["growing/a.2"]
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", ".a", "A", "a" * 90, "a\x00"])
+async def test_no_name_leads_out_of_the_folder(growing: GrowingFiles, name: str) -> None:
+    for attempt in (growing.begin, growing.finish, growing.find, growing.delete):
+        with pytest.raises(NotFound):
+            await attempt(name)

@@ -12,9 +12,11 @@ from app.infrastructure.tokens import (
     TOKEN_PATTERN,
     hash_password,
     hash_token,
+    is_signed,
     is_token,
     needs_new_hash,
     new_token,
+    signed_token,
     verify_password,
 )
 from app.kernel.errors import RateLimited
@@ -125,3 +127,20 @@ async def test_two_at_a_time_and_those_who_are_too_many_are_sent_away(monkeypatc
         while tokens._waiting:
             await asyncio.sleep(0.01)
     assert await verify_password("x", "y")
+
+
+def test_a_signed_token_proves_its_claims_and_no_others() -> None:
+    token = signed_token("dl", "secret", "exp_1", "usr_1", 100)
+    assert is_token(token, "dl")
+    assert is_signed(token, "dl", "secret", "exp_1", "usr_1", 100)
+    for secret, *claims in (
+        ["other", "exp_1", "usr_1", 100],
+        ["secret", "exp_1", "usr_1", 101],
+        ["secret", "exp_1", "usr_1", "100"],
+        ["secret", "exp_1usr_1", "", 100],
+        ["secret", "exp_1", "usr_1"],
+    ):
+        assert not is_signed(token, "dl", str(secret), *claims)
+    assert not any(
+        is_signed(wrong, "dl", "secret", "exp_1", "usr_1", 100) for wrong in ("", token[:-1], token + "a", "ü")
+    )

@@ -37,8 +37,15 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "Finish": {"order": "<wo in progress>", "visit": "<apt in progress>"},
     "Anything": {"id": "<wo any>", "ids": ["<cus any>", "<site any>"]},
     "Changes": {"after": "<cursor start>"},
+    "Exported": {"id": "exp_01jd0000000000000000000000"},
 }
-ROLES = {"Key": Role.ADMINISTRATOR, "MyDay": Role.TECHNICIAN, "Report": Role.TECHNICIAN}
+ROLES = {
+    "Export": Role.ADMINISTRATOR,
+    "Exported": Role.ADMINISTRATOR,
+    "Key": Role.ADMINISTRATOR,
+    "MyDay": Role.TECHNICIAN,
+    "Report": Role.TECHNICIAN,
+}
 
 SLACK = 8  # points: a short list that stays empty, a row that is not there
 # Each value of a facet counts a page of rows, and as many values as there may be are counted.

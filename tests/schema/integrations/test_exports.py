@@ -11,6 +11,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from app import database
 from app.customers import commands as customers
 from app.customers.models import Customer, Site
 from app.identity.models import ApiKey, User
@@ -21,6 +22,7 @@ from app.infrastructure.tables import add_row
 from app.integrations import commands, reactions, rules
 from app.integrations.commands.exports import JOB
 from app.integrations.models import BulkExport
+from app.integrations.rules import ExportFormat
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
@@ -28,6 +30,7 @@ from app.kernel.ids import new_id
 from app.kernel.permissions import Permission, Role
 from schema.integrations import exporting
 from schema.kit import problems, walking
+from schema.kit.persisted import KnownDocuments
 from schema.kit.walking import Walk
 from tests.schema.asking import ask, heard
 from tests.schema.integrations.exports import (
@@ -198,6 +201,40 @@ async def test_a_filter_narrows_the_file_and_a_false_include_leaves_a_field_out(
     assert {one["name"] for one in found} == {"Keep 0", "Keep 1"}
 
 
+async def test_a_page_is_found_by_the_ids_without_sorting_all_that_a_company_has(
+    sqlite_database: Dialect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page costs the same, however long the list is. The control: another list goes through all the company's rows."""
+    office = await an_office(tmp_path)
+    await office.customers(3)
+    asked: list[tuple[str, list[Any]]] = []
+    read_rows = database.read_rows
+
+    async def noted(sql: str, values: list[Any]) -> list[Any]:
+        asked.append((sql, values))
+        return await read_rows(sql, values)
+
+    async def goes_by_id() -> bool:
+        sql, values = next(one for one in asked if "accountNumber" in one[0] or "account_number" in one[0])
+        asked.clear()
+        plan = await read_rows(f"EXPLAIN QUERY PLAN {sql}", values)
+        return any("sqlite_autoindex_customer_1" in str(step[3]) for step in plan)
+
+    monkeypatch.setattr(database, "read_rows", noted)
+    small_pages(monkeypatch, rows=2)
+    walk = exporting._walk(office.boss, "{ customers { nodes { accountNumber } } }", {}, ExportFormat.NDJSON)
+
+    async def asker() -> Actor:
+        return office.boss
+
+    first = await walk.page(asker, None)
+    assert await goes_by_id()
+    await walk.page(asker, first[-1]["__id"])
+    assert await goes_by_id()
+    await ask(office.boss, "{ customers(first: 2, orderBy: {field: CREATED_AT}) { nodes { accountNumber } } }")
+    assert not await goes_by_id()
+
+
 # What is refused
 
 
@@ -261,6 +298,16 @@ async def test_who_may_not_read_something_may_not_export_it_either(
     payload = await request(await office.person(*roles), document)
     assert [(one["code"], one.get("permission")) for one in payload["errors"]] == [("NOT_PERMITTED", missing)]
     assert await BulkExport.all().count() == 0
+
+
+async def test_where_documents_must_be_trusted_an_export_is_made_of_a_trusted_one(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = KnownDocuments({"one": CUSTOMERS}, only_trusted=True)
+    monkeypatch.setattr(exporting, "_require_trusted", known.require_trusted)
+    assert (await request(office.boss))["errors"] == []
+    other = await request(office.boss, "{ sites { nodes { id } } }")
+    assert [(one["code"], one["path"]) for one in other["errors"]] == [("INVALID_INPUT", ["document"])]
 
 
 async def test_so_many_at_a_time_are_under_way_and_no_more(office: Office) -> None:
@@ -642,6 +689,7 @@ async def test_a_repeated_request_with_an_id_of_the_clients_own_makes_one_export
 # The file and the changes together
 
 
+@pytest.mark.slow
 async def test_a_file_and_the_changes_since_its_cursor_are_the_whole_truth(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
