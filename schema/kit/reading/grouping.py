@@ -40,6 +40,7 @@ class Scope:
     target: Readable
     joins: Callable[[str], None]
     window: "Callable[[Request], Window]"
+    within_facet: bool = False
 
 
 def write_summary(builder: "Builder", part: ConnectionPart, scope: Scope, keys: tuple[str, ...]) -> None:
@@ -148,7 +149,7 @@ class _Values:
     def _words(self) -> None:
         """All words that there are, in their own order, each with its count."""
         text, w, g = self.builder.text, quoted(self.builder.alias()), quoted(self.builder.alias())
-        counts = _asked(self.pick, "count", "otherCount")
+        counts = _asked(self.pick, "count", "otherCount", "rows")
         n = f"coalesce({g}.n, 0)" if counts else "0"
         text(
             f"SELECT {w}.raw, {w}.value, {w}.label, {n} AS n, {'0' if not counts else f'sum({n}) OVER ()'} AS total FROM ("
@@ -203,28 +204,44 @@ class _Values:
     # The rows of a value
 
     def _rows(self, part: Pick) -> None:
+        """A page of the rows that have the value."""
         text, v = self.builder.text, quoted(self.v)
-        if not self.facet.nullable:
-            self._page(part, self._having)
+        if not self.facet.nullable and not self._spells_out:
+            self._page(part, lambda alias: self._having(alias, f"{v}.raw"))
             return
-        text(f"CASE WHEN {v}.raw IS NULL THEN ")
-        self._page(part, self._without)
-        text(" ELSE ")
-        self._page(part, self._having)
+        text("CASE")
+        if self.facet.nullable:
+            text(f" WHEN {v}.raw IS NULL THEN ")
+            self._page(part, self._without)
+        for word in self.facet.words if self._spells_out else ():
+            text(f" WHEN {v}.value = '{word}' THEN ")
+            self._page(part, partial(self._having, value=_literal(word, self.facet.kind)))
+        if not self._spells_out:
+            text(" ELSE ")
+            self._page(part, lambda alias: self._having(alias, f"{v}.raw"))
         text(" END")
+
+    @property
+    def _spells_out(self) -> bool:
+        """Whether each word has a page of its own in the text. The database then knows how many rows have the word, and
+        picks the right index for it: one for most rows, another for few. Within other facets that would be too much text.
+        """
+        return bool(self.facet.words) and not self.scope.within_facet
 
     def _page(self, part: Pick, narrowed: Callable[[str], None]) -> None:
         assert part.connection is not None
 
         def joins(alias: str) -> None:
+            # Where there is nothing, nothing is looked for.
+            self.builder.text(f"{quoted(self.v)}.n > 0 AND ")
             self.scope.joins(alias)
             narrowed(alias)
 
-        scope = Scope(self.scope.target, joins, lambda request: request.window(part))
+        scope = Scope(self.scope.target, joins, lambda request: request.window(part), within_facet=True)
         self.builder.connection(part.connection, scope, (*self.keys, *_path(self.pick, part)))
 
-    def _having(self, alias: str) -> None:
-        self.builder.text(f"{quoted(alias)}.{quoted(self.facet.column)} = {quoted(self.v)}.raw AND ")
+    def _having(self, alias: str, value: str) -> None:
+        self.builder.text(f"{quoted(alias)}.{quoted(self.facet.column)} = {value} AND ")
 
     def _without(self, alias: str) -> None:
         cell = f"{quoted(alias)}.{quoted(self.facet.column)}"
@@ -239,6 +256,11 @@ class _Values:
         self.builder.text(") AND ")
 
 
+def _literal(word: str, kind: Kind) -> str:
+    """A word of ours as it is stored."""
+    return word.upper() if kind is Kind.BOOLEAN else f"'{word}'"
+
+
 def _path(facet: Pick, part: Pick) -> tuple[str, ...]:
     """The keys from a facet to the rows of its values."""
     assert facet.selection is not None
@@ -248,7 +270,7 @@ def _path(facet: Pick, part: Pick) -> tuple[str, ...]:
 
 def _word(rank: int, word: str, kind: Kind) -> str:
     """One word of ours as a row; its first row names the columns."""
-    raw = word.upper() if kind is Kind.BOOLEAN else f"'{word}'"
+    raw = _literal(word, kind)
     label = word.replace("_", " ").capitalize()
     return f"SELECT {rank} AS rank, {raw} AS raw, '{word}' AS value, '{label}' AS label"
 
