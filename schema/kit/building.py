@@ -54,6 +54,7 @@ from schema.kit.declarations import (
 from schema.kit.deprecations import require_dated
 from schema.kit.guards import guard_lists
 from schema.kit.kinds import column_kind
+from schema.kit.measuring import VALUES
 from schema.kit.operations import (
     SIGNED_IN,
     OperationField,
@@ -75,7 +76,7 @@ from schema.kit.reading.selection import (
     readable_behind,
 )
 from schema.kit.scalars import SCALARS
-from schema.kit.summaries import Summary, with_summaries
+from schema.kit.summaries import Facet, Summary, with_summaries
 
 Resolve = Callable[..., Any]
 NODES_MAX = PAGE_SIZE_MAX
@@ -274,6 +275,8 @@ def _answer_object(schema: GraphQLSchema, type: GraphQLObjectType) -> None:
         if isinstance(definition.declaration, Link):
             _require_nullable(field, where)
             field.resolve = _link(definition.declaration.attribute, get_named_type(field.type))
+        elif isinstance(definition.declaration, Facet) and definition.declaration.words:
+            field.extensions[VALUES] = len(definition.declaration.words) + definition.declaration.nullable
         elif isinstance(definition.declaration, Summary):
             continue
         elif not hasattr(origin, "__readable__"):

@@ -65,6 +65,7 @@ SCHEMA_ROWS = {
 SCHEMA_ROWS_PER_TYPE_MAX = 200
 PROBLEM = "Problem"  # lists of them are empty when all goes well
 PLUMBING = frozenset({"edges", "nodes", "node", "values"})
+VALUES = "truckroll values"  # among a field's extensions: how many values a facet has
 SCANS = frozenset({"totalCount", "otherCount", "aggregate"})
 
 
@@ -343,7 +344,7 @@ class _Ruler:
             counted = self._counted_unpaged(node, known, parent) if counted is None else counted
         else:
             own, row = 1 + inner.cost, inner.row_cost
-            counted = (self._page_size(node, frozenset({"first", "last"})) or PAGE_SIZE_DEFAULT) if row else 0
+            counted = (self._page_size(node, frozenset({"first", "last"})) or _all_values(known)) if row else 0
         total.cost += own + counted * row
         total.rows.append(Rows(key, counted, row))
 
@@ -367,6 +368,11 @@ def _count_directives(measure: Measure, node: Any) -> None:
     count = len(node.directives or ())
     measure.directives += count
     measure.directives_per_node = max(measure.directives_per_node, count)
+
+
+def _all_values(field: GraphQLField | None) -> int:
+    """How many rows a page has when nobody says: as many as a facet has values, if these are known."""
+    return field.extensions.get(VALUES, PAGE_SIZE_DEFAULT) if field is not None else PAGE_SIZE_DEFAULT
 
 
 def _is_list(field: GraphQLField | None) -> bool:

@@ -6,9 +6,11 @@ import pytest
 from graphql import OperationDefinitionNode, build_schema, get_introspection_query, parse
 
 from schema.kit import limits
+from schema.kit.execution import core_of
 from schema.kit.limits import BadRequest, guard, read_body, request_of
 from schema.kit.measuring import Measures, TooExpensive
 from schema.kit.statuses import Outcome
+from schema.schema import api
 
 
 def operation_of(document):
@@ -32,6 +34,13 @@ def judge(text, variables=None, schema=None, **options):
         ("{ workOrders(first: 9) { nodes { id } edges { node { id } } pageInfo { endCursor } } }", 1 + 9 * 2 + 1),
         ("{ workOrders(first: 9) { pageInfo { endCursor } } }", 1 + 1),
         ("{ workOrders { totalCount } }", 1 + 10),
+        ("{ workOrders { aggregate { count } } }", 1 + 10 + 1),
+        ("{ workOrders { facets { status { values { count } } } } }", 1 + 1 + 1 + 25 * 1),
+        ("{ workOrders { facets { customer(first: 5) { values { count } otherCount } } } }", 1 + 1 + 1 + 5 * 1 + 10),
+        (
+            "{ workOrders { facets { status { values { rows(first: 20) { nodes { customer { id } } } } } } } }",
+            1 + 1 + 1 + 25 * (1 + 1 + 20 * 2),
+        ),
         ("{ workOrders(first: 10) { nodes { notes(last: 5) { nodes { id } } } } }", 1 + 10 * (1 + 1 + 5)),
         ("query($n: Int) { workOrders(first: $n) { nodes { id } } }", 1 + 40),
         ("query($n: Int = 90) { workOrders(first: $n) { nodes { id } } }", 1 + 40),
@@ -47,6 +56,14 @@ def judge(text, variables=None, schema=None, **options):
 )
 def test_cost_is_page_size_times_what_a_row_costs(text, cost):
     assert judge(text, {"n": 40, "ten": 10.0, "ids": ["a", "b"]}).cost == cost
+
+
+def test_a_facet_of_an_enum_counts_all_its_values_and_no_more():
+    text = "{ workOrders { facets { status { values { count rows(first: 2) { nodes { id } } } } } } }"
+    statuses = len(core_of(api).get_type("WorkOrderStatus").values)
+    assert judge(text, schema=core_of(api)).cost == 3 + statuses * (1 + 1 + 2)
+    by_text = text.replace("status", "category")
+    assert judge(by_text, schema=core_of(api)).cost == 3 + 25 * (1 + 1 + 2)
 
 
 def test_a_list_without_pages_counts_as_some_rows():
