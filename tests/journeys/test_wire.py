@@ -265,8 +265,9 @@ async def test_binary_frames_and_other_protocols_are_refused(served):
     async with connect(server) as connection:
         await connection.send(b"{}")
         assert await Socket(connection).close_code() == 4400
-    async with connect(server, subprotocols=None) as connection:
-        assert await Socket(connection).close_code() == 4406
+    for others in (None, ["graphql-ws"], ["graphql-ws", "mqtt"]):
+        async with connect(server, subprotocols=others) as connection:
+            assert await Socket(connection).close_code() == 4406
 
 
 async def test_a_foreign_page_cannot_open_a_socket(served):
