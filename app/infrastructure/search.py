@@ -133,7 +133,10 @@ class Matches(Condition):
         source = f'"search_document" {found} WHERE '
         mine = f'{found}."organization_id" = {writer.bind(self.organization_id)} AND {found}."kind" = {writer.bind(self.kind)}'
         query = f"search_query({writer.bind(self.words)}, {writer.bind(self.weights.upper())})"
-        return f'{quoted(alias)}."id" IN (SELECT {found}."id" FROM {source}{mine} AND {found}."words" @@ {query})'
+        # As an array, because PostgreSQL guesses badly how many rows have a word: else it may walk a whole list in its order
+        # and look for the word in each row.
+        rows = f'SELECT {found}."id" FROM {source}{mine} AND {found}."words" @@ {query}'
+        return f'{quoted(alias)}."id" = ANY (ARRAY({rows}))'
 
 
 def _rank(writer: Writer, alias: str, words: str, weights: str) -> str:
@@ -158,15 +161,19 @@ _POSTGRES_FUNCTIONS = tuple(
             "search_text",
             "text",
             "text",
-            r"SELECT trim(regexp_replace(lower(normalize(regexp_replace(normalize($1, NFD), "
+            # Most texts are ASCII, and for those the short way gives the same in a fraction of the time.
+            "SELECT trim(CASE WHEN octet_length($1) = length($1) "
+            """THEN regexp_replace(lower($1 COLLATE "C"), '[^a-z0-9]+', ' ', 'g') COLLATE "C" """
+            r"ELSE regexp_replace(lower(normalize(regexp_replace(normalize($1, NFD), "
             r"'([a-zA-Z\u00C0-\u024F])[\u0300-\u036F]+', '\1', 'g'), NFC) COLLATE "
-            r""""und-x-icu"), '[^[:alnum:]]+', ' ', 'g'))""",
+            r""""und-x-icu"), '[^[:alnum:]]+', ' ', 'g') COLLATE "C" END)""",
         ),
         (
             "search_vector",
             "text, text",
             "tsvector",
-            r"SELECT regexp_replace(search_text($1), '(\S{1,200})\S*', '''\1'':1' || $2, 'g')::tsvector",
+            "SELECT coalesce(string_agg('''' || left(word, 200) || ''':1' || $2, ' '), '')::tsvector "
+            "FROM unnest(string_to_array(search_text($1), ' ')) word WHERE word <> ''",
         ),
         (
             "search_query",

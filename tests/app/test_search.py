@@ -224,3 +224,11 @@ async def test_rows_that_were_there_before_are_found_once_the_index_is_made(data
         await db.connection().execute_script(
             "INSERT INTO search_words (search_words, rank) VALUES ('integrity-check', 1)"
         )
+
+
+async def test_a_word_without_end_is_kept_and_found_by_how_it_begins(database: Dialect) -> None:
+    company = await company_named("Acme")
+    work = await WorkOrder.get(id=await submitted(company, description="é" * 4000 + " " + "z" * 5000))
+    for text in ("é" * 150, "z" * 200):
+        visible = WorkOrder.visible_to(company.dispatcher) & found_by(WorkOrder, company.dispatcher, text)
+        assert [row.id for row in await find_rows(WorkOrder, visible)] == [work.id]
