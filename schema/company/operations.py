@@ -110,7 +110,9 @@ class CreateServiceTypeInput:
     name: str = about("What customers know it as.")
     description: str = about("What is done.", default="")
     duration_minutes: int = about("How long it usually takes, in minutes.", default=60)
-    required_skills: JSON | None = about("Skill id → the least level, 1 to 5.", default=None)
+    required_skills: JSON | None = about(
+        'The skills it needs: skill id → the least level, 1 to 5, such as {"skill_01jd…": 3}.', default=None
+    )
     default_priority: Priority = about("The priority its work begins with.", default=Priority.NORMAL)
     required_evidence: list[Evidence] | None = about("What there must be before its work is complete.", default=None)
 
@@ -124,7 +126,9 @@ class UpdateServiceTypeInput:
     name: Maybe[str] = about("What customers know it as.")
     description: Maybe[str] = about("What is done.")
     duration_minutes: Maybe[int] = about("How long it usually takes, in minutes.")
-    required_skills: Maybe[JSON] = about("Skill id → the least level, 1 to 5.")
+    required_skills: Maybe[JSON] = about(
+        'The skills it needs: skill id → the least level, 1 to 5, such as {"skill_01jd…": 3}.'
+    )
     default_priority: Maybe[Priority] = about("The priority its work begins with.")
     required_evidence: Maybe[list[Evidence]] = about("What there must be before its work is complete.")
     is_active: Maybe[bool] = about("Whether it is offered.")

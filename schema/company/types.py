@@ -141,7 +141,7 @@ class NumberSeries(Node):
     kind: str = col("What it numbers, such as WORK_ORDER.")
     prefix: str = col("What numbers begin with, such as WO-.", column="number_prefix")
     next_number: int = col("The number that is given out next.")
-    digits: int = col("How many digits numbers are filled up to.")
+    digits: int = col("How many digits numbers have at least, filled up with zeros in front.")
 
 
 @filterable(models.NumberSeries)
@@ -202,7 +202,7 @@ class ServiceType(Node):
     name: str = col("What customers know it as.")
     description: str = col("What is done.")
     duration_minutes: int = col("How long it usually takes, in minutes.")
-    required_skills: JSON = col("Skill id → the least level, 1 to 5.")
+    required_skills: JSON = col('The skills it needs: skill id → the least level, 1 to 5, such as {"skill_01jd…": 3}.')
     default_priority: Priority = col("The priority that work of this kind begins with.")
     required_evidence: list[Evidence] = col("What there must be before its work counts as complete.")
     is_active: bool = col("Whether it is offered. Past work keeps one that is not.")

@@ -141,8 +141,8 @@ class Contact(Node):
     version: int = col("Counts up with every change.")
     name: str = col("What they are called.")
     role: ContactRole = col("What they are to the account.")
-    email: str | None = col("Where to write to.")
-    phone: str | None = col("Where to call, as E.164, such as +12125550100.")
+    email: str | None = col("The e-mail address; null if none is known.")
+    phone: str | None = col("The phone number as E.164, such as +12125550100; null if none is known.")
     is_primary: bool = col("Whether they are asked first. Every account with contacts has one such contact.")
     created_at: datetime = col("When they were added.")
     updated_at: datetime = col("When they were changed last.")
@@ -310,14 +310,14 @@ class Customer(Node):
     allowed_transitions: list[AllowedCustomerStep] = computed(
         "Steps its lifecycle allows from here.", steps_of, needs=("status",)
     )
-    email: str | None = col("Where to write to.")
-    phone: str | None = col("Where to call, as E.164, such as +12125550100.")
+    email: str | None = col("The e-mail address; null if none is known.")
+    phone: str | None = col("The phone number as E.164, such as +12125550100; null if none is known.")
     language: str | None = col("What it is written to in: a BCP 47 tag, such as en or pt-BR.")
     external_id: str | None = col("Its id in another system, unique in the organization.")
     sla_tier: SlaTier = col("How much service it has bought.", facet=True)
     currency: str = col("In which currency it pays, ISO 4217.")
     credit_limit: Decimal | None = col(
-        "How much it may owe us; missing means no limit.", permission=Permission.VIEW_PRICES, totals=True
+        "How much it may owe us, in its currency; null means no limit.", permission=Permission.VIEW_PRICES, totals=True
     )
     notes: str | None = col("What we know and the customer does not read.", permission=Permission.VIEW_INTERNAL_NOTES)
     created_at: datetime = col("When it was opened.", facet=True)

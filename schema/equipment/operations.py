@@ -70,7 +70,7 @@ class CreateEquipmentCategoryInput:
 
     name: str = about("What it is called, 1 to 120 characters.")
     parent_id: ID | None = about("The category it lies in; none for the top.", default=None)
-    lifespan_months: int | None = about("How long its things are expected to last.", default=None)
+    lifespan_months: int | None = about("How many months its things are expected to last.", default=None)
     id: ID | None = about(NEW_ID, default=None)
 
 
@@ -82,7 +82,7 @@ class UpdateEquipmentCategoryInput:
     version: int | None = about(VERSION, default=None)
     name: Maybe[str] = about("What it is called.")
     parent_id: Maybe[ID | None] = about("The category it lies in; null for the top.")
-    lifespan_months: Maybe[int | None] = about("How long its things are expected to last.")
+    lifespan_months: Maybe[int | None] = about("How many months its things are expected to last.")
 
 
 @inputs

@@ -120,11 +120,11 @@ class EquipmentFilter:
     model_id: IdFilter | None = by("Of which product.")
     category_id: IdFilter | None = by("Of which category.")
     name: StringFilter | None = by("What it is called.")
-    serial_number: StringFilter | None = by("The maker's number on it.")
-    asset_tag: StringFilter | None = by("The owner's number on it.")
+    serial_number: StringFilter | None = by("The maker's number on it; null if it is not known.")
+    asset_tag: StringFilter | None = by("The owner's number on it; null if it has none.")
     status: EnumFilter[EquipmentStatus] | None = by("Whether it works.")
     room: StringFilter | None = by("In which room.")
-    installed_on: DateFilter | None = by("When it was installed.")
+    installed_on: DateFilter | None = by("The day on which it was installed; null if it is not known.")
     external_id: StringFilter | None = by("Its id in another system.")
     created_at: DateTimeFilter | None = by("When it was registered.")
     updated_at: DateTimeFilter | None = by("When it was changed last.")
@@ -142,7 +142,7 @@ EquipmentOrder = orderable(
     models.Equipment,
     default=("name",),
     name="What it is called.",
-    serial_number="The maker's number on it.",
+    serial_number="The maker's number on it; null if it is not known.",
     room="In which room.",
     installed_on="When it was installed; those nobody knows of come last.",
     created_at="When it was registered.",
@@ -198,14 +198,14 @@ class Equipment(Node):
 
     version: int = col("Counts up with every change.")
     name: str = col("What it is called.")
-    serial_number: str | None = col("The maker's number on it.")
-    asset_tag: str | None = col("The owner's number on it.")
+    serial_number: str | None = col("The maker's number on it; null if it is not known.")
+    asset_tag: str | None = col("The owner's number on it; null if it has none.")
     status: EquipmentStatus = col("Whether it works.", facet=True)
     allowed_transitions: list[AllowedEquipmentStep] = computed(
         "Steps its lifecycle allows from here. Retiring has a mutation of its own.", steps_of, needs=("status",)
     )
     room: str = col("In which room of the site it stands.")
-    installed_on: date | None = col("When it was installed.")
+    installed_on: date | None = col("The day on which it was installed; null if it is not known.")
     specifications: JSON = col('Named values, such as {"refrigerant": "R-32", "capacity_kw": 3.5}.')
     external_id: str | None = col("Its id in another system, unique in the organization.")
     created_at: datetime = col("When it was registered.")
@@ -236,7 +236,7 @@ class EquipmentCategory(Node):
 
     version: int = col("Counts up with every change.")
     name: str = col("What it is called.")
-    lifespan_months: int | None = col("How long its things are expected to last.")
+    lifespan_months: int | None = col("How many months its things are expected to last; null if nobody says.")
     is_divided: bool = sql_value("Whether there are narrower categories.", exists_in("equipment_category", "parent_id"))
     created_at: datetime = col("When it was added.")
     broader: "EquipmentCategory" = parent("The category it lies in; null at the top.", via="parent_id")

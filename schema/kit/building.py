@@ -163,7 +163,9 @@ def _payload_type(field: OperationField) -> type[Any]:
     errors = strawberry.field(description="What kept it from being done; empty when it was done.")
     errors.python_name = "errors"
     errors.type_annotation = StrawberryAnnotation(list[Problem])
-    cursor = strawberry.field(description="Where the journal stood afterwards: follow changes from here.")
+    cursor = strawberry.field(
+        description="Where the journal stood afterwards: follow changes from here. Null when nothing changed."
+    )
     cursor.python_name = "cursor"
     cursor.type_annotation = StrawberryAnnotation(Optional[str])  # noqa: UP045  # as the others
     return create_type(

@@ -35,4 +35,6 @@ class Connection(Generic[T]):
     nodes: list[T] = strawberry.field(description="The rows.")
     edges: list[Edge[T]] = strawberry.field(description="The rows with their cursors.")
     page_info: PageInfo = strawberry.field(description="Where this page stands.")
-    total_count: int = strawberry.field(description="How many rows the whole list has. Counted only when asked for.")
+    total_count: int = strawberry.field(
+        description="How many rows the whole list has, of those you may see. Counted only when asked for."
+    )

@@ -113,7 +113,7 @@ class ScheduleAppointmentInput:
     technician_ids: list[ID] = about("Who goes, the lead first.")
     starts_at: datetime = about("When it begins.")
     version: int | None = about(VERSION, default=None)
-    duration_minutes: int | None = about("How long it takes; as it was unless given.", default=None)
+    duration_minutes: int | None = about("How many minutes it takes; as it was unless given.", default=None)
     pin_who: bool | None = about("Whether the planner must keep the technicians; as it was unless given.", default=None)
     pin_when: bool | None = about("Whether the planner must keep the time; as it was unless given.", default=None)
     override_reason: str | None = about(
@@ -130,7 +130,7 @@ class RescheduleAppointmentInput:
     technician_ids: list[ID] | None = about("Who goes from now on, the lead first.", default=None)
     starts_at: datetime | None = about("When it begins from now on.", default=None)
     version: int | None = about(VERSION, default=None)
-    duration_minutes: int | None = about("How long it takes from now on.", default=None)
+    duration_minutes: int | None = about("How many minutes it takes from now on.", default=None)
     pin_who: bool | None = about("Whether the planner must keep the technicians; as it was unless given.", default=None)
     pin_when: bool | None = about("Whether the planner must keep the time; as it was unless given.", default=None)
     override_reason: str | None = about(

@@ -136,7 +136,7 @@ class CreateTechnicianInput:
     home_longitude: Maybe[float | None] = about("Where their day begins; only together with the latitude.")
     time_zone: Maybe[str] = about("IANA zone; your organization's unless you say otherwise.")
     territory_id: Maybe[ID | None] = about("Where they work mostly.")
-    cost_per_hour: Maybe[Decimal | None] = about("What an hour of theirs costs.")
+    cost_per_hour: Maybe[Decimal | None] = about("What an hour of theirs costs, in their currency.")
     currency: Maybe[str] = about("The currency of that; your organization's unless you say otherwise.")
     speed_factor: Maybe[float] = about("How much faster than planned they work, 0.25 to 4; 1 unless you say otherwise.")
     color: Maybe[str | None] = about("The color that boards draw them in: # and six hexadecimal digits.")
@@ -152,12 +152,16 @@ class UpdateTechnicianInput:
     user_id: Maybe[ID | None] = about("Their account.")
     phone: Maybe[str | None] = about("Where to call.")
     email: Maybe[str | None] = about("Where to write to.")
-    home_latitude: Maybe[float | None] = about("Where their day begins.")
-    home_longitude: Maybe[float | None] = about("Where their day begins.")
+    home_latitude: Maybe[float | None] = about(
+        "Where their day begins and ends, in degrees; both are given, or both are null."
+    )
+    home_longitude: Maybe[float | None] = about(
+        "Where their day begins and ends, in degrees; both are given, or both are null."
+    )
     time_zone: Maybe[str] = about("IANA zone.")
     territory_id: Maybe[ID | None] = about("Where they work mostly.")
-    cost_per_hour: Maybe[Decimal | None] = about("What an hour of theirs costs.")
-    currency: Maybe[str] = about("The currency of that.")
+    cost_per_hour: Maybe[Decimal | None] = about("What an hour of theirs costs, in their currency.")
+    currency: Maybe[str] = about("The currency of what they cost, an ISO 4217 code.")
     speed_factor: Maybe[float] = about("How much faster than planned they work, 0.25 to 4.")
     color: Maybe[str | None] = about("The color that boards draw them in.")
 
@@ -202,7 +206,7 @@ class ShiftInput:
 
     starts_at: datetime = about("When it begins.")
     ends_at: datetime = about("When it is over, 24 hours later at most.")
-    break_minutes: int = about("How long the break is; 0 means none.", default=0)
+    break_minutes: int = about("How many minutes the break lasts; 0 means none.", default=0)
     break_earliest_at: datetime | None = about(
         "When the break begins at the earliest; else with the shift.", default=None
     )
@@ -246,10 +250,10 @@ class UpdateShiftInput:
     version: int | None = about(VERSION, default=None)
     starts_at: Maybe[datetime] = about("When it begins.")
     ends_at: Maybe[datetime] = about("When it is over.")
-    break_minutes: Maybe[int] = about("How long the break is; 0 means none.")
+    break_minutes: Maybe[int] = about("How many minutes the break lasts; 0 means none.")
     break_earliest_at: Maybe[datetime | None] = about("When the break begins at the earliest.")
     break_latest_at: Maybe[datetime | None] = about("When the break begins at the latest.")
-    overtime_minutes_max: Maybe[int] = about("How much longer it may last.")
+    overtime_minutes_max: Maybe[int] = about("How many minutes longer it may last when work runs late.")
 
 
 @inputs
@@ -322,7 +326,7 @@ class PositionInput:
     latitude: float = about("Degrees north.")
     longitude: float = about("Degrees east.")
     at: datetime = about("When it was there, by its own clock.")
-    accuracy_metres: float | None = about("How far off it may be.", default=None)
+    accuracy_metres: float | None = about("How many metres off it may be.", default=None)
     heading: float | None = about("In which direction it moved: degrees from north, clockwise.", default=None)
 
 

@@ -211,10 +211,10 @@ class Shift(Node):
     version: int = col("Counts up with every change.")
     starts_at: datetime = col("When it begins.")
     ends_at: datetime = col("When it is over.")
-    break_minutes: int = col("How long the break is; 0 means none.")
+    break_minutes: int = col("How many minutes the break lasts; 0 means none.")
     break_earliest_at: datetime | None = col("When the break begins at the earliest; missing without a break.")
     break_latest_at: datetime | None = col("When the break begins at the latest; missing without a break.")
-    overtime_minutes_max: int = col("How much longer it may last when work runs late.")
+    overtime_minutes_max: int = col("How many minutes longer it may last when work runs late.")
     technician: "Technician" = parent("Who works.")
 
 
@@ -288,8 +288,10 @@ class Position(Node):
     coordinates: Coordinates | None = group(
         "Where on the map.", latitude="latitude", longitude="longitude", null_without="latitude"
     )
-    accuracy_metres: float | None = col("How far off it may be.")
-    heading: float | None = col("In which direction they moved: degrees from north, clockwise.")
+    accuracy_metres: float | None = col("How many metres off it may be; null if the device did not say.")
+    heading: float | None = col(
+        "In which direction they moved: degrees from north, clockwise; null if the device did not say."
+    )
     at: datetime = col("When the device was there.")
     technician: "Technician" = parent("Who.")
 
@@ -418,8 +420,11 @@ class Technician(Node):
         "Steps their lifecycle allows from here.", steps_of, needs=("status",)
     )
     is_active: bool = col("Whether they still work here.", facet=True)
-    phone: str | None = col("Where to call, as E.164.", permission=Permission.VIEW_TECHNICIANS)
-    email: str | None = col("Where to write to.", permission=Permission.VIEW_TECHNICIANS)
+    phone: str | None = col(
+        "The phone number as E.164, such as +12125550100; null if none is known.",
+        permission=Permission.VIEW_TECHNICIANS,
+    )
+    email: str | None = col("The e-mail address; null if none is known.", permission=Permission.VIEW_TECHNICIANS)
     home: Coordinates | None = group(
         "Where their day begins and ends.",
         latitude="home_latitude",
@@ -429,7 +434,9 @@ class Technician(Node):
     )
     time_zone: str = col("IANA zone by whose clocks their days are reckoned.")
     cost_per_hour: Decimal | None = col(
-        "What an hour of theirs costs us.", permission=Permission.VIEW_TECHNICIAN_COSTS, totals=True
+        "What an hour of theirs costs us, in their currency; null without the permission VIEW_TECHNICIAN_COSTS.",
+        permission=Permission.VIEW_TECHNICIAN_COSTS,
+        totals=True,
     )
     currency: str = col("The currency of what they cost, ISO 4217.")
     speed_factor: float | None = col(

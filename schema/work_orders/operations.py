@@ -119,7 +119,7 @@ class UpdateWorkOrderInput:
     requested_window_start: Maybe[datetime | None] = about("The start of the window that suits; null clears it.")
     requested_window_end: Maybe[datetime | None] = about("The end of the window that suits; null clears it.")
     due_at: Maybe[datetime | None] = about("When it must be done; null clears it.")
-    duration_minutes: Maybe[int] = about("How long a visit is expected to take.")
+    duration_minutes: Maybe[int] = about("How many minutes a visit is expected to take.")
     required_skills: Maybe[list[SkillLevelInput]] = about("The skills needed, all of them.")
     external_id: Maybe[str | None] = about("Its id in another system; null clears it.")
 
@@ -221,7 +221,7 @@ class UpdateLineItemInput:
     kind: Maybe[rules.LineItemKind] = about("What it charges for.")
     description: Maybe[str] = about("What it says on the bill.")
     quantity: Maybe[Decimal] = about("How much of it; above 0.")
-    unit_price: Maybe[Decimal] = about("What one of it costs.")
+    unit_price: Maybe[Decimal] = about("What one of it costs, in the work order's currency.")
 
 
 @inputs

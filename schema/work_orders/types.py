@@ -284,7 +284,10 @@ class LineItem(Node):
     kind: rules.LineItemKind = col("What it charges for.", facet=True)
     description: str = col("What it says on the bill.")
     quantity: Decimal = col("How much of it, such as hours or pieces.", totals=True)
-    unit_price: Decimal | None = col("What one of it costs.", permission=Permission.VIEW_PRICES)
+    unit_price: Decimal | None = col(
+        "What one of it costs, in the line's currency; null without the permission VIEW_PRICES.",
+        permission=Permission.VIEW_PRICES,
+    )
     amount: Decimal | None = col(
         "Quantity times price, rounded; negative for a discount.", permission=Permission.VIEW_PRICES, totals=True
     )
@@ -629,7 +632,7 @@ class WorkOrder(Node):
             required_evidence,
         ),
     )
-    hold_reason: rules.HoldReason | None = col("What it waits for, while it is on hold.", facet=True)
+    hold_reason: rules.HoldReason | None = col("What it waits for, while it is on hold; null otherwise.", facet=True)
     reason_code: str | None = col(
         "Why it was canceled (CancelReason), declined (DeclineReason) or could not be completed (CannotCompleteReason).",
         facet=True,
@@ -644,10 +647,10 @@ class WorkOrder(Node):
     category: str | None = col("What kind of problem, in the words of whoever asked.", facet=True)
     summary: str = col("What is to be done, in a line.")
     description: str = col("What is to be done, at length.")
-    requested_window_start: datetime | None = col("The start of the window that was asked for.")
-    requested_window_end: datetime | None = col("The end of the window that was asked for.")
-    due_at: datetime | None = col("When it must be done.", facet=True, totals=True)
-    duration_minutes: int = col("How long a visit is expected to take.", totals=True)
+    requested_window_start: datetime | None = col("The start of the window that was asked for; null if none was.")
+    requested_window_end: datetime | None = col("The end of the window that was asked for; null if none was.")
+    due_at: datetime | None = col("When it must be done; null when it has no term.", facet=True, totals=True)
+    duration_minutes: int = col("How many minutes a visit is expected to take.", totals=True)
     required_skills: list[RequiredSkill] = computed(
         "The skills that it asks for, the most demanding first.",
         required_skills,
@@ -656,7 +659,7 @@ class WorkOrder(Node):
     external_id: str | None = col("Its id in the system it came from, unique in the organization.")
     currency: str = col("ISO 4217 code of its prices.")
     total_amount: Decimal | None = computed(
-        "The sum of its lines.",
+        "The sum of its lines, in its currency; null without the permission VIEW_PRICES.",
         total_amount,
         needs=(total_in_ten_thousandths, "currency"),
         permission=Permission.VIEW_PRICES,
@@ -668,14 +671,14 @@ class WorkOrder(Node):
     created_at: datetime = col("When it was put down.")
     updated_at: datetime = col("When it last changed.")
     submitted_at: datetime = col("When it was asked for.", facet=True, totals=True)
-    triaged_at: datetime | None = col("When it was taken on.")
+    triaged_at: datetime | None = col("When it was taken on; null until then.")
     scheduled_at: datetime | None = col("When its visit was booked; null while there is none.")
     started_at: datetime | None = col("When work began.", facet=True, totals=True)
     held_at: datetime | None = col("Since when it waits; null while it does not.")
-    completed_at: datetime | None = col("When it was done.", facet=True, totals=True)
-    approved_at: datetime | None = col("When it was reviewed.")
-    closed_at: datetime | None = col("When it was closed.")
-    canceled_at: datetime | None = col("When it was canceled, declined or given up.")
+    completed_at: datetime | None = col("When it was done; null until then.", facet=True, totals=True)
+    approved_at: datetime | None = col("When it was reviewed; null until then.")
+    closed_at: datetime | None = col("When it was closed; null until then.")
+    canceled_at: datetime | None = col("When it was canceled, declined or given up; null if it was not.")
     customer: Customer = parent("For whom.", facet="name")
     site: Site = parent("Where.", facet="name")
     equipment: Equipment = parent("On which equipment, if it is about one.")
