@@ -60,7 +60,7 @@ class SearchHit:
 
 
 @plain
-class SearchConnection:
+class SearchPage:
     """A page of what was found, the best first."""
 
     nodes: list[SearchHit] = about("What was found.")
