@@ -37,6 +37,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "Finish": {"order": "<wo in progress>", "visit": "<apt in progress>"},
     "Anything": {"id": "<wo any>", "ids": ["<cus any>", "<site any>"]},
     "Changes": {"after": "<cursor start>"},
+    "Tomorrow": {"from": "<time now>", "to": "<time tomorrow>"},
     "Exported": {"id": "exp_01jd0000000000000000000000"},
 }
 ROLES = {
@@ -48,6 +49,8 @@ ROLES = {
 }
 
 SLACK = 8  # points: a short list that stays empty, a row that is not there
+# Facts of `changes` are no list at the root: points for those that are not there do not come back.
+NOT_GIVEN_BACK = frozenset({"README Changes"})
 # Each value of a facet counts a page of rows, and as many values as there may be are counted.
 PAGES_FOR_EACH_VALUE = frozenset({"README Kanban", "kanban", "lists Columns"})
 
@@ -152,7 +155,7 @@ def misjudged(example: Example, answer: dict[str, Any]) -> list[str]:
     company come back, so it is what is paid in the end that is held against the work: half of it at least, thrice at most.
     """
     cost, work = answer["extensions"]["cost"], work_of(example, answer)
-    most = 3 * work + SLACK if example.name not in PAGES_FOR_EACH_VALUE else cost["requested"]
+    most = 3 * work + SLACK if example.name not in PAGES_FOR_EACH_VALUE | NOT_GIVEN_BACK else cost["requested"]
     return [] if work / 2 <= cost["actual"] <= min(most, cost["requested"]) else [f"{cost} for {work}"]
 
 
