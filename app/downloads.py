@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from app import database
 from app.integrations import commands, rules
-from app.integrations.queries import Download, LinkExpired, find_download
-from app.integrations.rules import ExportFormat
+from app.integrations.queries import Download, find_download
+from app.integrations.rules import ExportFormat, LinkExpired
 from app.kernel.errors import NotFound, NotPermitted, Problem, Unavailable
 
 PIECE_BYTES = 256 * 1024

@@ -13,28 +13,10 @@ from app.integrations.models import BulkExport
 from app.integrations.rules import ExportStatus
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
-from app.kernel.errors import Conflict, NotAuthenticated, NotFound, NotPermitted
+from app.kernel.errors import NotAuthenticated, NotFound, NotPermitted
 from app.kernel.permissions import Permission
 
 LINK = "dl"
-
-
-class AccessChanged(Conflict):
-    """The asker may see less than when the export was asked for, so its file would show too much."""
-
-    code = "ACCESS_CHANGED"
-
-    def __init__(self) -> None:
-        super().__init__("The asker may see less now than when this export was asked for. Ask for it anew.")
-
-
-class LinkExpired(Conflict):
-    """The link was good for some minutes, and they are over."""
-
-    code = "LINK_EXPIRED"
-
-    def __init__(self) -> None:
-        super().__init__("This link is over. Read the export's url again for a fresh one.")
 
 
 async def asker_of(export: BulkExport) -> Actor:
@@ -42,7 +24,7 @@ async def asker_of(export: BulkExport) -> Actor:
     actor = await actor_now(export.organization_id, export.requested_by)
     actor.require(Permission.EXPORT_DATA)
     if not rules.sees_as_much(actor, export.access):
-        raise AccessChanged
+        raise rules.AccessChanged
     return actor
 
 
@@ -70,7 +52,7 @@ async def find_download(id: str, for_: str, until: int, token: str) -> Download:
     [export] = found
     now = utc_now()
     if datetime.fromtimestamp(until, UTC) <= now:
-        raise LinkExpired
+        raise rules.LinkExpired
     try:
         actor = await actor_now(export.organization_id, for_)
     except NotAuthenticated:

@@ -26,7 +26,7 @@ from app.infrastructure.tables import find_rows
 from app.integrations import commands, queries, rules
 from app.integrations.commands.exports import JOB, Written
 from app.integrations.models import BulkExport
-from app.integrations.rules import ExportFormat
+from app.integrations.rules import ExportFormat, ExportStatus
 from app.kernel.actor import Actor
 from app.kernel.errors import InvalidInput, LimitReached, NotFound, Problem, Unavailable
 from schema.kit.walking import ID, Walk, Walked, columns_of
@@ -121,7 +121,6 @@ class _Writer:
         self._rows = 0
         self._lines = 0
         self._told_at = time.monotonic()
-        self._finished = False
 
     async def write(self) -> None:
         """The whole file, from where it was left."""
@@ -157,12 +156,9 @@ class _Writer:
         if self._file is not None:
             self._file.close()
         [export] = await find_rows(BulkExport, column("id") == self._export.id)
-        if export.position.get("file") != self._name or export.status in (
-            rules.ExportStatus.FAILED,
-            rules.ExportStatus.CANCELED,
-        ):
+        if export.position.get("file") != self._name or export.status in (ExportStatus.FAILED, ExportStatus.CANCELED):
             await storage.exports().delete(self._name)
-        if export.status not in rules.OPEN and not self._finished:
+        if export.status not in rules.OPEN:
             await self._delete_before()
 
     async def _asker(self) -> Actor:
@@ -170,7 +166,7 @@ class _Writer:
         if self._context.canceled():
             raise _Stopped
         [export] = await find_rows(BulkExport, column("id") == self._export.id)
-        if export.runner != self._export.runner or export.status != rules.ExportStatus.RUNNING:
+        if export.runner != self._export.runner or export.status != ExportStatus.RUNNING:
             raise _Stopped
         return await queries.asker_of(export)
 
@@ -224,7 +220,6 @@ class _Writer:
         await storage.exports().finish(self._name)
         await self._asker()
         self._go_on(await commands.finish_export(self._context.actor, self._export.id, self._export.runner, written))
-        self._finished = True
         await self._delete_before()
 
     async def _saved(self, file: GrowingFile) -> Written:

@@ -11,7 +11,7 @@ from tests.servers import Api, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
-ROWS = 150_000
+ROWS = 80_000
 FILL = """
 INSERT INTO customer (id, version, created_at, updated_at, organization_id, account_number, name, type, status, sla_tier,
     currency, notes)
@@ -19,7 +19,8 @@ WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 SELECT 'cus_' || printf('%026d', i), 1, c.created_at, c.updated_at, c.organization_id, 'K' || i, 'Customer ' || i, c.type,
     c.status, c.sla_tier, c.currency, '' FROM n, customer c
 """
-DOCUMENT = "{ customers { nodes { id name sites { nodes { id } } } } }"
+DOCUMENT = """{ customers { nodes { id name sites { nodes { id } } contacts { nodes { id } } equipment { nodes { id } }
+    appointments { nodes { id } } } } }"""
 STATE = "query($id: ID!) { dataExport(id: $id) { status rowCount error url } }"
 
 

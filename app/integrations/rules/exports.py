@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.kernel.actor import Actor
+from app.kernel.errors import Conflict
 from app.kernel.lifecycle import Lifecycle
 from app.kernel.permissions import Permission
 
@@ -59,6 +60,24 @@ EXPORT = Lifecycle[ExportStatus](
         S.EXPIRED: frozenset(),
     },
 )
+
+
+class AccessChanged(Conflict):
+    """The asker may see less than when the export was asked for, so its file would show too much."""
+
+    code = "ACCESS_CHANGED"
+
+    def __init__(self) -> None:
+        super().__init__("The asker may see less now than when this export was asked for. Ask for it anew.")
+
+
+class LinkExpired(Conflict):
+    """The link was good for some minutes, and they are over."""
+
+    code = "LINK_EXPIRED"
+
+    def __init__(self) -> None:
+        super().__init__("This link is over. Read the export's url again for a fresh one.")
 
 
 def access_of(actor: Actor) -> dict[str, Any]:
