@@ -128,10 +128,12 @@ class Assignment(OwnedTable):
             listed("starts_at"),
             listed("created_at"),
             listed("technician", "starts_at"),
-            Index(fields=("organization_id", "work_order_id")),
-            # The reader and ``visible_to`` come from an appointment, whose organization is settled already.
+            # From a visit or a work order to whoever has it.
             Index(fields=("appointment", "technician")),
             Index(fields=("work_order_id", "technician")),
+            # What a technician may see: from the technician to the visits and the work, or whether one of them is theirs.
+            Index(fields=("organization_id", "technician", "appointment")),
+            Index(fields=("organization_id", "technician", "work_order_id")),
         ]
 
     @classmethod

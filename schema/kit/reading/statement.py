@@ -35,7 +35,7 @@ from schema.kit.declarations import (
 )
 from schema.kit.filters import spec_of
 from schema.kit.kinds import Kind, bind, bound, from_cursor, json_of, scalar_kind
-from schema.kit.orders import OLDEST_ID_FIRST, Sorted
+from schema.kit.orders import OLDEST_ID_FIRST, OrderTerm, Sorted
 from schema.kit.reading.grouping import Scope, write_summary
 from schema.kit.reading.notation import NOTATIONS, Pairs, Write
 from schema.kit.reading.rows import Columns, Objects
@@ -55,6 +55,9 @@ HERE = "\0"
 TEMPLATES_MAX = 32
 
 
+Stretch = Callable[[Writer, str], str]
+
+
 @dataclass(slots=True)
 class Window:
     """Which rows of a list, in which order, from where."""
@@ -67,21 +70,35 @@ class Window:
 
     def keyset(self, writer: Writer, alias: str) -> str:
         """SQL that is true of the rows beyond the cursor."""
+        stretches = [stretch(writer, alias) for stretch in self.stretches()]
+        return f" AND ({' OR '.join(f'({one})' for one in stretches)})" if stretches else ""
+
+    def stretches(self) -> list[Stretch]:
+        """SQL that is true of the rows beyond the cursor: a condition for each stretch that they are of an index.
+
+        A missing value counts as the greatest, which no comparison says. Where values and missing ones lie ahead there
+        are two stretches; as one condition they would have the database walk through all that lies behind as well.
+        """
         if self.cursor is None:
-            return ""
+            return []
         terms = [(term, descending is not self.page.backward) for term, descending in self.order]
-        if all(not term.nullable and descending is terms[0][1] for term, descending in terms):
-            left = ", ".join(term.sql(writer, alias) for term, _ in terms)
-            right = ", ".join(
-                bind(writer, term.kind, value) for (term, _), value in zip(terms, self.cursor, strict=True)
-            )
-            return f" AND ({left}) {'<' if terms[0][1] else '>'} ({right})"
-        choices = []
-        for last in range(len(terms)):
-            ties = [_tie(writer, alias, terms[i][0], self.cursor[i]) for i in range(last)]
-            beyond = _beyond(writer, alias, *terms[last], self.cursor[last])
-            choices.append("(" + " AND ".join([*ties, beyond]) + ")")
-        return " AND (" + " OR ".join(choices) + ")"
+        values = self.cursor
+        (first, descending), value = terms[0], values[0]
+        if not first.nullable or (descending and value is not None):
+            return [lambda writer, alias: _ahead(writer, alias, terms, values)]
+
+        def missing(writer: Writer, alias: str) -> str:
+            return f"{first.sql(writer, alias)} IS NULL"
+
+        if value is not None:
+            return [lambda writer, alias: _ahead(writer, alias, terms, values), missing]
+
+        def rest_of_missing(writer: Writer, alias: str) -> str:
+            return f"{missing(writer, alias)} AND {_choices(writer, alias, terms[1:], values[1:])}"
+
+        if not descending:
+            return [rest_of_missing]
+        return [rest_of_missing, lambda writer, alias: f"{first.sql(writer, alias)} IS NOT NULL"]
 
     def order_by(self, writer: Writer, alias: str, *, as_shown: bool = False) -> str:
         """SQL that sorts; backward pages are read from the other end unless they are wanted as shown."""
@@ -97,6 +114,30 @@ class Window:
         """SQL of what a row's cursor is made of, as a JSON array."""
         make = "json_array" if writer.dialect is Dialect.SQLITE else "json_build_array"
         return f"{make}({', '.join(term.json(writer, alias) for term, _ in self.order)})"
+
+
+Terms = Sequence[tuple[OrderTerm, bool]]
+
+
+def _ahead(writer: Writer, alias: str, terms: Terms, values: Sequence[Any]) -> str:
+    """SQL that is true of the rows beyond some values, of which the first is not missing, as those rows' is not."""
+    first, descending = terms[0]
+    if all(turned is descending and (term is first or not term.nullable) for term, turned in terms):
+        left = ", ".join(term.sql(writer, alias) for term, _ in terms)
+        right = ", ".join(bind(writer, term.kind, value) for (term, _), value in zip(terms, values, strict=True))
+        return f"({left}) {'<' if descending else '>'} ({right})"
+    # What the comparison says is said again by the choices, but it shows an index where to begin.
+    begin = f"{first.sql(writer, alias)} {'<=' if descending else '>='} {bind(writer, first.kind, values[0])}"
+    return f"{begin} AND {_choices(writer, alias, terms, values)}"
+
+
+def _choices(writer: Writer, alias: str, terms: Terms, values: Sequence[Any]) -> str:
+    """SQL that is true of the rows beyond any values: beyond the first, or the same there and beyond the second, …"""
+    choices = []
+    for last in range(len(terms)):
+        ties = [_tie(writer, alias, terms[i][0], values[i]) for i in range(last)]
+        choices.append("(" + " AND ".join([*ties, _beyond(writer, alias, *terms[last], values[last])]) + ")")
+    return f"({' OR '.join(choices)})"
 
 
 def _tie(writer: Writer, alias: str, term: Any, value: Any) -> str:
@@ -592,12 +633,7 @@ class Builder:
         # SQLite would take the organization's index, and sort all its rows for each page. It has no index for a sum.
         ends = ("+(", ")") if by_id and self.dialect is Dialect.SQLITE else ("", "")
         self.between(ends, lambda: self.visible(scope.target.model, alias))
-
-        def narrowed(request: Request, writer: Writer) -> str:
-            condition = scope.window(request).condition
-            return "" if condition is None else f" AND {condition.write(writer, alias)}"
-
-        self.gap(narrowed)
+        self.gap(lambda request, writer: _narrowed(scope.window(request), writer, alias))
 
     def page(self, connection: ConnectionSelection, scope: Scope, alias: str) -> None:
         """The rows of a nested page, in the order in which they are shown."""
@@ -666,16 +702,35 @@ class Builder:
         self.gap(order)
 
     def root_rows(self, connection: ConnectionSelection, scope: Scope, alias: str) -> None:
-        """FROM, WHERE, ORDER BY and LIMIT of the page; one row more shows whether the list goes on."""
-        self.matching(scope, alias, by_id=self.walks)
-        more = 1 if connection.wants_more else 0
+        """FROM, WHERE, ORDER BY and LIMIT of the page; one row more shows whether the list goes on.
+
+        Where the rows ahead are two stretches of an index, each gives a page of its own, and the page is the first of both.
+        """
+        name, more = quoted(alias), 1 if connection.wants_more else 0
+        head = "SELECT rowid, *" if self.dialect is Dialect.SQLITE else "SELECT *"
+
+        def opening(request: Request, writer: Writer) -> str:
+            return f" FROM (SELECT * FROM ({head}" if len(_root(request).stretches()) > 1 else ""
 
         def rest(request: Request, writer: Writer) -> str:
             window = _root(request)
-            beyond = window.keyset(writer, alias) + window.order_by(writer, alias)
-            # Written out: with a placeholder PostgreSQL thinks of a tenth of all rows, and plans anew each time.
-            return f"{beyond} LIMIT {window.page.size + more:d}"
 
+            def page() -> str:
+                # Written out: with a placeholder PostgreSQL thinks of a tenth of all rows, and plans anew each time.
+                return f"{window.order_by(writer, alias)} LIMIT {window.page.size + more:d}"
+
+            stretches = window.stretches()
+            text = f" AND {stretches[0](writer, alias)}{page()}" if stretches else page()
+            for stretch in stretches[1:]:
+                text += f") {name} UNION ALL SELECT * FROM ({head} FROM {scope.target.table} {name} WHERE "
+                text += scope.target.model.visible_to(request.actor).write(writer, alias)
+                text += (
+                    _narrowed(window, writer, alias) + f" AND {stretch(writer, alias)}{page()}) {name}) {name}{page()}"
+                )
+            return text
+
+        self.gap(opening)
+        self.matching(scope, alias, by_id=self.walks)
         self.gap(rest)
 
 
@@ -691,6 +746,10 @@ def _root_scope(connection: ConnectionSelection) -> Scope:
 def _root(request: Request) -> Window:
     assert request.root is not None
     return request.root
+
+
+def _narrowed(window: Window, writer: Writer, alias: str) -> str:
+    return "" if window.condition is None else f" AND {window.condition.write(writer, alias)}"
 
 
 def _written(condition: Condition | None, writer: Writer, alias: str) -> str:
