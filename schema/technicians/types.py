@@ -95,7 +95,7 @@ class SkillRequirementInput:
 def holding(actor: Actor, required: dict[str, Any]) -> Condition:
     """A technician holds a skill at a level or above. Expiry is asked by date, because today differs by zone."""
     held = (
-        (column("organization_id") == actor.organization_id)
+        models.TechnicianSkill.visible_to(actor)
         & (column("skill_id") == required["skillId"])
         & (column("level") >= required.get("level", rules.LEVEL_MIN))
     )
@@ -338,7 +338,9 @@ class TechnicianFilter:
     color: StringFilter | None = by("The color that boards draw them in, such as #2f6fde.")
     created_at: DateTimeFilter | None = by("When they were added.")
     updated_at: DateTimeFilter | None = by("When they were changed last.")
-    has_skill: SkillRequirementInput | None = by("Holds this skill at this level or above.", where=holding)
+    has_skill: SkillRequirementInput | None = by(
+        "Holds this skill at this level or above.", where=holding, permission=Permission.VIEW_TECHNICIANS
+    )
     within: AreaInput | None = by(
         "Whose last position is on this part of the map.", where=last_seen, permission=Permission.VIEW_POSITIONS
     )

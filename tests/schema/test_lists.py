@@ -18,7 +18,7 @@ from app.kernel.errors import NotPermitted
 from app.kernel.permissions import ROLES, Permission, Role
 from app.kernel.places import EARTH_RADIUS_METRES, Point, great_circle_metres
 from app.scheduling.models import Appointment
-from app.technicians.models import Absence, Position, Shift
+from app.technicians.models import Absence, Position, Shift, TechnicianSkill
 from app.work_orders.models import Note, WorkOrder
 from schema.kit import within
 from schema.kit.areas import METRES_MAX
@@ -195,6 +195,21 @@ async def test_work_is_found_by_what_belongs_to_it_as_far_as_one_may_see_it(comp
         "Equipment",
         {"category": {"name": {"eq": "Boilers"}}, "customer": {"sites": {"some": {"city": {"eq": ""}}}}},
     ) == [company.equipment_id]  # a filter on one line
+
+
+async def test_a_customer_does_not_learn_what_a_technician_can_do(company: Company) -> None:
+    await give_visit(company, await submitted(company))
+    await add_row(
+        TechnicianSkill, organization_id=company.organization_id, technician_id=company.technician_id,
+        skill_id=company.skill_id, level=3,
+    )  # fmt: skip
+    for asked in ({"hasSkill": {"skillId": company.skill_id}}, {"skills": {"some": {"level": {"eq": 3}}}}):
+        through = {"assignments": {"some": {"technician": asked}}}
+        assert len(await listed(company.dispatcher, "appointments", "Appointment", through)) == 1
+        assert await refusal(company.customer, "appointments", "Appointment", through) == {
+            "code": "NOT_PERMITTED",
+            "permission": "VIEW_TECHNICIANS",
+        }
 
 
 async def test_work_is_sorted_by_its_customers_and_sites(company: Company) -> None:
