@@ -16,9 +16,10 @@ from app.kernel.pages import encode_cursor
 from schema.kit.context import Context
 from schema.kit.declarations import READABLE_BY_PREFIX, Readable, readable_of
 from schema.kit.reading.hits import Finds, hits_selection, hits_statement, looking, page_json
-from schema.kit.reading.opening import nested_page, page_info, page_part
+from schema.kit.reading.opening import open_object, page_info, page_part
 from schema.kit.reading.rows import Objects
 from schema.kit.reading.selection import (
+    ConnectionPart,
     ConnectionSelection,
     Info,
     connection_selection,
@@ -85,10 +86,8 @@ async def read_connection(type: Any, window: Window, info: Info, context: Contex
     request = Request(actor, info.variable_values, database.dialect(), root=window, walks=context.walks)
     if not _allowed(connection.target, actor, context, info):
         return _page([], [_nothing] * len(connection.rows), connection, request)
-    if connection.summaries:
-        return await _read_object(connection, request, context, info)
     template = kept_template(connection, request, lambda builder: builder.root_connection(connection))
-    wants_statement = connection.wants_page or connection.wants_total
+    wants_statement = connection.wants_page or connection.front
     rows = await _read(template, request, context, info) if wants_statement else []
     if connection.wants_page and info.path.prev is None:
         context.rows[str(info.path.key)] = min(len(rows), window.page.size)
@@ -115,18 +114,6 @@ async def read_hits(
         info.context.rows[str(info.path.key)] = min(len(found), asked.size)
     finds = Finds(found[: asked.size], rows[0][0] if rows else 0, len(found) > asked.size)
     return orjson.Fragment(orjson.dumps(page_json(selection, finds, asked)))
-
-
-async def _read_object(
-    connection: ConnectionSelection, request: Request, context: Context, info: Info
-) -> orjson.Fragment:
-    """A list that tells something of all its rows; the database puts it together."""
-    template = kept_template(connection, request, lambda builder: builder.root_object(connection))
-    [[text]] = await _read(template, request, context, info)
-    if not connection.must_open:
-        return orjson.Fragment(text)
-    assert request.root is not None
-    return orjson.Fragment(orjson.dumps(nested_page(orjson.loads(text), connection, request.root, request)))
 
 
 async def _read(template: Template, request: Request, context: Context, info: Info) -> list[Any]:
@@ -178,11 +165,12 @@ def _nothing(_rows: Any, _request: Any) -> list[Any]:
 def _page(
     rows: list[Any], objects: list[Objects], connection: ConnectionSelection, request: Request
 ) -> orjson.Fragment:
-    window, total = request.root, 0
+    window, front = request.root, len(connection.front)
     assert window is not None
-    if connection.wants_total and rows:
-        total = rows[0][0]
-        rows = [row for row in rows if len(row) > 1 and row[1] is not None]
+    told = list(rows[0][:front]) if rows else []
+    total = told.pop(0) if connection.wants_total and told else 0
+    if front:
+        rows = [row for row in rows if len(row) > front and row[front] is not None]
     more = len(rows) > window.page.size
     kept = rows[: window.page.size]
     if window.page.backward:
@@ -192,4 +180,14 @@ def _page(
     cursors = [encode_cursor(window.kind, orjson.loads(row[-1])) for row in keyed]
     about = page_info(window, more, cursors)
     made = {part.key: page_part(part, columns, len(kept), cursors, about, total) for part in connection.parts}
+    summed_up = [part for part in connection.parts if part.summary is not None]
+    for part, text in zip(summed_up, told, strict=False):  # where nobody may see the list, nothing was told
+        made[part.key] = _summary(part, text, request)
     return orjson.Fragment(orjson.dumps(made))
+
+
+def _summary(part: ConnectionPart, text: str, request: Request) -> Any:
+    assert part.summary is not None
+    if not part.summary.must_open:
+        return orjson.Fragment(text)
+    return open_object(orjson.loads(text), part.summary, request)

@@ -83,7 +83,6 @@ class _Counted:
 
     builder: "Builder"
     pick: Pick
-    scope: Scope
     v: str
 
     def object(self, value: Callable[[Pick], Write], other: Write) -> None:
@@ -116,7 +115,7 @@ class _Values:
     def __init__(self, builder: "Builder", pick: Pick, facet: Facet, scope: Scope, keys: tuple[str, ...]) -> None:
         self.builder, self.pick, self.facet, self.scope, self.keys = builder, pick, facet, scope, keys
         self.v = builder.alias()
-        self.counted = _Counted(builder, pick, scope, self.v)
+        self.counted = _Counted(builder, pick, self.v)
 
     def write(self) -> None:
         """The facet."""
@@ -284,7 +283,7 @@ class _Times:
     def __init__(self, builder: "Builder", pick: Pick, timeline: Timeline, scope: Scope) -> None:
         self.builder, self.pick, self.timeline, self.scope = builder, pick, timeline, scope
         self.v = builder.alias()
-        self.counted = _Counted(builder, pick, scope, self.v)
+        self.counted = _Counted(builder, pick, self.v)
 
     def steps(self, request: "Request") -> "Steps":
         """The steps of time that the arguments ask for."""

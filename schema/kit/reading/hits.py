@@ -92,7 +92,7 @@ def hits_statement(builder: Builder, selection: Selection, targets: Sequence[Rea
     builder.text(f") {u} WHERE ")
     builder.gap(lambda request, writer: _beyond(_looking(request), writer, u))
     builder.text(f" ORDER BY {u}.rank DESC, {u}.id")
-    builder.gap(lambda request, writer: f" LIMIT {writer.bind(_looking(request).size + 1)}")
+    builder.gap(lambda request, writer: f" LIMIT {_looking(request).size + 1}")
     builder.text(f") {h} ORDER BY {h}.rank DESC, {h}.id) p")
     if wants_total(selection):
         builder.text(" ON TRUE")

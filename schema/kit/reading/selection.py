@@ -127,6 +127,11 @@ class ConnectionSelection:
     templates: dict[Any, Any] = field(default_factory=dict)
 
     @property
+    def front(self) -> list[str]:
+        """The names of what is told of the whole list, in front of each row at the root."""
+        return [*(["n"] if self.wants_total else []), *(f"s{index}" for index in range(len(self.summaries)))]
+
+    @property
     def wants_keys(self) -> bool:
         """Whether cursors have to be made, of every row or of the first and last."""
         return self.wants_cursors or self.wants_ends

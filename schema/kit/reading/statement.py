@@ -469,13 +469,13 @@ class Builder:
 
     def either(self, options: Sequence[Option], id: str, keys: tuple[str, ...], *, opens: bool) -> None:
         """The row of an id, whichever of some types it is of, or null. If Python is to open it, behind the option's number."""
-        self.text("CASE")
-        for index, option in enumerate(options):
-            if option.target.allows(self.actor):
-                prefix = f"{option.target.model.prefix}_"
-                self.text(f" WHEN substr({id}, 1, {len(prefix)}) = '{prefix}' THEN ")
-                self.between(self.notation.first_related, partial(self._option, index, option, id, keys, opens))
-        self.text(f" WHEN {id} IS NULL THEN {self.notation.null} ELSE {self.notation.null} END")
+        open_to = [(index, option) for index, option in enumerate(options) if option.target.allows(self.actor)]
+        self.text("CASE" if open_to else self.notation.null)
+        for index, option in open_to:
+            prefix = f"{option.target.model.prefix}_"
+            self.text(f" WHEN substr({id}, 1, {len(prefix)}) = '{prefix}' THEN ")
+            self.between(self.notation.first_related, partial(self._option, index, option, id, keys, opens))
+        self.text(f" ELSE {self.notation.null} END" if open_to else "")
 
     def _option(self, index: int, option: Option, id: str, keys: tuple[str, ...], opens: bool) -> None:
         inner = self.alias()
@@ -652,25 +652,34 @@ class Builder:
 
         self.gap(rest)
 
-    def root_object(self, connection: ConnectionSelection) -> None:
-        """A list that tells something of all its rows, as one JSON object."""
-        self.text("SELECT ")
-        self.as_text(lambda: self.connection(connection, _root_scope(connection), ()))
-
     def root_connection(self, connection: ConnectionSelection) -> None:
-        """A page as rows, with the total of the list in front of each where it is asked for."""
+        """A page as rows, with what is told of the whole list in front: its total, and in the first row its summaries."""
         scope, alias = _root_scope(connection), self.alias()
-        if connection.wants_total:
-            counted = self.alias()
-            self.text("SELECT c.n" + (", p.*" if connection.wants_page else "") + " FROM (SELECT count(*) AS n")
-            self.matching(scope, counted)
+        if connection.front:
+            shown = ["c.n"] if connection.wants_total else []
+            shown += [
+                f"CASE WHEN row_number() OVER () = 1 THEN c.{name} END AS {name}"
+                for name in connection.front[len(shown) :]
+            ]
+            self.text(f"SELECT {', '.join(shown)}{', p.*' if connection.wants_page else ''} FROM (SELECT ")
+            self._write_front(connection, scope)
             self.text(") c")
             if not connection.wants_page:
                 return
             self.text(" LEFT JOIN (")
         self.root_page(connection, scope, alias)
-        if connection.wants_total:
+        if connection.front:
             self.text(") p ON TRUE")
+
+    def _write_front(self, connection: ConnectionSelection, scope: Scope) -> None:
+        if connection.wants_total:
+            self.text("(SELECT count(*)")
+            self.matching(scope, self.alias())
+            self.text(") AS n")
+        for index, part in enumerate(part for part in connection.parts if part.summary is not None):
+            self.text(", " if index or connection.wants_total else "")
+            self.as_text(partial(write_summary, self, part, scope, (part.key,)))
+            self.text(f" AS s{index}")
 
     def root_page(self, connection: ConnectionSelection, scope: Scope, alias: str) -> None:
         """The rows of the page: first a mark that there is one, then what is asked, last what cursors are made of."""
@@ -679,7 +688,7 @@ class Builder:
         expressions = [columns.root(selection, alias, selection.path) for selection in connection.rows]
         if connection.wants_keys:
             columns.add(lambda: self.as_text(lambda: self.gap(lambda request, w: _root(request).keys(w, alias))))
-        leading = "n, " if connection.wants_total else ""
+        leading = "".join(f"{name}, " for name in connection.front)
         self.objects = [columns.objects(expression, leading=leading) for expression in expressions]
         self.text("SELECT ")
         columns.write()
