@@ -30,7 +30,7 @@ query Overdue($before: DateTime!, $after: String) {
 """
 SHIFTS = """
 query Shifts($from: DateTime!, $to: DateTime!) {
-  shifts(first: 100, filter: { during: { startsAt: $from, endsAt: $to } }) { nodes { startsAt endsAt } }
+  shifts(first: 100, filter: { during: { from: $from, to: $to } }) { nodes { startsAt endsAt } }
 }
 """
 WAITING = """
