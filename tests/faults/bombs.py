@@ -201,6 +201,10 @@ def bombs() -> Iterator[Bomb]:
         "",
         body=b'{"query": "{ __typename }", "operationName": "' + b"x" * 1_000_000 + b'"}',
     )
+    unknown = json.dumps({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}})
+    yield Bomb("a hash that nobody knows", 404, "PERSISTED_QUERY_NOT_FOUND", body=unknown.encode())
+    wrong = unknown.replace("{", '{"query": "{ __typename }", ', 1)
+    yield Bomb("a hash of something else", 400, BAD, body=wrong.encode())
     yield Bomb(
         "a form", 415, BAD, body=b"query={a}&" * 50_000, headers={"content-type": "application/x-www-form-urlencoded"}
     )
