@@ -138,6 +138,11 @@ def migrate(only_check: bool, new: str | None, show_history: bool) -> None:
 def check() -> None:
     """Say whether the settings can be used and the database is there and up to date."""
     settings = read_settings()
+    if settings.trusted_documents is not None:
+        from schema.kit.persisted import read_manifest
+        from schema.schema import api  # the whole API: heavy
+
+        read_manifest(settings.trusted_documents, api)
 
     async def look() -> None:
         click.echo(f"Settings are fine; the database ({_without_password(settings)}) answers and is up to date.")

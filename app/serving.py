@@ -62,7 +62,10 @@ class Envelope:
 
 
 def _is_data(headers: Any) -> bool:
-    return any(name == b"content-type" and value.startswith(b"application/") for name, value in headers)
+    for name, value in headers:
+        if name == b"content-type":
+            return bool(value.startswith(b"application/"))
+    return False
 
 
 async def _say_sorry(id: str, send: Send) -> None:

@@ -167,9 +167,10 @@ async def test_a_server_that_trusts_a_manifest_runs_nothing_else_over_http_and_s
                 await socket.send({"id": "1", "type": "subscribe", "payload": {"query": "{ __typename }"}})
                 assert (await socket.receive())["payload"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
         manifest.write_text('{"old": "{ nothing }"}')
-        said = world.cli("serve", check=False)
-        assert said.returncode != 0 and "the document old does not fit the schema" in said.stderr + said.stdout
-        assert "Traceback" not in said.stderr
+        for command in ("check", "serve"):
+            said = world.cli(command, check=False)
+            assert said.returncode != 0 and "the document old does not fit the schema" in said.stderr + said.stdout
+            assert "Traceback" not in said.stderr
     finally:
         del world.environment["TRUCKROLL_TRUSTED_DOCUMENTS"], world.environment["TRUCKROLL_DOCUMENTS"]
 
