@@ -4,15 +4,20 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from graphql import GraphQLUnionType
 
 from app import database as db
 from app.customers.models import Customer, Site
 from app.equipment.models import Equipment
+from app.infrastructure.search import SEARCHED
 from app.kernel.actor import user_actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import Role
 from app.technicians.models import Technician
+from schema.kit.declarations import readable_of
 from schema.kit.reading.hits import EXCERPT_LENGTH_MAX, excerpt
+from schema.search.types import KINDS, SearchKind
+from tests.schema import documents
 from tests.schema.asking import ask
 from tests.schema.tenants import Tenant, found
 
@@ -147,3 +152,11 @@ def test_an_excerpt_is_the_part_of_the_text_where_the_words_stand() -> None:
     assert excerpt(long, ["nowhere"]).startswith("word0 word1")
     assert len(excerpt("x" * 999, ["x"])) <= EXCERPT_LENGTH_MAX
     assert excerpt(None, ["x"]) == excerpt("", ["x"]) == ""
+
+
+def test_every_kind_that_can_be_wanted_is_searched_and_can_be_shown() -> None:
+    union = documents.CORE.get_type("SearchResult")
+    assert isinstance(union, GraphQLUnionType)
+    assert [one.name for one in union.types] == [readable_of(one).name for one in KINDS.values()]
+    assert list(KINDS) == list(SearchKind)
+    assert {readable_of(one).model for one in KINDS.values()} <= set(SEARCHED)
