@@ -37,13 +37,14 @@ ROOMS = {
     "work_orders": "Work orders",
     "scheduling": "Schedule and planning",
     "integrations": "Integrations",
+    "search": "Search",
     "journal": "Changes",
     "kit": "Shared",
 }
 """The rooms by the title that readers see; one that is not named here gets its own name as title."""
 
 OPERATION_KINDS = ("query", "mutation", "subscription")
-PARTS = ("connection", "payload", "filter", "order", "event")
+PARTS = ("connection", "payload", "filter", "order", "event", "figure")
 """Kinds of types that come with an operation, and are looked up from there."""
 
 _ROOM = re.compile(r"(?:schema|app)\.(\w+)\b")
@@ -56,7 +57,8 @@ _ENDINGS: dict[str, tuple[str, type[GraphQLNamedType]]] = {
     "Filter": ("filter", GraphQLInputObjectType),
     "Order": ("order", GraphQLInputObjectType),
     "OrderField": ("order", GraphQLEnumType),
-}
+    **dict.fromkeys(("Facets", "Facet", "FacetValue", "Aggregate", "Sum", "Average", "Extreme"), ("figure", GraphQLObjectType)),
+}  # fmt: skip
 
 
 @dataclass(slots=True)
