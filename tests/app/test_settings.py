@@ -61,6 +61,12 @@ def test_a_secret_may_come_from_a_file(tmp_path):
         ("TRUCKROLL_HTTP_STATUSES", "2026", "TRUCKROLL_HTTP_STATUSES cannot be used: .*2025 or draft"),
         ("TRUCKROLL_DOCUMENTS", "some", "TRUCKROLL_DOCUMENTS cannot be used"),
         ("TRUCKROLL_DOCUMENTS", "trusted", "TRUCKROLL_DOCUMENTS cannot be used: .*TRUCKROLL_TRUSTED_DOCUMENTS"),
+        ("TRUCKROLL_COST_BUDGET", "keys=1", "TRUCKROLL_COST_BUDGET cannot be used: keys=1 is not a budget"),
+        (
+            "TRUCKROLL_COST_BUDGET",
+            "keys=20/1",
+            "TRUCKROLL_COST_BUDGET cannot be used: a budget has 5000 points or more",
+        ),
         ("TRUCKROLL_DATABSE_URL", "sqlite:///x", "TRUCKROLL_DATABSE_URL is not a setting"),
         ("TRUCKROLL_DATABASE_URL_FILE", "/nowhere/at/all", "cannot be read"),
     ],
