@@ -8,7 +8,7 @@ from typing import Any
 from app.company.models import Organization
 from app.infrastructure import jobs, journal
 from app.infrastructure.command import command
-from app.infrastructure.conditions import column
+from app.infrastructure.conditions import Condition, column
 from app.infrastructure.tables import add_row, change_row, find_rows, lock_one
 from app.integrations import events, rules
 from app.integrations.models import BulkExport
@@ -72,12 +72,17 @@ async def bulk_export(
 async def _require_room(actor: Actor) -> None:
     """So many at a time for the company's own people and partners together, and one for each customer's account."""
     await find_rows(Organization, column("id") == actor.organization_id, lock=True)
-    theirs = column("customer_id") == actor.customer_id if actor.is_customer else column("customer_id").is_null()
+    customer_id = actor.customer_id if actor.is_customer else None
+    limit = rules.OPEN_PER_ORGANIZATION_MAX if customer_id is None else rules.OPEN_PER_ACCOUNT_MAX
     open = column("status").one_of(sorted(rules.OPEN))
-    limit = rules.OPEN_PER_ACCOUNT_MAX if actor.is_customer else rules.OPEN_PER_ORGANIZATION_MAX
-    ours = column("organization_id") == actor.organization_id
-    if len(await find_rows(BulkExport, ours & open & theirs, limit=limit)) >= limit:
+    if len(await find_rows(BulkExport, _shares_with(actor, customer_id) & open, limit=limit)) >= limit:
         raise LimitReached(f"At most {limit} exports may be under way. Wait for one to end, or cancel it.", limit)
+
+
+def _shares_with(actor: Actor, customer_id: str | None) -> Condition:
+    """The exports that share their limits: those of a customer's account, or those of all others of the company."""
+    theirs = column("customer_id").is_null() if customer_id is None else column("customer_id") == customer_id
+    return (column("organization_id") == actor.organization_id) & theirs
 
 
 @command(Permission.EXPORT_DATA)
@@ -131,7 +136,17 @@ async def finish_export(actor: Actor, id: str, runner: int, written: Written) ->
         link_secret=secrets.token_hex(32),
     )
     _record(export, events.BulkExportReady, rows=written.rows, bytes=written.bytes)
+    await _expire_surplus(actor, export.customer_id)
     return True
+
+
+async def _expire_surplus(actor: Actor, customer_id: str | None) -> None:
+    """So many files are kept, and of more the oldest go: otherwise who exports all day would fill the disk."""
+    most = rules.KEPT_PER_ORGANIZATION_MAX if customer_id is None else rules.KEPT_PER_ACCOUNT_MAX
+    ready = _shares_with(actor, customer_id) & (column("status") == ExportStatus.READY)
+    kept = await find_rows(BulkExport, ready, order=["-finished_at", "-id"], lock=True)
+    for surplus in kept[most:]:
+        await _expire(surplus)
 
 
 @command(Permission.EXPORT_DATA)
@@ -160,9 +175,13 @@ async def expire_export(actor: Actor, id: str) -> bool:
     export = await lock_one(BulkExport, actor, id)
     if export.status != ExportStatus.READY:
         return False
+    await _expire(export)
+    return True
+
+
+async def _expire(export: BulkExport) -> None:
     await _change_status(export, ExportStatus.EXPIRED, link_secret=None)
     _record(export, events.BulkExportExpired)
-    return True
 
 
 @command(None)

@@ -3,6 +3,8 @@
 from app.integrations.rules.exports import (
     EXPORT,
     KEPT,
+    KEPT_PER_ACCOUNT_MAX,
+    KEPT_PER_ORGANIZATION_MAX,
     LINK_LASTS,
     MEDIA_TYPES,
     OPEN,
@@ -45,6 +47,8 @@ __all__ = [
     "EXPORT",
     "FILE_BYTES_MAX",
     "KEPT",
+    "KEPT_PER_ACCOUNT_MAX",
+    "KEPT_PER_ORGANIZATION_MAX",
     "LINK_LASTS",
     "MEDIA_TYPES",
     "OPEN",

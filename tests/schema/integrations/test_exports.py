@@ -622,6 +622,23 @@ async def test_a_file_is_kept_for_its_time_and_then_gone(office: Office, tmp_pat
     assert files(tmp_path) == [f"{kept}.1"]
 
 
+async def test_so_many_files_are_kept_and_of_more_the_oldest_go(
+    office: Office, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(rules, "KEPT_PER_ORGANIZATION_MAX", 2)
+    monkeypatch.setattr(rules, "KEPT_PER_ACCOUNT_MAX", 1)
+    [ours] = await office.customers(1)
+    owner = await office.person(Role.ACCOUNT_ADMINISTRATOR, customer_id=ours.id)
+    ids = []
+    for asker in (owner, office.boss, office.boss, office.boss, owner):
+        ids.append(await requested(asker))
+        await work()
+    states = [(await row_of(id)).status for id in ids]
+    assert states == ["EXPIRED", "EXPIRED", "READY", "READY", "READY"]
+    await reactions.tidy_exports()
+    assert files(tmp_path) == sorted(f"{id}.1" for id in ids[2:])
+
+
 async def test_one_that_nobody_works_at_any_more_is_said_to_have_failed(office: Office) -> None:
     id, other = await requested(office.boss), await requested(office.boss)
     await Job.filter(id=(await row_of(id)).job_id).update(status="FAILED")
