@@ -34,9 +34,9 @@ def require_node() -> str:
     # Tests run in several processes: one installs, the others wait.
     with (CLIENTS / "package.json").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        installed_at = CLIENTS / "node_modules" / ".package-lock.json"
-        locked_at = CLIENTS / "package-lock.json"
-        if not installed_at.exists() or installed_at.stat().st_mtime < locked_at.stat().st_mtime:
+        installed_list = CLIENTS / "node_modules" / ".package-lock.json"
+        locked_list = CLIENTS / "package-lock.json"
+        if not installed_list.exists() or installed_list.stat().st_mtime < locked_list.stat().st_mtime:
             installed = subprocess.run([npm, "ci", "--silent"], cwd=CLIENTS, timeout=300, check=False)
             if installed.returncode and os.environ.get("TRUCKROLL_REQUIRE_SERVICES") != "1":
                 pytest.skip("the clients cannot be installed: npm does not reach its registry")

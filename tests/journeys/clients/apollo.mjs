@@ -75,7 +75,7 @@ said.totalCount = customers.totalCount;
 shown.unsubscribe();
 
 const id = await app.change(use, documents, "Apollo");
-await app.err(use, documents);
+await app.mistakes(use, documents);
 await app.follow(use, documents, id);
 
 // Whoever goes away in the middle costs the next request nothing.

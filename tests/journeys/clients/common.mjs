@@ -128,7 +128,7 @@ export async function change({ query, mutate, cached }, documents, name) {
 }
 
 /** Mistakes, bugs and missing sign-ins reach the app as errors with a code. */
-export async function err({ refusal, session }, documents) {
+export async function mistakes({ refusal, session }, documents) {
   const { token } = session;
   said.mistake = await refusal(documents.MISTAKE);
   said.broken = await refusal(documents.BROKEN);

@@ -39,7 +39,7 @@ const { logIn } = await use.mutate(documents.LOG_IN, { email: app.login, passwor
 session.token = logIn.signedIn.accessToken;
 await app.pages(use, documents);
 const id = await app.change(use, documents, "graphql-sse");
-await app.err(use, documents);
+await app.mistakes(use, documents);
 await app.follow(use, documents, id);
 said.mediaTypes = [...mediaTypes].sort();
 app.finish();

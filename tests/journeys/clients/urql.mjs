@@ -82,7 +82,7 @@ session.token = logIn.signedIn.accessToken;
 
 await app.pages({ query: async (query, variables) => (await ask(query, variables)).data }, documents); // the cache makes one list
 const id = await app.change(use, documents, "urql");
-await app.err(use, documents);
+await app.mistakes(use, documents);
 await app.follow(use, documents, id);
 
 // Whoever goes away in the middle costs the next request nothing.

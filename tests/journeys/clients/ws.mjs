@@ -48,6 +48,6 @@ const { logIn } = await use.mutate(documents.LOG_IN, { email: app.login, passwor
 session.token = logIn.signedIn.accessToken;
 await app.pages(use, documents);
 const id = await app.change(use, documents, "graphql-ws");
-await app.err(use, documents);
+await app.mistakes(use, documents);
 await app.follow(use, documents, id);
 app.finish();
