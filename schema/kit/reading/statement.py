@@ -692,20 +692,17 @@ class Builder:
         self.objects = [columns.objects(expression, leading=leading) for expression in expressions]
         self.text("SELECT ")
         columns.write()
-        # Which rows are on the page is settled before anything is fetched for them: SQLite would compute what is
-        # selected for all rows before it sorts them, and PostgreSQL join all rows.
+        # Which rows are on the page is settled before anything is fetched for them: both databases would compute some of
+        # what is selected for all rows before they sort them.
         name, order = quoted(alias), lambda request, w: _root(request).order_by(w, alias)
         if self.dialect is Dialect.SQLITE:
             self.text(" FROM (SELECT rowid AS r")
             self.root_rows(connection, scope, alias)
             self.text(f") p CROSS JOIN {scope.target.table} {name} ON {name}.rowid = p.r")
-        elif columns.joins:
+        else:
             self.text(" FROM (SELECT *")
             self.root_rows(connection, scope, alias)
             self.text(f") {name}")
-        else:
-            self.root_rows(connection, scope, alias)
-            return
         for join in columns.joins:
             join()
         self.gap(order)
