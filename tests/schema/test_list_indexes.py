@@ -25,7 +25,7 @@ ORDERS = {
     "shifts": ("STARTS_AT", "ENDS_AT"),
     "absences": ("STARTS_AT", "ENDS_AT"),
 }
-A_CUSTOMER, A_SITE, A_DEVICE = new_id("cus"), new_id("site"), new_id("eq")
+A_CUSTOMER, A_SITE, A_DEVICE = (f"{prefix}_01jd0000000000000000000000" for prefix in ("cus", "site", "eq"))
 # What people look through: the filter, and by what it is sorted if not as always.
 NARROWED = (
     ("workOrders", "status: { eq: TRIAGED }", "SUBMITTED_AT"),
@@ -70,7 +70,14 @@ async def plan_of(
         [[plan]] = await read(f"EXPLAIN (FORMAT JSON) {sql}", params)
         return plan
 
-    return steps(json.loads(await db.unit_of_work(explain))[0]["Plan"], of)
+    return steps(page_in(json.loads(await db.unit_of_work(explain))[0]["Plan"]), of)
+
+
+def page_in(node: dict[str, Any]) -> dict[str, Any]:
+    """The part of a plan that finds the page's rows: all below is done for more than is shown, all above for the page."""
+    while node["Node Type"] != "Limit":
+        node = node["Plans"][0]
+    return node
 
 
 def steps(node: dict[str, Any], of: str) -> list[str]:
