@@ -26,6 +26,7 @@ READ_AGAIN_SECONDS = 0.02
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 _context: TortoiseContext | None = None
+_dialect: Dialect | None = None
 
 
 def tortoise_config(
@@ -81,7 +82,7 @@ def tortoise_config(
 
 async def connect(database: str | dict[str, Any], **options: Any) -> None:
     """Connect this process to a database: an address with the options of ``tortoise_config``, or its result."""
-    global _context
+    global _context, _dialect
     if _context is not None:
         raise RuntimeError("a database is connected already; disconnect() first")
     config = database if isinstance(database, dict) else tortoise_config(database, **options)
@@ -95,14 +96,14 @@ async def connect(database: str | dict[str, Any], **options: Any) -> None:
     except BaseException:
         await context.close_connections()
         raise
-    _context = context
+    _context, _dialect = context, Dialect(context.db().capabilities.dialect)
 
 
 async def disconnect() -> None:
     """Close every connection; nothing happens when there is none."""
-    global _context
+    global _context, _dialect
     if _context is not None:
-        context, _context = _context, None
+        context, _context, _dialect = _context, None, None
         await context.close_connections()
 
 
@@ -127,7 +128,7 @@ def connection() -> BaseDBAsyncClient:
 
 def dialect() -> Dialect:
     """Which of the two databases is connected."""
-    return Dialect(connection().capabilities.dialect)
+    return _dialect or Dialect(connection().capabilities.dialect)
 
 
 async def read_rows(sql: str, params: Sequence[Any] = ()) -> list[Any]:

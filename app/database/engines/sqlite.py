@@ -11,6 +11,7 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -41,6 +42,11 @@ READ_SECONDS = 10.0
 READERS = 4
 WAL_TRIES = 50
 INSTRUCTIONS_BETWEEN_CHECKS = 50_000
+INSTRUCTIONS_AT_ONCE = (
+    15_000  # to twice as many: about a millisecond; a page of a hundred with three objects takes 9,000
+)
+LONG_KNOWN_MAX = 2000
+STATEMENTS_CACHED = 512
 
 log = logging.getLogger(__name__)
 
@@ -243,7 +249,13 @@ class ImmediateTransaction(TransactionContext):
 
 
 class Readers:
-    """A few read-only connections to one file, each used by one thread at a time."""
+    """Read-only connections to one file: one for the loop's own thread, and a few that are used by one thread at a time.
+
+    What takes a few thousand of SQLite's instructions, such as a row by its id or a page by an index, is read at once: the
+    hop to a thread and back, and the lock that Python's threads hand to each other for every row, cost more than such a
+    read itself. It may take so many instructions and no more. What needs more, waits for a lock, or looks into the index
+    of words, whose instructions have no bound, is read in a thread, the next time from the start.
+    """
 
     def __init__(self, file_path: str, count: int, read_seconds: float, busy_seconds: float) -> None:
         self._address = f"{Path(file_path).absolute().as_uri()}?mode=ro"
@@ -252,8 +264,19 @@ class Readers:
         self._busy_seconds = busy_seconds
         self._threads: ThreadPoolExecutor | None = None
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._near: sqlite3.Connection | None = None
+        self._checks = 0
+        self._long: OrderedDict[str, None] = OrderedDict()
 
     async def read(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT."""
+        if sql not in self._long:
+            rows = self._read_at_once(sql, params)
+            if rows is not None:
+                return rows
+            self._long[sql] = None
+            if len(self._long) > LONG_KNOWN_MAX:
+                self._long.popitem(last=False)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="sqlite-reader")
         abandoned = threading.Event()
@@ -262,6 +285,26 @@ class Readers:
             return await reading
         finally:
             abandoned.set()
+
+    def _read_at_once(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+        """The rows, or None of a read that is too long for the loop's thread or would have to wait."""
+        if " MATCH " in sql:
+            return None
+        if self._near is None:
+            self._near = self._connect(busy_seconds=0)
+            self._near.set_progress_handler(self._is_enough, INSTRUCTIONS_AT_ONCE)
+        self._checks = 0
+        try:
+            return self._near.execute(sql, tuple(params)).fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname.startswith(("SQLITE_INTERRUPT", "SQLITE_BUSY", "SQLITE_LOCKED")):
+                return None
+            raise
+
+    def _is_enough(self) -> bool:
+        """SQLite goes on counting where the statement's last run ended, so that the first check may come at once."""
+        self._checks += 1
+        return self._checks > 1
 
     def _read(self, sql: str, params: Sequence[Any], abandoned: threading.Event) -> list[tuple[Any, ...]]:
         connection = self._take()
@@ -278,19 +321,27 @@ class Readers:
         try:
             return self._idle.get_nowait()
         except queue.Empty:
-            connection = sqlite3.connect(
-                self._address,
-                uri=True,
-                isolation_level=None,
-                timeout=self._busy_seconds,
-                check_same_thread=False,
-            )
-            connection.execute("PRAGMA query_only=ON")
-            for name, (count, function) in FUNCTIONS.items():
-                connection.create_function(name, count, function, deterministic=True)
-            return connection
+            return self._connect(self._busy_seconds)
+
+    def _connect(self, busy_seconds: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._address,
+            uri=True,
+            isolation_level=None,
+            timeout=busy_seconds,
+            check_same_thread=False,
+            cached_statements=STATEMENTS_CACHED,
+        )
+        connection.execute("PRAGMA query_only=ON")
+        for name, (count, function) in FUNCTIONS.items():
+            connection.create_function(name, count, function, deterministic=True)
+        return connection
 
     async def close(self) -> None:
+        """Close every connection; reads that still run are waited for."""
+        if self._near is not None:
+            near, self._near = self._near, None
+            near.close()
         if self._threads is None:
             return
         await asyncio.get_running_loop().run_in_executor(None, partial(self._threads.shutdown, wait=True))

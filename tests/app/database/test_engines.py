@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,33 @@ async def test_a_canceled_read_frees_its_reader(sqlite_project: Scratch) -> None
         read.cancel()
     await asyncio.wait(reads)
     assert await asyncio.wait_for(db.read_rows("SELECT 1"), 5) == [(1,)]
+
+
+COUNT_TO = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT max(i) FROM n"
+
+
+async def turns_of_the_loop_while(reading: Awaitable[list[tuple[int]]]) -> tuple[list[tuple[int]], int]:
+    """What was read, and how often others had their turn meanwhile."""
+    task = asyncio.ensure_future(reading)
+    turns = 0
+    while not task.done():
+        await asyncio.sleep(0)
+        turns += 1
+    return task.result(), turns
+
+
+async def test_short_reads_are_done_at_once_however_often_and_long_ones_leave_the_loop_to_others(
+    sqlite_project: Scratch,
+) -> None:
+    await db.connect(sqlite_project.models(NOTES))
+    readers = db.connection()._readers  # type: ignore[attr-defined]
+    for _ in range(200):  # SQLite counts a statement's instructions over all its runs
+        assert await turns_of_the_loop_while(db.read_rows(COUNT_TO.format(500))) == ([(500,)], 1)
+    assert readers._threads is None
+    for _ in range(2):
+        rows, turns = await turns_of_the_loop_while(db.read_rows(COUNT_TO.format(300_000)))
+        assert rows == [(300_000,)] and turns > 20
+    assert list(readers._long) == [COUNT_TO.format(300_000)]
 
 
 async def test_a_database_in_memory_is_read_through_its_one_connection(sqlite_project: Scratch) -> None:
