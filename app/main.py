@@ -69,7 +69,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
             yield
             await sockets.close()
 
-    door = SchemaDoor(settings.introspection.value, actor_of_token)
+    door = SchemaDoor(settings.introspection.value, actor_of_token, settings.trusted_proxies)
     documentation = Documentation(Site(core_of(api)), door)
 
     async def show_schema(request: Request) -> Response:

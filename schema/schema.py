@@ -1,5 +1,7 @@
 """The whole API, one line per room."""
 
+from functools import cache
+
 from graphql import print_schema
 
 import schema.company.operations
@@ -33,6 +35,7 @@ api = build_schema(ROOMS)
 exporting.export_from(api)
 
 
+@cache
 def sdl() -> str:
     """The schema as clients see it, in GraphQL's own language."""
     return print_schema(core_of(api)) + "\n"

@@ -15,7 +15,7 @@ from schema.docs.markup import tag
 from schema.docs.pages import TITLE
 from schema.docs.site import Site
 from schema.kit.service import AUTHENTICATED, EVERYBODY
-from schema.kit.sessions import bearer_token
+from schema.kit.sessions import bearer_token, client_address
 
 GATE_HEADERS = {"www-authenticate": "Bearer", "cache-control": "no-store"}
 ActorOfToken = Callable[[str, str], Awaitable[Actor]]
@@ -24,9 +24,10 @@ ActorOfToken = Callable[[str, str], Awaitable[Actor]]
 class SchemaDoor:
     """Who may ask for the schema: everybody, those who are signed in, or nobody."""
 
-    def __init__(self, introspection: str, actor_of_token: ActorOfToken) -> None:
+    def __init__(self, introspection: str, actor_of_token: ActorOfToken, trusted_proxies: int = 0) -> None:
         self._introspection = introspection
         self._actor_of_token = actor_of_token
+        self._trusted_proxies = trusted_proxies
 
     async def refusal(self, request: Request) -> Response | None:
         """The answer to who may not; None for who may."""
@@ -36,7 +37,7 @@ class SchemaDoor:
             return PlainTextResponse("Not found\n", 404)
         try:
             token = bearer_token(request.headers.get("authorization", "")) or ""
-            await self._actor_of_token(token, request.client.host if request.client else "")
+            await self._actor_of_token(token, client_address(request.scope, self._trusted_proxies))
         except NotAuthenticated as problem:
             return PlainTextResponse(problem.message + "\n", 401, {"www-authenticate": "Bearer"})
         return None

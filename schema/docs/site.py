@@ -40,7 +40,8 @@ class Site:
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
-        self.file = cache(self._file)
+        # Only of addresses that there are: clients make up others without end.
+        self._drawn = cache(self._draw)
 
     @cached_property
     def paths(self) -> dict[str, Callable[[], str]]:
@@ -64,12 +65,12 @@ class Site:
     def _reference(self) -> Reference:
         return Reference.of(Catalogue(self._schema), guides())
 
-    def _file(self, path: str) -> File | None:
+    def file(self, path: str) -> File | None:
         """What is at an address, or None."""
-        write = self.paths.get(path)
-        if write is None:
-            return None
-        body = write().encode()
+        return self._drawn(path) if path in self.paths else None
+
+    def _draw(self, path: str) -> File:
+        body = self.paths[path]().encode()
         return File(body, MEDIA_TYPES[path.rpartition(".")[2]], f'"{blake2b(body, digest_size=12).hexdigest()}"')
 
     def write(self, folder: Path) -> int:

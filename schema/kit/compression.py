@@ -24,6 +24,7 @@ PLAIN = "identity"
 BYTES_MIN = 1000
 ASIDE_BYTES_MIN = 262_144
 PACKED_BYTES_MAX = 16_777_216
+ENTRY_BYTES = 500
 TEXTS = ("text/", "application/json", "application/javascript", "application/manifest+json", "image/svg+xml")
 
 OF_NOT_MODIFIED = frozenset({b"etag", b"vary", b"cache-control", b"expires", b"date"})
@@ -90,11 +91,14 @@ def tag_of(tag: bytes, encoding: str | None) -> bytes:
 
 
 class Packed:
-    """Pages in fewer bytes: packs what an application answers, and remembers what it has packed by its entity tag."""
+    """Pages in fewer bytes: packs what an application answers, and remembers what it has packed of bodies with a tag.
+
+    It remembers by the bytes themselves: one file has many addresses, and files of the same size and time one tag.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._known: OrderedDict[tuple[str, bytes, str], bytes] = OrderedDict()
+        self._known: OrderedDict[tuple[bytes, str], bytes] = OrderedDict()
         self._length = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,19 +113,20 @@ class Packed:
             return
 
         async def pack(body: bytes, tag: bytes | None) -> bytes:
-            return await self._packed(encoding, body, (scope["path"], tag, encoding) if tag else None)
+            return await self._packed(encoding, body, (tag_for(body), encoding) if tag else None)
 
         await self._app(scope, receive, _Packing(pack, encoding, given.get(b"if-none-match", b""), send))
 
-    async def _packed(self, encoding: str, body: bytes, key: tuple[str, bytes, str] | None) -> bytes:
+    async def _packed(self, encoding: str, body: bytes, key: tuple[bytes, str] | None) -> bytes:
         if key is None:
             return await asyncio.to_thread(packed, encoding, body)
         if key not in self._known:
             made = await asyncio.to_thread(packed, encoding, body, once=True)
-            self._length += len(made) - len(self._known.get(key, b""))
-            self._known[key] = made
+            # Two who asked at once made it twice.
+            self._length += len(made) + ENTRY_BYTES if key not in self._known else 0
+            self._known.setdefault(key, made)
             while self._length > PACKED_BYTES_MAX and len(self._known) > 1:
-                self._length -= len(self._known.popitem(last=False)[1])
+                self._length -= len(self._known.popitem(last=False)[1]) + ENTRY_BYTES
         self._known.move_to_end(key)
         return self._known[key]
 

@@ -47,7 +47,7 @@ from schema.kit import (
 from schema.kit.execution import core_of
 from schema.kit.limits import COST_MAX, guard
 from schema.kit.measuring import Measures
-from schema.schema import api
+from schema.schema import api, sdl
 
 CORE = core_of(api)
 SITE = Site(CORE)
@@ -297,8 +297,8 @@ async def actor_of(token: str, address: str) -> Actor:
     return system_actor("org_1")
 
 
-def client(introspection: str) -> httpx.AsyncClient:
-    documentation = Documentation(SITE, SchemaDoor(introspection, actor_of))
+def client(introspection: str, door: SchemaDoor | None = None) -> httpx.AsyncClient:
+    documentation = Documentation(SITE, door or SchemaDoor(introspection, actor_of))
     app = Starlette(routes=[Route("/docs{path:path}", documentation.handle, methods=["GET"])])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
@@ -335,6 +335,30 @@ async def test_an_anonymous_visitor_gets_a_sign_in_without_a_word_of_the_schema(
         assert "workOrders" in (await http.get("/docs/query/workOrders.html", headers=GOOD)).text
 
 
+async def test_what_is_not_there_is_not_remembered() -> None:
+    kept = SITE._drawn.cache_info().currsize
+    async with client("authenticated") as http:
+        for number in range(5):
+            assert (await http.get(f"/docs/assets/{number}.css")).status_code == 404
+    assert SITE._drawn.cache_info().currsize == kept
+
+
+@pytest.mark.parametrize(("proxies", "address"), [(0, "127.0.0.1"), (1, "192.0.2.7")])
+async def test_a_key_is_looked_at_with_the_address_of_the_client_and_not_of_the_proxy(
+    proxies: int, address: str
+) -> None:
+    seen = []
+
+    async def noted(token: str, address: str) -> Actor:
+        seen.append(address)
+        return await actor_of(token, address)
+
+    async with client("", SchemaDoor("authenticated", noted, proxies)) as http:
+        said = {"x-forwarded-for": "198.51.100.1, 192.0.2.7"}
+        assert (await http.get("/docs/", headers=GOOD | said)).status_code == 200
+    assert seen == [address]
+
+
 async def test_nobody_reads_where_nobody_may_ask_for_the_schema() -> None:
     async with client("nobody") as http:
         for path in ("", "query/workOrders.html", "search.json"):
@@ -357,6 +381,8 @@ async def test_the_server_shows_it_beside_the_schema() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
         assert "The Truckroll API" in (await http.get("/docs/")).text
         assert (await http.get("/schema.graphql")).text.startswith('"""')
+        assert (await http.get("/schema.graphql")).text == sdl()
+        assert sdl() is sdl(), "printed once, for it takes as long as a hundred requests"
         policy = (await http.get("/docs/")).headers["content-security-policy"]
     assert "script-src 'self';" in policy
 

@@ -3,8 +3,10 @@
 import asyncio
 import gzip
 import json
+import os
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import brotli
@@ -12,6 +14,8 @@ import httpx
 import pytest
 import pytest_asyncio
 from graphql import OperationType
+from starlette.routing import Mount, Router
+from starlette.staticfiles import StaticFiles
 
 from app.kernel.actor import Actor
 from schema.kit import compression
@@ -215,10 +219,25 @@ async def test_a_page_without_a_tag_is_packed_anew_and_a_picture_never(pages: ht
 
 
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "PACKED_BYTES_MAX", 100)
+    monkeypatch.setattr(compression, "PACKED_BYTES_MAX", 1600)
     holder = Packed(Pages())
-    await asyncio.gather(*(holder._packed("br", b"x" * 9000, ("/page", b'"%d"' % (n % 9), "br")) for n in range(50)))
-    assert holder._length == sum(len(one) for one in holder._known.values()) <= 100
+    await asyncio.gather(*(holder._packed("br", b"x" * 9000, (b'"%d"' % (n % 9), "br")) for n in range(50)))
+    assert len(holder._known) == 3  # each counts for 500 bytes, however little is left of it
+    assert holder._length == sum(len(one) + 500 for one in holder._known.values()) <= 1600
+
+
+async def test_one_file_is_packed_once_under_however_many_addresses(tmp_path: Path) -> None:
+    """Two files of the same size and time have the same tag, and are told apart nevertheless."""
+    for name, letter in (("a.css", "a"), ("b.css", "b")):
+        (tmp_path / name).write_text(letter * 5000)
+        os.utime(tmp_path / name, (1, 1))
+    holder = Packed(Router([Mount("/assets", StaticFiles(directory=tmp_path))]))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(holder), base_url="http://test") as http:
+        for path in ("a.css", "./a.css", "././a.css", "x/../a.css", "b.css", "/b.css"):
+            url = httpx.URL("http://test").copy_with(raw_path=f"/assets/{path}".encode())
+            answer = await http.get(url, headers={"accept-encoding": "br"})
+            assert (answer.headers["content-encoding"], answer.text) == ("br", path[-5] * 5000)
+    assert len(holder._known) == 2
 
 
 def test_a_tag_names_its_encoding() -> None:
