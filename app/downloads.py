@@ -23,7 +23,6 @@ PIECE_BYTES = 256 * 1024
 RANGE_LENGTH_MAX = 60
 GZIP_LEVEL = 1
 STATUS: dict[type[Problem], int] = {NotFound: 404, LinkExpired: 410, NotPermitted: 403, Unavailable: 503}
-AWAY = (database.RetryableError, database.TookTooLong, database.OutcomeUnknown)
 # One range. Several in one request would be work without bound for a line of text; they are answered with the whole file.
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 _GZIP = re.compile(r"gzip(;q=(1(\.0*)?|0\.\d*[1-9]\d*))?")
@@ -42,18 +41,20 @@ async def download(request: Request) -> Response:
     query = request.query_params
     until = query.get("until", "")
     try:
-        if not _UNTIL.fullmatch(until):
+        if not _UNTIL.fullmatch(until) or "\x00" in request.path_params["id"]:
             raise NotFound("bulk export", request.path_params["id"][:60])
         found = await find_download(request.path_params["id"], query.get("for", ""), int(until), query.get("token", ""))
         size = (await asyncio.to_thread(found.path.stat)).st_size
         part = _part(request, found, size)
-        if request.method == "GET" and (part is None or part.start == 0):
+        if request.method == "GET" and part != range(0):
             await commands.note_download(found.actor, found.export)
     except Problem as problem:
         return _refusal(problem)
     except FileNotFoundError:
         return _refusal(NotFound("bulk export", request.path_params["id"][:60]))
-    except AWAY:
+    except Exception as error:
+        if not (database.is_away(error) or isinstance(error, database.OutcomeUnknown)):
+            raise
         return _refusal(Unavailable())
     headers = _headers(found)
     if part is None:

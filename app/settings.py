@@ -63,7 +63,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     database_url: str = Field("sqlite:///var/truckroll.db", description="sqlite:///file or postgres://user@host/name")
-    database_pool_max: int = Field(10, ge=1, le=200, description="connections to PostgreSQL, per process")
+    database_pool_max: int = Field(
+        10, ge=2, le=200, description="connections to PostgreSQL, per process; half of them only read"
+    )
     broadcast_url: str = Field("memory://", description="memory:// or redis://host:port/number")
     data_folder: Path = Field(Path("var"), description="where files and outboxes are kept")
     host: str = Field("127.0.0.1", description="the address to listen on")

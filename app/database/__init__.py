@@ -18,10 +18,12 @@ from app.database.errors import (
     DuplicateRow,
     MissingReference,
     OutcomeUnknown,
+    OutOfRange,
     Overlap,
     RetryableError,
     StorageFull,
     TookTooLong,
+    is_away,
     translate,
 )
 from app.database.migration import (
@@ -46,6 +48,7 @@ __all__ = [
     "DuplicateRow",
     "MigrationError",
     "MissingReference",
+    "OutOfRange",
     "OutcomeUnknown",
     "Overlap",
     "RetryableError",
@@ -61,6 +64,7 @@ __all__ = [
     "drain",
     "history",
     "in_unit",
+    "is_away",
     "make_migration",
     "migrate",
     "pending",

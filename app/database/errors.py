@@ -5,6 +5,7 @@ DatabaseError
 ├── MissingReference    a foreign key points nowhere, or is still needed (constraint, columns)
 ├── CheckFailed         a check, a missing value or a trigger's refusal  (constraint, columns)
 ├── Overlap             an exclusion rule: the time is taken             (constraint)
+├── OutOfRange          a value that nothing in that column could be
 ├── TookTooLong         a statement ran into its time limit
 ├── StorageFull         the disk is full; reading goes on
 ├── OutcomeUnknown      the connection broke during the commit: it may be saved or not
@@ -52,6 +53,10 @@ class Overlap(DatabaseError):
     """The time overlaps with another row's."""
 
 
+class OutOfRange(DatabaseError):
+    """A value that nothing in the column it is compared with could be."""
+
+
 class TookTooLong(DatabaseError):
     """The statement ran into its time limit."""
 
@@ -89,7 +94,14 @@ def translate(error: BaseException) -> DatabaseError | None:
             return known
         if isinstance(one, DBConnectionError):
             return ConnectionLost()
+        if isinstance(one, OverflowError) and "SQLite" in str(one):
+            return OutOfRange()
     return None
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database is busy or away, so that the same request may work a little later."""
+    return isinstance(translate(error) or error, RetryableError | TookTooLong | OSError)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -167,6 +179,8 @@ def _from_postgres(error: Exception) -> DatabaseError | None:
             return Busy()
         case asyncpg.QueryCanceledError():
             return TookTooLong()
+        case asyncpg.DataError():
+            return OutOfRange()
         case asyncpg.DiskFullError():
             return StorageFull()
         case (

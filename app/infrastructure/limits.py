@@ -221,12 +221,13 @@ class RedisBuckets:
     async def take(self, key: str, allowance: Allowance, points: float) -> Taken:
         """Take points, or none of them when there are too few. Redis is asked only when the slice is used up."""
         held = self._slice(key)
-        if held.points < points:
+        while held.points < points:
             short = points - held.points
             answer = await self._ask(key, allowance, short, max(short, allowance.maximum / SLICES))
             if answer is None:
                 return await self._memory.take(key, allowance, points)
-            if answer == 0:
+            held = self._slice(key)  # others may have spent of it while Redis was asked
+            if answer == 0 and held.points < points:
                 return Taken((short - held.left) / allowance.per_second, self._left(held, allowance))
         held.points -= points
         return Taken(0.0, self._left(held, allowance))

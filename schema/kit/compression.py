@@ -175,4 +175,5 @@ class _Packing:
 def _is_worth_it(start: Message) -> bool:
     headers = dict(start["headers"])
     is_text = headers.get(b"content-type", b"").decode("latin-1").startswith(TEXTS)
-    return start["status"] == 200 and is_text and b"content-encoding" not in headers
+    is_stream = b"no-store" in headers.get(b"cache-control", b"")  # a download is large, and nobody asks for it twice
+    return start["status"] == 200 and is_text and not is_stream and b"content-encoding" not in headers

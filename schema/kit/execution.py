@@ -26,7 +26,6 @@ from graphql import (
 )
 
 from app import database
-from app.database.errors import translate
 from app.kernel.errors import Problem, Unavailable, blame
 from schema.kit.context import Context
 from schema.kit.limits import DOCUMENT_BYTES_MAX, TOKENS_MAX
@@ -261,7 +260,7 @@ def refusal(refused: Refused) -> dict[str, Any]:
 def formatted(error: GraphQLError, context: Context | None = None) -> dict[str, Any]:
     """An error as clients get it. A problem keeps its words; a bug is logged and becomes a reference number."""
     original = _root_cause(error)
-    if original is not None and not isinstance(original, Problem) and _is_away(original):
+    if original is not None and not isinstance(original, Problem) and database.is_away(original):
         original = Unavailable()
     if isinstance(original, Problem):
         extensions: dict[str, Any] = {"code": original.code, **original.data()}
@@ -277,10 +276,6 @@ def formatted(error: GraphQLError, context: Context | None = None) -> dict[str, 
               field=field.name.value if isinstance(field, FieldNode) else None, **blame(original))  # fmt: skip
     said = f"Something went wrong on our side. If you report it, give this reference: {reference}."
     return _placed({"message": said, "extensions": {"code": "INTERNAL", "reference": reference}}, error)
-
-
-def _is_away(error: BaseException) -> bool:
-    return isinstance(translate(error) or error, database.RetryableError | database.TookTooLong)
 
 
 def _root_cause(error: GraphQLError) -> BaseException | None:

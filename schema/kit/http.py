@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 from graphql import OperationType
 
+from app import database
 from app.infrastructure import metrics
 from app.kernel.errors import Problem, RateLimited, Unavailable
 from schema.kit.compression import encodings, matches, pack, tag_for, tag_of
@@ -25,7 +26,6 @@ from schema.kit.sessions import (
     Session,
     bearer_token,
     client_address,
-    is_away,
     user_agent,
 )
 from schema.kit.sse import Streaming, Streams
@@ -135,7 +135,7 @@ class GraphQLEndpoint:
         except (BadRequest, Problem) as problem:
             answer = self._refusal(exchange, problem)
         except Exception as error:
-            if not is_away(error):
+            if not database.is_away(error):
                 raise
             answer = self._refusal(exchange, Unavailable())
         if answer is not None:

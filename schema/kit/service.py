@@ -8,6 +8,7 @@ import strawberry
 from graphql import FieldNode, GraphQLError, OperationDefinitionNode, OperationType
 from graphql.execution.values import get_argument_values
 
+from app import database
 from app.kernel.budgets import Allowance, Caller
 from app.kernel.errors import Problem, RateLimited, Unavailable
 from schema.kit import execution
@@ -17,7 +18,6 @@ from schema.kit.limits import BadRequest, GraphQLRequest, guard
 from schema.kit.live import SUBSCRIPTIONS, Live
 from schema.kit.measuring import INTROSPECTION_FIELDS, Measure
 from schema.kit.persisted import KnownDocuments
-from schema.kit.sessions import is_away
 from schema.kit.statuses import Outcome
 
 ONLY_STREAMED = (
@@ -110,7 +110,7 @@ class GraphQLService:
                         response["extensions"], cost = {"cost": cost}, None
                     yield response, event.cursor
         except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
-            told = Unavailable() if is_away(problem) else problem
+            told = Unavailable() if database.is_away(problem) else problem
             yield {"data": None, "errors": [_told(told, first, key)]}, None
 
     async def find(self, request: GraphQLRequest, context: Context) -> GraphQLRequest:

@@ -6,8 +6,6 @@ from typing import Any
 
 import structlog
 
-from app import database
-from app.database.errors import translate
 from app.infrastructure import journal
 from app.kernel.actor import Actor
 from app.kernel.errors import NotAuthenticated, Problem
@@ -56,12 +54,6 @@ class Session:
     def context(self, idempotency_key: str | None = None) -> Context:
         """A context for one operation or event, with the actor as they are now."""
         return Context(self.actor, journal.request_id.get() or "", self.address, self.user_agent, idempotency_key)
-
-
-def is_away(error: Exception) -> bool:
-    """Whether the database is busy or away, so that the same request may work a little later."""
-    known = translate(error) or error
-    return isinstance(known, database.RetryableError | database.TookTooLong | OSError)
 
 
 def bearer_token(header: str) -> str | None:

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from app import database
 from app.infrastructure import journal, metrics
 from app.kernel.errors import NotAuthenticated, RateLimited
 from app.kernel.ids import new_id
 from schema.kit.context import Context
 from schema.kit.limits import BadRequest, GraphQLRequest, read_body, request_of
-from schema.kit.sessions import Authenticate, Session, bearer_token, client_address, end, is_away, user_agent
+from schema.kit.sessions import Authenticate, Session, bearer_token, client_address, end, user_agent
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS_MAX = 5.0
@@ -205,7 +206,7 @@ class Socket:
         except (NotAuthenticated, RateLimited):
             raise Closed(FORBIDDEN, "Forbidden") from None
         except Exception as error:
-            if not is_away(error):
+            if not database.is_away(error):
                 raise
             raise Closed(TRY_LATER, "Busy at the moment") from None
 

@@ -154,7 +154,9 @@ class Walk:
         assert pick.connection is not None
         cursor = self._cursor(pick.connection, after)
         # Kept, for the reader knows what it compiled by the document's nodes.
-        document = self._continuations.setdefault(id(pick), _continued(self._document, pick))
+        if id(pick) not in self._continuations:
+            self._continuations[id(pick)] = _continued(self._document, pick)
+        document = self._continuations[id(pick)]
         found = await self._ask(document, await asker(), {ID: owner_id, AFTER: cursor, FIRST: 1})
         if found["node"] is None:
             return []

@@ -73,7 +73,10 @@ class PostgresClient(AsyncpgDBClient):
         """Rows as the server sends them, JSON as text."""
         if self._readers is None:
             raise DBConnectionError("the database is not connected")
-        return await self._readers.read(sql, params)
+        try:
+            return await self._readers.read(sql, params)
+        except OSError as error:
+            raise DBConnectionError("the database cannot be reached") from error
 
 
 class Transaction(TransactionWrapper):

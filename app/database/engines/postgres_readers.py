@@ -19,6 +19,7 @@ class PostgresReaders:
         self._open = 0
         self._idle: list[asyncpg.Connection] = []
         self._waiting: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
+        self._leaving: set[asyncio.Task[None]] = set()
 
     async def read(self, sql: str, params: Sequence[Any]) -> list[Any]:
         """The rows of a SELECT. A reader who is cancelled, or finds the connection broken, takes it along."""
@@ -48,8 +49,11 @@ class PostgresReaders:
             try:
                 lent = await waiter
             except asyncio.CancelledError:
-                if waiter.done() and not waiter.cancelled() and (lent := waiter.result()) is not None:
-                    self._give_back(lent, sound=True)
+                if waiter.done() and not waiter.cancelled():  # what was meant for us goes to the next
+                    if (lent := waiter.result()) is not None:
+                        self._give_back(lent, sound=True)
+                    else:
+                        self._wake(None)
                 raise
             if lent is not None:
                 return lent
@@ -68,10 +72,19 @@ class PostgresReaders:
             if not self._wake(connection):
                 self._idle.append(connection)
             return
-        self._open -= 1
-        if not connection.is_closed():
+        leaving = asyncio.get_running_loop().create_task(self._put_away(connection))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    async def _put_away(self, connection: asyncpg.Connection) -> None:
+        """Close a connection, and count it as open until the server has let go of what it was doing for us."""
+        try:
+            await connection.close(timeout=CLOSE_SECONDS)
+        except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
             connection.terminate()
-        self._wake(None)
+        finally:
+            self._open -= 1
+            self._wake(None)
 
     def _wake(self, connection: asyncpg.Connection | None) -> bool:
         """Hand a connection to whoever waits longest; None tells them that there is room for another one."""
@@ -85,9 +98,4 @@ class PostgresReaders:
     async def close(self) -> None:
         """Close those that are not lent; the others go with the process."""
         idle, self._idle = self._idle, []
-        self._open -= len(idle)
-        for connection in idle:
-            try:
-                await asyncio.wait_for(connection.close(), CLOSE_SECONDS)
-            except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.PostgresError):
-                connection.terminate()
+        await asyncio.gather(*map(self._put_away, idle), *self._leaving)

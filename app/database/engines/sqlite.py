@@ -42,9 +42,9 @@ READ_SECONDS = 10.0
 READERS = 4
 WAL_TRIES = 50
 INSTRUCTIONS_BETWEEN_CHECKS = 50_000
-INSTRUCTIONS_AT_ONCE = (
-    15_000  # to twice as many: about a millisecond; a page of a hundred with three objects takes 9,000
-)
+# To twice as many: about a millisecond. A page of a hundred rows with three objects each takes 9,000.
+INSTRUCTIONS_AT_ONCE = 15_000
+UNBOUNDED = (" MATCH ", "fold_case(", "search_rank(")
 LONG_KNOWN_MAX = 2000
 STATEMENTS_CACHED = 512
 
@@ -253,8 +253,9 @@ class Readers:
 
     What takes a few thousand of SQLite's instructions, such as a row by its id or a page by an index, is read at once: the
     hop to a thread and back, and the lock that Python's threads hand to each other for every row, cost more than such a
-    read itself. It may take so many instructions and no more. What needs more, waits for a lock, or looks into the index
-    of words, whose instructions have no bound, is read in a thread, the next time from the start.
+    read itself. It may take so many instructions and no more. What needs more is read in a thread, the next time from the
+    start; so is what would wait for a lock, and what looks into the index of words or folds texts: those are single
+    instructions of any length.
     """
 
     def __init__(self, file_path: str, count: int, read_seconds: float, busy_seconds: float) -> None:
@@ -274,9 +275,6 @@ class Readers:
             rows = self._read_at_once(sql, params)
             if rows is not None:
                 return rows
-            self._long[sql] = None
-            if len(self._long) > LONG_KNOWN_MAX:
-                self._long.popitem(last=False)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="sqlite-reader")
         abandoned = threading.Event()
@@ -288,7 +286,7 @@ class Readers:
 
     def _read_at_once(self, sql: str, params: Sequence[Any]) -> list[tuple[Any, ...]] | None:
         """The rows, or None of a read that is too long for the loop's thread or would have to wait."""
-        if " MATCH " in sql:
+        if any(one in sql for one in UNBOUNDED):
             return None
         if self._near is None:
             self._near = self._connect(busy_seconds=0)
@@ -297,9 +295,14 @@ class Readers:
         try:
             return self._near.execute(sql, tuple(params)).fetchall()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorname.startswith(("SQLITE_INTERRUPT", "SQLITE_BUSY", "SQLITE_LOCKED")):
-                return None
-            raise
+            name = getattr(error, "sqlite_errorname", "")
+            if name.startswith("SQLITE_INTERRUPT"):
+                self._long[sql] = None
+                if len(self._long) > LONG_KNOWN_MAX:
+                    self._long.popitem(last=False)
+            elif not name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                raise
+            return None
 
     def _is_enough(self) -> bool:
         """SQLite goes on counting where the statement's last run ended, so that the first check may come at once."""

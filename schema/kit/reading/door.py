@@ -90,7 +90,8 @@ async def read_connection(type: Any, window: Window, info: Info, context: Contex
     wants_statement = connection.wants_page or connection.front
     rows = await _read(template, request, context, info) if wants_statement else []
     if connection.wants_page and info.path.prev is None:
-        context.rows[str(info.path.key)] = min(len(rows), window.page.size)
+        found = sum(row[len(connection.front)] is not None for row in rows)
+        context.rows[str(info.path.key)] = min(found, window.page.size)
     return _page(rows, template.objects, connection, request)
 
 
@@ -122,6 +123,8 @@ async def _read(template: Template, request: Request, context: Context, info: In
         rows = await database.read_rows(sql, values)
     except (database.RetryableError, database.TookTooLong) as busy:
         raise Unavailable() from busy
+    except database.OutOfRange as beyond:
+        raise InvalidInput("A number here is out of the range of what it is compared with.") from beyond
     except sqlite3.OperationalError as error:
         if "parser stack overflow" in str(error):
             raise InvalidInput("This selection is nested too deeply to be read at once: ask in two steps.") from error

@@ -29,6 +29,10 @@ from schema.kit.summaries import PERIODS_MAX, Facet, FacetRows, Measure, Period,
 if TYPE_CHECKING:
     from schema.kit.reading.statement import Builder, Request, Window
 
+# Nulls whose type PostgreSQL knows.
+NO_BOOLEAN = "NULLIF(FALSE, FALSE)"
+NO_TEXT = "NULLIF('', '')"
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -155,9 +159,7 @@ class _Values:
         )
         text(" UNION ALL ".join(_word(rank, word, self.facet.kind) for rank, word in enumerate(self.facet.words)))
         if self.facet.nullable:
-            nothing = (
-                f"NULLIF({'FALSE, FALSE' if self.facet.kind is Kind.BOOLEAN else chr(39) * 2 + ', ' + chr(39) * 2})"
-            )
+            nothing = NO_BOOLEAN if self.facet.kind is Kind.BOOLEAN else NO_TEXT
             text(f" UNION ALL SELECT {len(self.facet.words)}, {nothing}, CAST(NULL AS TEXT), CAST(NULL AS TEXT)")
         text(f") {w}")
         if counts:

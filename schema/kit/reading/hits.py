@@ -57,7 +57,7 @@ def looking(info: Info, wanted: Sequence[Readable], text: str, first: int | None
     cursor = None
     if page.cursor is not None:
         match decode_cursor(page.cursor, CURSOR_KIND):
-            case [int(rank), str(id)]:
+            case [int(rank), str(id)] if not isinstance(rank, bool):
                 cursor = (rank, id)
             case _:
                 raise InvalidInput("This cursor does not belong to a search. Take it from pageInfo.", path=["after"])

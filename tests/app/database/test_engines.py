@@ -197,3 +197,23 @@ async def test_one_process_can_change_from_one_database_to_the_other(
 
 def test_dialects_are_the_engines_names() -> None:
     assert {str(dialect) for dialect in Dialect} == {"sqlite", "postgres"}
+
+
+async def test_a_short_read_that_meets_a_lock_is_not_taken_for_a_long_one(
+    sqlite_project: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await db.connect(sqlite_project.models(NOTES))
+    readers = db.connection()._readers  # type: ignore[attr-defined]
+
+    class Locked:
+        def execute(self, *_: object) -> None:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorname = "SQLITE_BUSY"
+            raise error
+
+        def close(self) -> None:
+            pass
+
+    readers._near = Locked()
+    assert await db.read_rows("SELECT 5") == [(5,)]
+    assert not readers._long

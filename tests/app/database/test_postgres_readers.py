@@ -75,3 +75,31 @@ async def test_waits_for_nobody_when_none_can_be_opened(readers):
 async def test_the_read_door_cannot_change_anything(postgres_database):
     with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
         await db.read_rows("""INSERT INTO "timer" ("name", "next_at") VALUES ('x', now()) RETURNING 1""")
+
+
+async def test_who_was_told_of_room_and_leaves_tells_the_next(readers):
+    async def never_twice():
+        raise OSError("refused")
+
+    narrow = PostgresReaders(never_twice, 1)
+    narrow._open = 1  # lent to somebody
+    first, second = (asyncio.create_task(narrow.read("SELECT 1", [])) for _ in range(2))
+    await asyncio.sleep(0)
+    narrow._open = 0
+    narrow._wake(None)
+    first.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(OSError):
+            await second
+
+
+async def test_a_canceled_read_ends_on_the_server_before_another_takes_its_place(readers):
+    leaving = [asyncio.create_task(readers.read("SELECT pg_sleep(20), 'left by its reader'", [])) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    for task in leaving:
+        task.cancel()
+    await asyncio.gather(*leaving, return_exceptions=True)
+    async with asyncio.timeout(10):
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%left by its%'"
+        [[running]] = await readers.read(f"{asked} AND pid <> pg_backend_pid()", [])
+    assert running == 0

@@ -214,6 +214,15 @@ async def test_redis_is_asked_once_for_many_small_requests(shared: Callable[[], 
     assert asked == 2
 
 
+async def test_many_at_once_get_no_more_than_the_bucket_holds(shared: Callable[[], RedisBuckets]) -> None:
+    buckets = shared()
+    small = Allowance(1000, 0.001)
+    await buckets.take("k", small, 20)  # so that each sees the rest of a slice, and counts on it
+    taken = await asyncio.gather(*(buckets.take("k", small, 250) for _ in range(8)))
+    assert sum(250 for one in taken if one.wait == 0) <= 980
+    assert buckets._slice("k").points >= 0
+
+
 async def test_points_given_back_are_there_for_the_other_processes(shared: Callable[[], RedisBuckets]) -> None:
     small = Allowance(1000, 1)
     one, other = shared(), shared()
