@@ -172,11 +172,9 @@ async def test_a_cursor_of_a_row_that_is_gone_still_holds_its_place(scratch: Dia
 
 
 @pytest.mark.parametrize("rank", [10**12, 2**63, 1.5])
-async def test_a_number_beyond_its_column_in_a_cursor_is_bad_input_or_just_beyond_all_rows(
-    scratch: Dialect, ask: Asking, rank: float
-) -> None:
+async def test_a_number_beyond_its_column_in_a_cursor_is_bad_input(scratch: Dialect, ask: Asking, rank: float) -> None:
     await Crew(id=CREW, name="Alpha", rank=1, **BASE).save(force_create=True)
     cursor = encode_cursor("Crew RANK ID", [rank, CREW])
     answer = await ask(f'{{ scratchCrews(orderBy: [{{ field: RANK }}], after: "{cursor}") {{ nodes {{ name }} }} }}')
     told = [error["extensions"]["code"] for error in answer.get("errors", ())]
-    assert told == ["INVALID_INPUT"] or (told == [] and scratch is Dialect.SQLITE and rank < 2**63)
+    assert told == ([] if rank < (2**63 if scratch is Dialect.SQLITE else 2**31) else ["INVALID_INPUT"])
