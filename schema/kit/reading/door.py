@@ -90,7 +90,8 @@ async def read_connection(type: Any, window: Window, info: Info, context: Contex
     wants_statement = connection.wants_page or connection.front
     rows = await _read(template, request, context, info) if wants_statement else []
     if connection.wants_page and info.path.prev is None:
-        found = sum(row[len(connection.front)] is not None for row in rows)
+        front = len(connection.front)  # with something in front an empty page has a row, of nothing else
+        found = 0 if front and len(rows) == 1 and rows[0][front] is None else len(rows)
         context.rows[str(info.path.key)] = min(found, window.page.size)
     return _page(rows, template.objects, connection, request)
 
