@@ -5,6 +5,7 @@ SQLite calls these functions from its statements; PostgreSQL has the same in ``u
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 _LATIN_WITH_MARKS = re.compile(r"([a-zA-Z\u00c0-\u024f])[\u0300-\u036f]+")
@@ -20,6 +21,15 @@ def folded(text: str) -> str:
 def words_of(text: str) -> list[str]:
     """The words of a text as a search sees them: letters and digits, in lower case, Latin ones without accents."""
     return _WORD.findall(_bare(text))
+
+
+def place_of(text: str, beginnings: Sequence[str]) -> int | None:
+    """Which part of a text, split at its spaces, has the first word that begins as one of some words; None if there is none."""
+    bare = _bare(text)
+    wanted = tuple(beginnings)
+    starts = (found.start() for found in _WORD.finditer(bare) if found[0].startswith(wanted))
+    start = next(starts, None)
+    return None if start is None else len(bare[: start + 1].split()) - 1
 
 
 def search_rank(query: str, *columns: str) -> int:

@@ -65,7 +65,7 @@ class OrderTerm:
     kind: Kind
     nullable: bool
     ranks: tuple[str, ...] = ()
-    permission: Permission | None = None
+    permissions: frozenset[Permission] = frozenset()
     parent: ParentColumn | None = None
     is_float: bool = False
     computed: Callable[[Writer, str], str] | None = None
@@ -165,8 +165,8 @@ class Order:
         """Ask for a permission wherever a column is sorted by."""
         for name, term in self.terms.items():
             own = term.parent.via if term.parent is not None else term.column
-            if own == column and term.permission is None:
-                self.terms[name] = replace(term, permission=permission)
+            if own == column:
+                self.terms[name] = _asking(term, permission)
 
     def protect_parents(
         self, model: type[Table], permission: Permission | None, columns: dict[str, Permission]
@@ -179,7 +179,7 @@ class Order:
                 raise TypeError(
                     f"{self.name} cannot sort by {term.column} of {model.__name__}, which only some may read"
                 )
-            self.terms[name] = replace(term, permission=term.permission or permission)
+            self.terms[name] = _asking(term, permission)
 
     def sorted_by(
         self, actor: Actor, asked: Sequence[dict[str, Any]] | None, filter: dict[str, Any] | None = None
@@ -193,8 +193,8 @@ class Order:
         for one in asked:
             field = one["field"]
             term = self.terms[field.value if isinstance(field, Enum) else str(field)]
-            if term.permission is not None:
-                actor.require(term.permission)
+            for permission in sorted(term.permissions):
+                actor.require(permission)
             bound = self._bound(term, actor, filter or {})
             chosen.setdefault(term.name, (bound, one.get("direction") == OrderDirection.DESC))
         return ending_in_id(tuple(chosen.values()))
@@ -210,6 +210,15 @@ class Order:
             raise InvalidInput("There is no relevance without a search: give filter.search too.", path=["orderBy"])
         rank = relevance(self.model, actor, text)
         return replace(term, computed=lambda writer, alias: f"-{rank(writer, alias)}")
+
+
+def _asking(term: OrderTerm, permission: Permission | None) -> OrderTerm:
+    """The term for those who hold the permission as well as what it asks for already."""
+    return replace(term, permissions=term.permissions | _set_of(permission))
+
+
+def _set_of(permission: Permission | None) -> frozenset[Permission]:
+    return frozenset() if permission is None else frozenset({permission})
 
 
 def ending_in_id(terms: Sorted) -> Sorted:
@@ -257,19 +266,19 @@ def _term(
     """What was declared, unless it does not fit the model."""
     if isinstance(term, Ranked):
         column_kind(model, term.column)
-        return OrderTerm(word, term.column, Kind.NUMBER, False, term.words, term.permission)
+        return OrderTerm(word, term.column, Kind.NUMBER, False, term.words, _set_of(term.permission))
     if isinstance(term, FromParent):
         column_kind(model, term.via)
         kind, _ = column_kind(term.model, term.column)
         if kind not in (Kind.TEXT, Kind.NUMBER, Kind.DAY, Kind.MOMENT) or _is_float(term.model, term.column):
             raise TypeError(f"{name} cannot sort by {term.column}: a parent's value is written but once")
         parent = ParentColumn(term.model, term.via)
-        return OrderTerm(word, term.column, kind, True, permission=permission, parent=parent)
+        return OrderTerm(word, term.column, kind, True, permissions=_set_of(permission), parent=parent)
     kind, nullable = column_kind(model, term.column)
     if kind is Kind.JSON:
         raise TypeError(f"{name} cannot sort by the JSON column {term.column}")
     is_float = _is_float(model, term.column)
-    return OrderTerm(word, term.column, kind, nullable, permission=permission, is_float=is_float)
+    return OrderTerm(word, term.column, kind, nullable, permissions=_set_of(permission), is_float=is_float)
 
 
 def _is_float(model: type[Table], column: str) -> bool:

@@ -156,7 +156,9 @@ class Writer:
 
     def terms(self, order: Order) -> list[str]:
         """What to sort by."""
-        known = [one.name for one in order.terms.values() if self.may(one.permission) and one.name != RELEVANCE]
+        known = [
+            one.name for one in order.terms.values() if all(map(self.may, one.permissions)) and one.name != RELEVANCE
+        ]
         chosen = self.dice.sample(known, min(len(known), self.dice.randint(1, 3)))
         return [f"{{field: {one}, direction: {self.dice.choice(['ASC', 'DESC'])}}}" for one in chosen]
 

@@ -1,5 +1,6 @@
 """One search over everything: ranked over all kinds, in one statement, and blind to what the asker may not see."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from app.infrastructure.search import SEARCHED
 from app.kernel.actor import user_actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import Role
+from app.kernel.texts import place_of
 from app.technicians.models import Technician
+from app.work_orders.models import WorkOrder
 from schema.kit.declarations import readable_of
-from schema.kit.reading.hits import EXCERPT_LENGTH_MAX, excerpt
+from schema.kit.reading import hits
+from schema.kit.reading.hits import EXCERPT_LENGTH_MAX, LOOKED_AT_MAX, excerpt
 from schema.search.types import KINDS, SearchKind
 from tests.schema import documents
 from tests.schema.asking import ask
@@ -152,6 +156,42 @@ def test_an_excerpt_is_the_part_of_the_text_where_the_words_stand() -> None:
     assert excerpt(long, ["nowhere"]).startswith("word0 word1")
     assert len(excerpt("x" * 999, ["x"])) <= EXCERPT_LENGTH_MAX
     assert excerpt(None, ["x"]) == excerpt("", ["x"]) == ""
+    assert excerpt("a-b x/École-Straße c", ["stra"]) == "a-b x/École-Straße c"
+
+
+def test_an_excerpt_looks_at_the_beginning_of_a_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    def noted(text: str, words: Sequence[str]) -> int | None:
+        looked.append(len(text))
+        return place_of(text, words)
+
+    monkeypatch.setattr(hits, "place_of", noted)
+    assert excerpt("é " * 10_000 + "needle", ["needle"]).startswith("é é é")
+    assert excerpt("word " * 399 + "last", ["last"]).endswith(" word last")
+    assert excerpt("word " * 399 + "last and more", ["last"]).endswith("last …")
+    assert looked == [LOOKED_AT_MAX, 1999, LOOKED_AT_MAX]
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_a_row_has_one_excerpt_however_often_it_is_asked_for(
+    both: tuple[Tenant, Tenant], monkeypatch: pytest.MonkeyPatch, parts: int
+) -> None:
+    looked: list[str] = []
+
+    def noted(text: str, words: Sequence[str]) -> int | None:
+        looked.append(text)
+        return place_of(text, words)
+
+    await WorkOrder.filter(organization_id=both[0].organization_id).update(description="Hilltop " + "é " * 2000)
+    monkeypatch.setattr(hits, "place_of", noted)
+    names = " ".join(f"e{number}: excerpt" for number in range(parts))
+    document = f"query ($text: String!) {{ search(text: $text) {{ nodes {{ {names} }} }} }}"
+    answer = await ask(both[0].actors[Role.DISPATCHER], document, {"text": "hilltop"})
+    rows = answer["data"]["search"]["nodes"]
+    assert rows and all(len(set(row.values())) == 1 for row in rows)
+    assert len(looked) == len(set(looked)) <= len(rows)
+    assert max(map(len, looked)) == LOOKED_AT_MAX
 
 
 def test_every_kind_that_can_be_wanted_is_searched_and_can_be_shown() -> None:

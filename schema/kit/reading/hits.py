@@ -5,7 +5,7 @@ What may be seen is settled within each branch of the union, so what is hidden t
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from app.infrastructure.conditions import Writer, quoted
 from app.infrastructure.search import found_by, relevance, words_in
 from app.kernel.errors import InvalidInput
 from app.kernel.pages import decode_cursor, encode_cursor, page_of
-from app.kernel.texts import words_of
+from app.kernel.texts import place_of, words_of
 from schema.kit.declarations import Readable
 from schema.kit.reading.opening import open_object
 from schema.kit.reading.selection import Info, Pick, Selection, object_selection
@@ -24,6 +24,8 @@ from schema.kit.reading.statement import Builder, Request
 
 CURSOR_KIND = "Search"
 EXCERPT_LENGTH_MAX = 160
+# The excerpt is from the beginning of a text: what stands beyond finds its row, and is not looked at again.
+LOOKED_AT_MAX = 2000
 Cell = Callable[[tuple[Any, ...]], Any]
 
 
@@ -79,7 +81,8 @@ def hits_statement(builder: Builder, selection: Selection, targets: Sequence[Rea
     builder.text(f"SELECT {h}.id, {h}.rank")
     if any(part.name == "excerpt" for part in _parts(selection)):
         builder.text(
-            f', (SELECT d."a" || \' \' || d."b" || \' \' || d."c" FROM "search_document" d WHERE d."id" = {h}.id) AS t'
+            ', (SELECT substr(d."a" || \' \' || d."b" || \' \' || d."c", 1, '
+            f'{LOOKED_AT_MAX + 1}) FROM "search_document" d WHERE d."id" = {h}.id) AS t'
         )
     else:
         builder.text(", NULL AS t")
@@ -162,6 +165,9 @@ def _nodes(selection: Selection) -> list[tuple[tuple[str, ...], Pick]]:
 def page_json(selection: Selection, page: Finds, request: Looking) -> dict[str, Any]:
     """A page of finds as it is asked for."""
     columns = {id(part): number for number, (_, part) in enumerate(_nodes(selection), start=3)}
+    words = words_of(request.text)
+    # However often it is asked for, under other names, a row's excerpt is cut once.
+    cut = cache(lambda text: excerpt(text, words))
     made: dict[str, Any] = {}
     for pick in selection.picks:
         if pick.name == "totalCount":
@@ -171,17 +177,16 @@ def page_json(selection: Selection, page: Finds, request: Looking) -> dict[str, 
         elif pick.name == "pageInfo":
             made[pick.key] = _page_info(pick.selection, page, request)
         else:
-            cells = [(part.key, _cell(part, columns, request)) for part in pick.selection.picks]
+            cells = [(part.key, _cell(part, columns, request, cut)) for part in pick.selection.picks]
             made[pick.key] = [{key: cell(row) for key, cell in cells} for row in page.rows]
     return made
 
 
-def _cell(part: Pick, columns: dict[int, int], request: Looking) -> Cell:
+def _cell(part: Pick, columns: dict[int, int], request: Looking, cut: Callable[[str | None], str]) -> Cell:
     if part.name == "rank":
         return lambda row: row[1]
     if part.name == "excerpt":
-        words = words_of(request.text)
-        return lambda row: excerpt(row[2], words)
+        return lambda row: cut(row[2])
     if not part.options:
         return lambda row: part.literal
     column = columns[id(part)]
@@ -208,10 +213,10 @@ def _page_info(selection: Selection, page: Finds, request: Looking) -> dict[str,
 
 def excerpt(text: str | None, words: Sequence[str]) -> str:
     """The part of a text where the first of some words stands, cut between words."""
-    whole = (text or "").split()
-    starts = (index for index, part in enumerate(whole) if any(one.startswith(tuple(words)) for one in words_of(part)))
-    place = next(starts, 0)
-    first = last = place
+    looked_at = (text or "")[:LOOKED_AT_MAX]
+    whole = looked_at.split()
+    is_cut = len(looked_at) < len(text or "")
+    first = last = place = place_of(looked_at, words) or 0
     if not whole:
         return ""
     length = len(whole[place])
@@ -225,7 +230,7 @@ def excerpt(text: str | None, words: Sequence[str]) -> str:
         else:
             break
     shown = " ".join(whole[first : last + 1])[: EXCERPT_LENGTH_MAX - 4]
-    return ("… " if first else "") + shown + (" …" if last + 1 < len(whole) else "")
+    return ("… " if first else "") + shown + (" …" if is_cut or last + 1 < len(whole) else "")
 
 
 def hits_selection(info: Info) -> Selection:

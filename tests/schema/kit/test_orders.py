@@ -6,9 +6,11 @@ import pytest
 
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
+from app.kernel.errors import NotPermitted
 from app.kernel.permissions import Permission
+from schema.kit import from_parent, orderable, ranked
 from tests.schema.kit.conftest import CUSTOMER, MANAGER, Asking
-from tests.schema.kit.scratch_models import Crew
+from tests.schema.kit.scratch_models import Crew, Job
 from tests.schema.kit.test_filters import fill, holding
 
 Key = tuple[bool, Any]
@@ -92,6 +94,24 @@ async def test_who_may_not_read_the_parents_may_not_sort_by_them(scratch: Dialec
         {"code": "NOT_PERMITTED", "permission": "VIEW_WORK_ORDERS"}
     ]
     assert ask.statements == []
+
+
+def test_a_term_with_a_permission_of_its_own_asks_for_its_targets_too() -> None:
+    name = from_parent("By its crew's name.", Crew, "name", via="crew_id")
+    weight = ranked("By weight.", "title", ["a", "b"], permission=Permission.VIEW_PRICES)
+    order = orderable(
+        "TwiceGuarded", Job, default=["-title"], permission=Permission.VIEW_PRICES, title="T.", name=name, weight=weight
+    )
+    order.protect_parents(Crew, Permission.VIEW_TECHNICIANS, {})
+    order.protect_parents(Crew, None, {})
+    order.protect("title", Permission.VIEW_TECHNICIANS)
+    both = (Permission.VIEW_PRICES, Permission.VIEW_TECHNICIANS)
+    for field in ("NAME", "WEIGHT", "TITLE"):
+        for missing, held in (both, both[::-1]):
+            with pytest.raises(NotPermitted) as refused:
+                order.sorted_by(holding(held), [{"field": field}])
+            assert refused.value.permission == missing
+        assert order.sorted_by(holding(*both), [{"field": field}])[0][0].name == field
 
 
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
