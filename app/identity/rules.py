@@ -1,6 +1,5 @@
 """Roles that fit together, passwords worth having, how guessing slows down, and how long a session lasts. Pure."""
 
-import ipaddress
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
@@ -205,19 +204,6 @@ def _share_in_runs(text: str) -> float:
 
 def _in_a_run(piece: str) -> bool:
     return any(piece in run or piece in run[::-1] for run in RUNS)
-
-
-def network_of(address: str) -> str:
-    """The network that an address counts with: itself, or the /64 an IPv6 subscriber has all of."""
-    try:
-        parsed = ipaddress.ip_address(address.strip())
-    except ValueError:
-        return address.strip()[:64]
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
-    return str(parsed)
 
 
 @dataclass(frozen=True, slots=True)

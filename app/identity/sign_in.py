@@ -23,6 +23,7 @@ from app.infrastructure.command import command, idempotency_key
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import add_row, change_row, find_one, find_rows, lock_one
 from app.kernel.actor import Actor, ActorKind, system_actor
+from app.kernel.addresses import network_of
 from app.kernel.calendar import utc_now
 from app.kernel.errors import InvalidInput, NotAuthenticated, NotPermitted, RateLimited, Unavailable
 
@@ -229,7 +230,7 @@ async def forget_old_sign_ins() -> int:
 async def _begin_attempt(login: str, user: models.User | None, address: str, user_agent: str) -> models.LoginAttempt:
     """Note the attempt before it is known how it goes, and only then look at the earlier ones: so however many come at
     once, each sees those that were noted before it, and no more get through than one after the other would."""
-    network = rules.network_of(address)[:ADDRESS_LENGTH_MAX]
+    network = network_of(address)[:ADDRESS_LENGTH_MAX]
 
     async def note() -> models.LoginAttempt:
         return await add_row(

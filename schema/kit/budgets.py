@@ -1,7 +1,7 @@
 """What each caller may ask for in all: an operation is paid for before it runs, and what it did not use is given back.
 
 A signed-in person has one budget for all their sessions, a key has its own, and who is not signed in shares that of their
-address. Events of a subscription are paid for as they come but never refused: they were asked for, and paid for, at its
+network. Events of a subscription are paid for as they come but never refused: they were asked for, and paid for, at its
 start.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.infrastructure import limits
+from app.kernel.addresses import network_of
 from app.kernel.budgets import Allowance, Caller, caller_of
 from schema.kit.context import Balance, Context
 from schema.kit.measuring import Measure
@@ -70,5 +71,5 @@ class Budgets:
     def _of(self, context: Context) -> tuple[str, Allowance]:
         assert self._allowances is not None
         caller = caller_of(context.actor)
-        whose = context.address if context.actor is None else context.actor.id
+        whose = network_of(context.address) if context.actor is None else context.actor.id
         return f"{caller.value}:{whose}", self._allowances[caller]

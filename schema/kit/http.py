@@ -56,7 +56,7 @@ class Service(Streaming, Protocol):
         """The response as GraphQL defines it; without ``data`` when the request could not be executed."""
 
     async def find(self, request: GraphQLRequest, context: Context) -> GraphQLRequest:
-        """The request with the document that it names, if it brought none."""
+        """The request with the document that it names, if it brought none, for who may run it and has points left."""
 
     def kind_of(self, request: GraphQLRequest) -> OperationType | None:
         """What kind of operation a request asks for; None when that cannot be told."""
@@ -157,7 +157,7 @@ class GraphQLEndpoint:
             given = read_body(await _body(exchange))
         request = request_of(given, exchange.text(b"idempotency-key"), exchange.text(b"last-event-id"))
         session = await self._session(exchange)
-        if request.document_id is not None:
+        if request.document_id is not None or exchange.accepts.events:
             request = await self._service.find(request, session.context())
         if exchange.accepts.events and self._is_streamed(exchange, request):
             await self.streams.serve(request, session, exchange.receive, exchange.send)

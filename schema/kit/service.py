@@ -114,10 +114,13 @@ class GraphQLService:
             yield {"data": None, "errors": [_told(told, first, key)]}, None
 
     async def find(self, request: GraphQLRequest, context: Context) -> GraphQLRequest:
-        """The request with the document that it names, if it brought none. To name what is not known is paid for."""
+        """The request with the document that it names, if it brought none, for who may run it and has points left: nothing
+        is made of the text before. To name what is not known is paid for."""
         self._budgets.require_points(context)
         try:
-            return await self._documents.find(request)
+            request = await self._documents.find(request)
+            self._documents.require_trusted(request.document)
+            return request
         except Problem:
             await self._budgets.drain(context)
             raise

@@ -109,22 +109,6 @@ def test_five_failures_are_free_then_the_wait_doubles_up_to_a_quarter_of_an_hour
     assert rules.seconds_to_wait(earlier, NOON) == wait
 
 
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("203.0.113.7", "203.0.113.7"),
-        ("::ffff:203.0.113.7", "203.0.113.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("", ""),
-        ("testclient", "testclient"),
-        ("x" * 300, "x" * 64),
-    ],
-)
-def test_an_address_counts_with_its_subscribers_network(address, network):
-    assert rules.network_of(address) == network
-
-
 REFRESHES = [
     # current, previous, rotated ago, ends in, revoked → verdict
     (True, False, None, 60, False, "CURRENT"),

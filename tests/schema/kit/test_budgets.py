@@ -120,6 +120,14 @@ async def test_each_person_key_and_address_has_a_budget_of_its_own(scratch: Any,
     ]
 
 
+async def test_who_is_not_signed_in_pays_with_their_network_however_many_addresses_it_has(
+    scratch: Any, asker: Asker
+) -> None:
+    addresses = ("2001:db8:1:2::1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:3::1", "192.0.2.7", "::ffff:192.0.2.7")
+    left = [(await asker.cost("{ __typename }", None, one))["budget"]["available"] for one in addresses]
+    assert left == [99, 98, 99, 99, 98]
+
+
 @pytest.mark.parametrize("document", ["{", "{ nothing }", "query($n: Int!) { __typename }", "{" + "a " * 30 + "}"])
 async def test_what_cannot_be_run_is_paid_for_as_well_until_nothing_is_left(
     scratch: Any, asker: Asker, document: str

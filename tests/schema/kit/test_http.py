@@ -15,7 +15,10 @@ from app.infrastructure import limits
 from app.kernel.actor import Actor
 from app.kernel.budgets import Allowance, Caller
 from app.kernel.errors import NotAuthenticated
+from schema.kit import execution
 from schema.kit.http import GRAPHQL, JSON, GraphQLEndpoint
+from schema.kit.negotiation import EVENTS
+from schema.kit.persisted import KnownDocuments
 from schema.kit.service import GraphQLService
 from tests.schema.kit.conftest import MANAGER
 from tests.schema.kit.scratch_api import GIVEN
@@ -150,4 +153,31 @@ async def test_a_budget_that_does_not_reach_is_429_with_the_time_to_come_back(sc
             assert "data" not in refused.json()
         signed_in = await client.post("/graphql", json=HELLO, headers=TOKEN)
         assert signed_in.status_code == 200  # another budget
+    await limits.stop()
+
+
+@pytest.mark.parametrize("accept", [EVENTS, f"{JSON}, {EVENTS}"])
+async def test_a_document_that_will_not_be_run_is_not_parsed_to_see_whether_it_is_streamed(
+    schema: Any, monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    parsed: list[str] = []
+    parse = execution.parsed
+    monkeypatch.setattr(execution, "parsed", lambda schema, text: parsed.append(text) or parse(schema, text))
+    small = {caller: Allowance(5000, 1) for caller in Caller}
+    documents = KnownDocuments({"hello": HELLO["query"]}, only_trusted=True)
+    service = GraphQLService(schema, introspection="everybody", once=frozenset(), budgets=small, documents=documents)
+    endpoint = GraphQLEndpoint(service, manager, "<p>GraphiQL</p>")
+    await limits.start("memory://")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint), base_url="http://test") as client:
+        unknown = await client.post("/graphql", json={"query": "{ __typename }"}, headers={"accept": accept})
+        assert unknown.json()["errors"][0]["extensions"]["code"] == "DOCUMENT_NOT_TRUSTED"
+        assert parsed == []
+        assert (await client.post("/graphql", json=HELLO, headers={"accept": accept})).status_code == 200
+        assert set(parsed) == {HELLO["query"]}
+        parsed.clear()
+        [key] = limits._buckets._levels  # type: ignore[attr-defined]  # one address, one bucket
+        await limits._buckets.settle(key, small[Caller.ANONYMOUS], -5000)
+        refused = await client.post("/graphql", json=HELLO, headers={"accept": accept})
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert parsed == []
     await limits.stop()
