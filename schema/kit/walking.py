@@ -215,6 +215,7 @@ def _checked(schema: strawberry.Schema, text: str, variables: dict[str, Any], ac
         operation = parsed(schema, text).operation(None)
         if operation.operation is not OperationType.QUERY:
             raise _wrong("An export is made of a query.")
+        visit(parsed(schema, text).document, _OwnNames())
         one_row = _rewritten(core_of(schema), parsed(schema, text).document, with_ids=False)
         measures = Measures(one_row, core_of(schema))
         cost = guard(measures, _operation_of(one_row), {**variables, FIRST: 1}, may_introspect=False).cost
@@ -329,6 +330,23 @@ class _Rewriting(Visitor):
                 node, selection_set=SelectionSetNode(selections=(*node.selection_set.selections, _own_id()))
             )
         return None
+
+
+class _OwnNames(Visitor):
+    """Refuses names that begin as ours do: a client's ``__id`` would say where the walk goes on."""
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        """A field under another name."""
+        if node.alias is not None:
+            self._refuse(node.alias.value)
+
+    def enter_variable_definition(self, node: VariableDefinitionNode, *_: Any) -> None:
+        """A variable that is declared."""
+        self._refuse(node.variable.name.value)
+
+    def _refuse(self, name: str) -> None:
+        if name.startswith("__"):
+            raise _wrong(f"Call nothing {name[:40]}: names that begin with two underscores are taken.")
 
 
 def _rewritten(core: GraphQLSchema, document: DocumentNode, *, with_ids: bool = True) -> DocumentNode:

@@ -277,6 +277,26 @@ async def test_what_cannot_be_exported_is_said_at_once_and_nothing_is_queued(
     assert (await BulkExport.all().count(), await Job.all().count()) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ customers { nodes { __id: name } } }",
+        "{ customers { nodes { ...f } } } fragment f on Customer { sites { nodes { __anything: id } } }",
+        "{ __root: customers { nodes { id } } }",
+        "query($__id: String) { customers(filter: {name: {eq: $__id}}) { nodes { id } } }",
+        "query($__first: String) { customers(filter: {name: {eq: $__first}}) { nodes { id } } }",
+    ],
+)
+async def test_a_document_leaves_the_walk_its_names(office: Office, document: str) -> None:
+    payload = await request(office.boss, document)
+    [error] = payload["errors"]
+    assert (error["code"], error["path"]) == ("INVALID_INPUT", ["document"])
+    assert "two underscores" in error["message"]
+    assert (payload["bulkExport"], await BulkExport.all().count()) == (None, 0)
+    plain = await request(office.boss, document.replace("__", "_"))
+    assert plain["errors"] == []
+
+
 async def test_a_table_has_no_lists_below_its_rows(office: Office) -> None:
     payload = await request(office.boss, "{ customers { nodes { sites { nodes { id } } } } }", format="CSV")
     assert [one["message"] for one in payload["errors"]] == [
