@@ -142,6 +142,9 @@ async function read() {
 }
 
 function listen(document, variables, next) {
+  const mine = client;
+  // From the last event that came: nothing is missed.
+  const resume = (seconds) => setTimeout(() => mine === client && listen(document, variables, next), seconds * 1000);
   client.subscribe(
     { query: document, variables },
     {
@@ -153,6 +156,7 @@ function listen(document, variables, next) {
         const code = Array.isArray(problem) ? problem[0]?.extensions?.code : undefined;
         // Too far behind, or the journal is another one: begin anew.
         if (code === "RESYNC_REQUIRED" || code === "INVALID_INPUT") setTimeout(start, 500);
+        else if (code === "RATE_LIMITED") resume(problem[0].extensions.retryAfterSeconds);
         else if (Array.isArray(problem)) show(false, problem[0].message);
       },
       complete() {},

@@ -1,8 +1,7 @@
 """What each caller may ask for in all: an operation is paid for before it runs, and what it did not use is given back.
 
 A signed-in person has one budget for all their sessions, a key has its own, and who is not signed in shares that of their
-network. Events of a subscription are paid for as they come but never refused: they were asked for, and paid for, at its
-start.
+network. Each event of a subscription is paid for as its start was; one that cannot be paid for ends the subscription.
 """
 
 from collections.abc import Mapping

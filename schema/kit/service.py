@@ -75,7 +75,8 @@ class GraphQLService:
     ) -> AsyncGenerator[tuple[dict[str, Any], str | None]]:
         """The answers to an operation: one to a query or mutation, one for each event of a subscription, with its cursor.
 
-        Each event is run in a context of its own, with the actor as it is then. The first tells what the start cost.
+        Each event is run in a context of its own, with the actor as it is then. The first tells what the start cost. An
+        event that its hearer cannot pay for ends the subscription: it comes again when they resume from the one before.
         """
         first = context()
         try:
@@ -104,11 +105,13 @@ class GraphQLService:
             async with aclosing(heard) as events:
                 async for event in events:
                     current = context()
-                    await self._budgets.drain(current, charge.requested)
+                    await self._budgets.charge(current, measure)
                     response = await execution.run(self._executor(request, current, event))
                     if cost is not None:
                         response["extensions"], cost = {"cost": cost}, None
                     yield response, event.cursor
+        except RateLimited as problem:
+            yield {"errors": [_told(problem, first)]}, None
         except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
             told = Unavailable() if database.is_away(problem) else problem
             yield {"data": None, "errors": [_told(told, first, key)]}, None

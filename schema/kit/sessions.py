@@ -1,6 +1,7 @@
 """Who is at the other end of a connection: the token they came with, their address, and whether their session still stands."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import structlog
 
 from app.infrastructure import journal
 from app.kernel.actor import Actor
+from app.kernel.addresses import network_of
 from app.kernel.errors import NotAuthenticated, Problem
 from schema.kit.context import Context
 
@@ -32,6 +34,11 @@ class Session:
         self.address = address
         self.user_agent = user_agent
 
+    @property
+    def caller(self) -> str:
+        """Who counts as one: a user or a key with all their connections, or the network of who is not signed in."""
+        return self.actor.id if self.actor else network_of(self.address)
+
     async def sign_in(self, token: str | None) -> None:
         """Find out whom a token stands for; ``NotAuthenticated`` when for nobody. Without a token nobody signs in."""
         if token is not None:
@@ -54,6 +61,29 @@ class Session:
     def context(self, idempotency_key: str | None = None) -> Context:
         """A context for one operation or event, with the actor as they are now."""
         return Context(self.actor, journal.request_id.get() or "", self.address, self.user_agent, idempotency_key)
+
+
+class Crowd:
+    """How many connections of one kind each caller has open in this process."""
+
+    def __init__(self) -> None:
+        self._of_caller: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._of_caller)
+
+    def enter(self, caller: str, most: int) -> bool:
+        """Count one more, unless there are so many already."""
+        if self._of_caller[caller] >= most:
+            return False
+        self._of_caller[caller] += 1
+        return True
+
+    def leave(self, caller: str) -> None:
+        """Count one less."""
+        self._of_caller[caller] -= 1
+        if not self._of_caller[caller]:
+            del self._of_caller[caller]
 
 
 def bearer_token(header: str) -> str | None:

@@ -20,12 +20,13 @@ from app.kernel.errors import NotAuthenticated, RateLimited
 from app.kernel.ids import new_id
 from schema.kit.context import Context
 from schema.kit.limits import BadRequest, GraphQLRequest, read_body, request_of
-from schema.kit.sessions import Authenticate, Session, bearer_token, client_address, end, user_agent
+from schema.kit.sessions import Authenticate, Crowd, Session, bearer_token, client_address, end, user_agent
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS_MAX = 5.0
 CLOSE_SECONDS_MAX = 5.0
 OPERATIONS_MAX = 20
+SOCKETS_PER_CALLER_MAX = 50
 ID_LENGTH_MAX = 128
 
 BAD_MESSAGE = 4400
@@ -36,6 +37,7 @@ INIT_TIMEOUT = 4408
 DUPLICATE_ID = 4409
 TOO_MANY_INITS = 4429
 TRY_LATER = 1013
+TOO_MANY_SOCKETS = 1008
 
 
 class Service(Protocol):
@@ -73,6 +75,7 @@ class GraphQLSockets:
         self._allowed_origins = allowed_origins
         self._trusted_proxies = trusted_proxies
         self._open: set[Socket] = set()
+        self._of_caller = Crowd()
 
     async def handle(self, websocket: WebSocket) -> None:
         """Serve one socket until either side closes it."""
@@ -86,7 +89,7 @@ class GraphQLSockets:
         await websocket.accept(PROTOCOL)
         address = client_address(websocket.scope, self._trusted_proxies)
         session = Session(self._authenticate, address, user_agent(dict(websocket.scope["headers"])))
-        socket = Socket(websocket, self._service, session)
+        socket = Socket(websocket, self._service, session, self._of_caller)
         self._open.add(socket)
         metrics.sockets_open(len(self._open))
         try:
@@ -110,10 +113,12 @@ class GraphQLSockets:
 class Socket:
     """One connection: its session and the operations that run on it."""
 
-    def __init__(self, websocket: WebSocket, service: Service, session: Session) -> None:
+    def __init__(self, websocket: WebSocket, service: Service, session: Session, of_caller: Crowd) -> None:
         self._websocket = websocket
         self._service = service
         self._session = session
+        self._of_caller = of_caller
+        self._counts_for: str | None = None
         self._initialized = False
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._sending = asyncio.Lock()
@@ -130,6 +135,8 @@ class Socket:
             pass  # the client has gone: nothing to tell anybody
         finally:
             await end(self._operations.values())
+            if self._counts_for is not None:
+                self._of_caller.leave(self._counts_for)
         if closed is not None:
             await self.close(closed.code, str(closed))
 
@@ -182,6 +189,7 @@ class Socket:
             match message["type"]:
                 case "connection_init":
                     await self._sign_in(message.get("payload"))
+                    self._require_room(self._session.caller)
                     self._initialized = True
                     await self._send({"type": "connection_ack"})
                 case "ping":
@@ -209,6 +217,11 @@ class Socket:
             if not database.is_away(error):
                 raise
             raise Closed(TRY_LATER, "Busy at the moment") from None
+
+    def _require_room(self, caller: str) -> None:
+        if not self._of_caller.enter(caller, SOCKETS_PER_CALLER_MAX):
+            raise Closed(TOO_MANY_SOCKETS, f"At most {SOCKETS_PER_CALLER_MAX} sockets are open at once")
+        self._counts_for = caller
 
     async def _receive(self, message: dict[str, Any]) -> None:
         match message["type"]:

@@ -6,7 +6,6 @@ ends closes its streams within seconds, as it does sockets. A reader that does n
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import aclosing, suppress
 from functools import partial
@@ -20,7 +19,7 @@ from app.kernel.errors import NotAuthenticated, Problem, Unavailable, blame
 from schema.kit.context import Context
 from schema.kit.limits import GraphQLRequest
 from schema.kit.negotiation import EVENTS
-from schema.kit.sessions import Session, end
+from schema.kit.sessions import Crowd, Session, end
 
 KEEP_ALIVE_SECONDS = 12.0
 CLOSE_SECONDS_MAX = 5.0
@@ -63,7 +62,7 @@ class Streams:
     def __init__(self, service: Streaming) -> None:
         self._service = service
         self._open: set[Stream] = set()
-        self._of_caller: Counter[str] = Counter()
+        self._of_caller = Crowd()
         self._stops = False
 
     def __len__(self) -> int:
@@ -71,22 +70,19 @@ class Streams:
 
     async def serve(self, request: GraphQLRequest, session: Session, receive: Receive, send: Send) -> None:
         """Answer a request with events until there are no more, or until the client, the session or the server ends."""
-        caller = session.actor.id if session.actor else session.address
+        caller = session.caller
         if self._stops:
             raise Unavailable("The server restarts. Connect again.")
-        if self._of_caller[caller] >= STREAMS_PER_CALLER_MAX:
+        if not self._of_caller.enter(caller, STREAMS_PER_CALLER_MAX):
             raise TooManyStreams(f"At most {STREAMS_PER_CALLER_MAX} event streams are open at once.")
         stream = Stream(self._service, request, session, receive, send)
         self._open.add(stream)
-        self._of_caller[caller] += 1
         metrics.streams_open(len(self._open))
         try:
             await stream.serve()
         finally:
             self._open.discard(stream)
-            self._of_caller[caller] -= 1
-            if not self._of_caller[caller]:
-                del self._of_caller[caller]
+            self._of_caller.leave(caller)
             metrics.streams_open(len(self._open))
 
     def close(self) -> None:

@@ -1,11 +1,13 @@
 """What a caller may ask for in all: paid before, settled after, told in every answer, and refused when it does not reach."""
 
 import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from app.infrastructure import limits
+from app.infrastructure import broadcast, journal, limits, tail
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.budgets import CALLERS, Allowance, Caller, caller_of, read_budgets
 from app.kernel.errors import ConfigurationError, RateLimited
@@ -14,6 +16,7 @@ from schema.kit.limits import COST_MAX, GraphQLRequest
 from schema.kit.service import GraphQLService
 from tests.schema.kit import scratch_models as models
 from tests.schema.kit.conftest import CUSTOMER, MANAGER, ORGANIZATION
+from tests.schema.kit.scratch_api import rename_job
 
 SMALL = {caller: Allowance(100, 10) for caller in Caller}
 RENAME = 'mutation { renameScratchJob(id: "job_01jd0000000000000000000001", title: "new") { job { title } errors { code } } }'
@@ -142,7 +145,7 @@ async def test_what_cannot_be_run_is_paid_for_as_well_until_nothing_is_left(
     await asker("{ __typename }")  # nobody else pays for it
 
 
-async def test_events_are_paid_for_but_never_refused(scratch: Any, asker: Asker) -> None:
+async def test_a_subscription_that_cannot_be_paid_for_does_not_begin(scratch: Any, asker: Asker) -> None:
     document = 'subscription { scratchJobChanged(after: "?") { fact job { title } } }'
     request = GraphQLRequest(document, None, {})
     await limits.settle(f"people:{MANAGER.id}", SMALL[Caller.PEOPLE], -99)
@@ -151,6 +154,34 @@ async def test_events_are_paid_for_but_never_refused(scratch: Any, asker: Asker)
     assert "data" not in refused
     await asker.service._budgets.drain(Context(MANAGER), 50)
     assert await limits.settle(f"people:{MANAGER.id}", SMALL[Caller.PEOPLE], 0) == 0
+
+
+async def test_an_event_that_cannot_be_paid_for_is_not_run_ends_the_subscription_and_comes_again_on_resuming(
+    scratch: Any, asker: Asker, clock: Clock
+) -> None:
+    await make_jobs(1)
+    follow = "subscription($after: String!) { scratchJobChanged(after: $after) { cursor job { title } } }"
+    for number in range(60):  # each event is 2 points, as is the start: 49 can be paid for
+        await rename_job(MANAGER, "job_01jd0000000000000000000000", str(number))
+
+    async def heard(after: str) -> AsyncIterator[Any]:
+        request = GraphQLRequest(follow, None, {"after": after})
+        async with aclosing(asker.service.stream(request, lambda: Context(MANAGER))) as stream:
+            async for response, _ in stream:
+                yield plain_data(response)
+
+    await broadcast.start("memory://", channel="test")
+    answers = [one async for one in heard(journal.cursor_at(ORGANIZATION, 0))]
+    refused, cursors = answers[-1], [one["data"]["scratchJobChanged"]["cursor"] for one in answers[:-1]]
+    assert cursors == [journal.cursor_at(ORGANIZATION, seq) for seq in range(1, 50)]
+    assert "data" not in refused
+    assert refused["errors"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfterSeconds": 1}
+    clock.now += 3
+    async with aclosing(heard(cursors[-1])) as again:
+        next_one = await anext(again)
+    assert next_one["data"]["scratchJobChanged"]["cursor"] == journal.cursor_at(ORGANIZATION, 50)
+    await tail.stop()
+    await broadcast.stop()
 
 
 async def test_where_nobody_keeps_count_the_cost_is_told_all_the_same(scratch: Any, schema: Any) -> None:

@@ -72,9 +72,9 @@ class Wire:
 class Client:
     """The other end: speaks the protocol, and can go away without a word."""
 
-    def __init__(self, service: Any, authenticate: Authenticate) -> None:
+    def __init__(self, service: Any, authenticate: Authenticate, endpoint: GraphQLSockets | None = None) -> None:
         self.wire = Wire()
-        self.sockets = GraphQLSockets(service, authenticate)
+        self.sockets = endpoint or GraphQLSockets(service, authenticate)
         self.serving = asyncio.create_task(self.sockets.handle(self.wire))  # type: ignore[arg-type]  # a wire will do
 
     def send(self, **message: Any) -> None:
@@ -196,6 +196,26 @@ async def test_a_database_that_is_away_asks_to_try_later_and_does_not_say_forbid
     client = Client(Busy(), away)
     client.send(type="connection_init", payload={"authorization": "Bearer token"})
     assert await client.close_code() == sockets.TRY_LATER
+
+
+async def test_a_caller_has_so_many_sockets_and_one_that_closes_makes_room(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "SOCKETS_PER_CALLER_MAX", 2)
+    endpoint = GraphQLSockets(Busy(), session)
+    first, second = [await Client(Busy(), session, endpoint).sign_in() for _ in range(2)]
+    refused = Client(Busy(), session, endpoint)
+    refused.send(type="connection_init", payload={"authorization": "Bearer token"})
+    assert await refused.close_code() == sockets.TOO_MANY_SOCKETS
+    assert refused.wire.outbox.empty()
+    session.actor = CUSTOMER
+    other = await Client(Busy(), session, endpoint).sign_in()  # another caller has room of their own
+    session.actor = MANAGER
+    await first.leave()
+    third = await Client(Busy(), session, endpoint).sign_in()
+    for client in (second, third, other):
+        await client.leave()
+    assert len(endpoint._of_caller) == 0
 
 
 async def test_at_most_20_operations_run_on_a_socket_and_a_complete_makes_room(session: Session) -> None:
