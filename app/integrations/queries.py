@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.identity.queries import actor_now
 from app.infrastructure import storage, tokens
-from app.infrastructure.conditions import column
+from app.infrastructure.conditions import Condition, column
 from app.infrastructure.tables import find_rows
 from app.integrations import rules
 from app.integrations.models import BulkExport
@@ -26,6 +26,20 @@ async def asker_of(export: BulkExport) -> Actor:
     if not rules.sees_as_much(actor, export.access):
         raise rules.AccessChanged
     return actor
+
+
+async def has_room(actor: Actor) -> bool:
+    """Whether one more export may be under way beside those that are."""
+    limit = rules.open_max(actor)
+    open = column("status").one_of(sorted(rules.OPEN))
+    theirs = shares_with(actor, actor.customer_id if actor.is_customer else None)
+    return len(await find_rows(BulkExport, theirs & open, limit=limit)) < limit
+
+
+def shares_with(actor: Actor, customer_id: str | None) -> Condition:
+    """The exports that share their limits: those of a customer's account, or those of all others of the company."""
+    theirs = column("customer_id").is_null() if customer_id is None else column("customer_id") == customer_id
+    return (column("organization_id") == actor.organization_id) & theirs
 
 
 def link_to(actor: Actor, export_id: str, secret: str) -> str:

@@ -29,6 +29,7 @@ from app.integrations.models import BulkExport
 from app.integrations.rules import ExportFormat, ExportStatus
 from app.kernel.actor import Actor
 from app.kernel.errors import InvalidInput, LimitReached, NotFound, Problem, Unavailable
+from schema.kit.context import Context
 from schema.kit.walking import ID, Walk, Walked, columns_of
 
 TRIES = 5
@@ -51,8 +52,10 @@ def export_from(api: strawberry.Schema, require_trusted: Callable[[str], None] |
     _api, _require_trusted = api, require_trusted
 
 
-async def planned(actor: Actor, document: str, variables: Any, format: ExportFormat) -> str:
-    """The list that a document exports, once it was judged and a row was read; a ``Problem`` that says what is wrong."""
+async def planned(context: Context, document: str, variables: Any, format: ExportFormat) -> str:
+    """The list that a document exports, once it was judged and a row was read and paid for; a ``Problem`` that says what is
+    wrong. Nothing is read where there is no room for the export: the command refuses it, or knows that it had it before."""
+    actor = context.require_actor()
     if _require_trusted is not None:
         try:
             _require_trusted(document)
@@ -63,7 +66,9 @@ async def planned(actor: Actor, document: str, variables: Any, format: ExportFor
     async def asker() -> Actor:
         return actor
 
-    await walk.page(asker, None, 1)
+    if await queries.has_room(actor):
+        await context.spend(1 + walk.row_cost)
+        await walk.page(asker, None, 1)
     return walk.root
 
 

@@ -21,6 +21,7 @@ from schema.integrations.types import (
     shown_row,
 )
 from schema.kit import ID, JSON, Connection, about, inputs, many, mutation, one, query
+from schema.kit.context import Context
 from schema.kit.live import changed
 
 
@@ -100,9 +101,9 @@ class Mutations:
         permission=Permission.EXPORT_DATA,
         problems=[LimitReached],
     )
-    async def bulk_export(actor: Actor, input: BulkExportInput) -> str:
+    async def bulk_export(actor: Actor, context: Context, input: BulkExportInput) -> str:
         variables: Any = input.variables if input.variables is not None else {}
-        root = await planned(actor, input.document, variables, input.format)
+        root = await planned(context, input.document, variables, input.format)
         return await commands.bulk_export(
             actor,
             id=input.id,

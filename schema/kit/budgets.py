@@ -6,6 +6,7 @@ network. Each event of a subscription is paid for as its start was; one that can
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from app.infrastructure import limits
@@ -30,7 +31,11 @@ class Charge:
     async def settle(self, context: Context) -> dict[str, Any]:
         """Give back what was not used; what the answer says of it, as ``extensions.cost``."""
         actual = max(self.measure.actual(context.rows), COST_MIN)
-        told: dict[str, Any] = {"requested": self.requested, "actual": actual, "budget": None}
+        told: dict[str, Any] = {
+            "requested": self.requested + context.spent,
+            "actual": actual + context.spent,
+            "budget": None,
+        }
         if self.allowance is not None:
             left = await limits.settle(self.key, self.allowance, self.requested - actual)
             told["budget"] = {
@@ -59,6 +64,7 @@ class Budgets:
             return Charge(measure, requested, "", None)
         key, allowance = self._of(context)
         left = await limits.take(key, allowance, requested)
+        context.pay = partial(limits.take, key, allowance)
         context.balance = Balance(allowance.maximum, int(left), allowance.per_second)
         return Charge(measure, requested, key, allowance)
 

@@ -1,6 +1,7 @@
 """What every resolver knows about its request: who asks, from where, and what the reader had to refuse."""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,12 +43,22 @@ class Context:
     """The rows that fields of one list wait for, to be read together."""
     balance: Balance | None = None
     started: float = field(default_factory=time.monotonic)
+    pay: Callable[[float], Awaitable[object]] | None = None
+    """Takes points from the asker's budget; None where nobody keeps count."""
+    spent: int = 0
+    """The points for work that the document does not show."""
 
     def require_actor(self) -> Actor:
         """The actor, else ``NotAuthenticated``."""
         if self.actor is None:
             raise NotAuthenticated()
         return self.actor
+
+    async def spend(self, points: int) -> None:
+        """Pay for work that the document does not show, before it is done; ``RateLimited`` when the budget does not reach."""
+        if self.pay is not None:
+            await self.pay(points)
+        self.spent += points
 
     def require_time(self) -> None:
         """Raise ``Unavailable`` when the operation has run too long to begin another of its parts. Nothing that has begun

@@ -96,7 +96,7 @@ class Walk:
     def __init__(self, schema: strawberry.Schema, text: str, variables: Mapping[str, Any], actor: Actor) -> None:
         self._core = core_of(schema)
         self._variables = dict(variables)
-        document, row_cost = _checked(schema, text, self._variables, actor)
+        document, self.row_cost = _checked(schema, text, self._variables, actor)
         self._document = _rewritten(self._core, document)
         operation = _operation_of(self._document)
         executor = self._executor(self._document, Context(actor), {FIRST: 1})
@@ -107,7 +107,7 @@ class Walk:
         self.rows = _rows_of(self._list)
         self._key = self._list.parts[0].key
         self._continuations: dict[int, DocumentNode] = {}
-        self.page_size = max(1, min(PAGE_SIZE_MAX, PAGE_COST_MAX // max(row_cost, 1)))
+        self.page_size = max(1, min(PAGE_SIZE_MAX, PAGE_COST_MAX // max(self.row_cost, 1)))
 
     @property
     def has_lists_below(self) -> bool:

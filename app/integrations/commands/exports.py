@@ -8,9 +8,9 @@ from typing import Any
 from app.company.models import Organization
 from app.infrastructure import jobs, journal
 from app.infrastructure.command import command
-from app.infrastructure.conditions import Condition, column
+from app.infrastructure.conditions import column
 from app.infrastructure.tables import add_row, change_row, find_rows, lock_one
-from app.integrations import events, rules
+from app.integrations import events, queries, rules
 from app.integrations.models import BulkExport
 from app.integrations.rules import ExportFormat, ExportStatus
 from app.kernel.actor import Actor
@@ -72,17 +72,9 @@ async def bulk_export(
 async def _require_room(actor: Actor) -> None:
     """So many at a time for the company's own people and partners together, and one for each customer's account."""
     await find_rows(Organization, column("id") == actor.organization_id, lock=True)
-    customer_id = actor.customer_id if actor.is_customer else None
-    limit = rules.OPEN_PER_ORGANIZATION_MAX if customer_id is None else rules.OPEN_PER_ACCOUNT_MAX
-    open = column("status").one_of(sorted(rules.OPEN))
-    if len(await find_rows(BulkExport, _shares_with(actor, customer_id) & open, limit=limit)) >= limit:
+    if not await queries.has_room(actor):
+        limit = rules.open_max(actor)
         raise LimitReached(f"At most {limit} exports may be under way. Wait for one to end, or cancel it.", limit)
-
-
-def _shares_with(actor: Actor, customer_id: str | None) -> Condition:
-    """The exports that share their limits: those of a customer's account, or those of all others of the company."""
-    theirs = column("customer_id").is_null() if customer_id is None else column("customer_id") == customer_id
-    return (column("organization_id") == actor.organization_id) & theirs
 
 
 @command(Permission.EXPORT_DATA)
@@ -143,7 +135,7 @@ async def finish_export(actor: Actor, id: str, runner: int, written: Written) ->
 async def _expire_surplus(actor: Actor, customer_id: str | None) -> None:
     """So many files are kept, and of more the oldest go: otherwise who exports all day would fill the disk."""
     most = rules.KEPT_PER_ORGANIZATION_MAX if customer_id is None else rules.KEPT_PER_ACCOUNT_MAX
-    ready = _shares_with(actor, customer_id) & (column("status") == ExportStatus.READY)
+    ready = queries.shares_with(actor, customer_id) & (column("status") == ExportStatus.READY)
     kept = await find_rows(BulkExport, ready, order=["-finished_at", "-id"], lock=True)
     for surplus in kept[most:]:
         await _expire(surplus)

@@ -98,6 +98,11 @@ def sees_as_much(actor: Actor, access: Mapping[str, Any]) -> bool:
     return not narrower and set(access["permissions"]) <= set(sees["permissions"])
 
 
+def open_max(actor: Actor) -> int:
+    """How many may be under way at a time beside each other, where an actor asks for one more."""
+    return OPEN_PER_ACCOUNT_MAX if actor.is_customer and actor.customer_id is not None else OPEN_PER_ORGANIZATION_MAX
+
+
 def may_download(actor: Actor, requested_by: str, access: Mapping[str, Any]) -> bool:
     """Whether an actor may have the file: who asked for it, or who manages the company, as long as they see as much."""
     is_theirs = actor.id == requested_by or actor.holds(Permission.MANAGE_ORGANIZATION)

@@ -15,7 +15,7 @@ from app import database
 from app.customers import commands as customers
 from app.customers.models import Customer, Site
 from app.identity.models import ApiKey, User
-from app.infrastructure import storage
+from app.infrastructure import limits, storage
 from app.infrastructure.jobs import KINDS, JobContext, Runner
 from app.infrastructure.models import Job
 from app.infrastructure.tables import add_row
@@ -24,14 +24,18 @@ from app.integrations.commands.exports import JOB
 from app.integrations.models import BulkExport
 from app.integrations.rules import ExportFormat
 from app.kernel.actor import Actor, ActorKind
+from app.kernel.budgets import Allowance, Caller
 from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
 from app.kernel.ids import new_id
 from app.kernel.permissions import Permission, Role
 from schema.integrations import exporting
-from schema.kit import problems, walking
+from schema.kit import Context, plain_data, problems, walking
+from schema.kit.limits import GraphQLRequest
 from schema.kit.persisted import KnownDocuments
+from schema.kit.service import GraphQLService
 from schema.kit.walking import Walk
+from schema.schema import api
 from tests.schema.asking import ask, heard
 from tests.schema.integrations.exports import (
     CUSTOMERS,
@@ -51,6 +55,8 @@ HOSTILE = [
     "=1+1", "+1", "-1+2", "@SUM(A1)", "\tcell", "plain", "'t Hof", "'=quoted", "''=twice", 'say "hi"', "a,b", "a\nb",
     "-12.50", "+49 30 1234", "1e5", "naïve ☕", " lead", "null", "",
 ]  # fmt: skip
+
+ASK_FOR = 'bulkExport(input: {document: "%s"}) { bulkExport { id } errors { code } }'
 
 
 @pytest.fixture(autouse=True)
@@ -328,6 +334,59 @@ async def test_where_documents_must_be_trusted_an_export_is_made_of_a_trusted_on
     assert (await request(office.boss))["errors"] == []
     other = await request(office.boss, "{ sites { nodes { id } } }")
     assert [(one["code"], one["path"]) for one in other["errors"]] == [("INVALID_INPUT", ["document"])]
+
+
+def pages_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lists of which a page is read from now on."""
+    read: list[str] = []
+    page = Walk.page
+
+    async def noted(walk: Walk, *args: Any) -> Any:
+        read.append(walk.root)
+        return await page(walk, *args)
+
+    monkeypatch.setattr(Walk, "page", noted)
+    return read
+
+
+async def test_each_try_out_is_paid_for_as_the_query_that_it_is_and_not_begun_by_who_cannot(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = pages_read(monkeypatch)
+    await limits.start("memory://")
+    service = GraphQLService(
+        api, introspection="everybody", once=frozenset(), budgets=dict.fromkeys(Caller, Allowance(150, 1))
+    )
+    document = "{ customers { nodes { id sites { nodes { id } } } } }"  # of one row: 1 + 1 + 1 + 50
+    export = ASK_FOR % document
+    asked = GraphQLRequest(f"mutation {{ a: {export} b: {export} c: {export} }}", None, {})
+    answer = plain_data(await service.run(asked, Context(office.boss)))
+    codes = [[one["code"] for one in answer["data"][key]["errors"]] for key in "abc"]
+    assert codes == [[], [], ["RATE_LIMITED"]]
+    assert read == ["customers", "customers"]
+    cost = answer["extensions"]["cost"]
+    assert (cost["requested"], cost["actual"]) == (3 * 12 + 2 * 53, 3 * 12 + 2 * 53)
+    assert cost["budget"]["available"] == 150 - 3 * 12 - 2 * 53
+    await limits.stop()
+
+
+async def test_without_room_nothing_is_read_and_one_asked_for_again_is_the_same(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = f"mutation {{ {ASK_FOR % CUSTOMERS} }}"
+    service = GraphQLService(api, introspection="everybody", once=frozenset())
+
+    async def sent(key: str) -> Any:
+        context = Context(office.boss, idempotency_key=key)
+        return plain_data(await service.run(GraphQLRequest(document, None, {}), context))["data"]["bulkExport"]
+
+    first = await sent("first")
+    for _ in range(4):
+        await requested(office.boss)
+    read = pages_read(monkeypatch)
+    assert [one["code"] for one in (await sent("sixth"))["errors"]] == ["LIMIT_REACHED"]
+    assert await sent("first") == first
+    assert read == []
 
 
 async def test_so_many_at_a_time_are_under_way_and_no_more(office: Office) -> None:
