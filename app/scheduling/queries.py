@@ -40,6 +40,11 @@ def of_technicians(organization_id: str, technician_ids: Iterable[str]) -> Condi
     return exists("assignment", "appointment_id", own & held_by(technician_ids))
 
 
+def given_to(actor: Actor, technician_ids: Iterable[str]) -> Condition:
+    """Appointments given to any of the technicians, as far as the actor may see who is given what."""
+    return exists("assignment", "appointment_id", Assignment.visible_to(actor) & held_by(technician_ids))
+
+
 def held_by(technician_ids: Iterable[str]) -> Condition:
     """Assignments that the technicians have, also those that are done."""
     return column("technician_id").one_of(technician_ids) & column("status").one_of(HELD)

@@ -105,9 +105,17 @@ class WorkOrder(OwnedTable):
 
 
 def held_by(actor: Actor, technician_id: str | None) -> Condition:
-    """Work with a visit that a technician of the actor's organization has or had."""
-    own = (column("organization_id") == actor.organization_id) & (column("technician_id") == technician_id)
-    return exists("assignment", "work_order_id", own & column("status").one_of(HELD_ASSIGNMENT_STATUSES))
+    """Work with a visit that a technician has or had, as far as the actor may see who is given what.
+
+    The assignments are a higher room's, so who sees which of them is said once more here: a customer those of the account,
+    a technician the own.
+    """
+    seen = (column("organization_id") == actor.organization_id) & (column("technician_id") == technician_id)
+    if actor.is_customer:
+        seen = seen & (column("customer_id") == actor.customer_id)
+    elif actor.is_technician_only and technician_id != actor.technician_id:
+        seen = nothing()
+    return exists("assignment", "work_order_id", seen & column("status").one_of(HELD_ASSIGNMENT_STATUSES))
 
 
 def _of_visible_work(actor: Actor) -> Condition:

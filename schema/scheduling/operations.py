@@ -52,7 +52,7 @@ async def of_day(
     if technician_ids is None:
         return wanted
     await require_visible(technicians.Technician, actor, technician_ids, "technicianIds")
-    return wanted & queries.of_technicians(actor.organization_id, technician_ids)
+    return wanted & queries.given_to(actor, technician_ids)
 
 
 class Queries:

@@ -316,11 +316,6 @@ def previous_of(before: Mapping[str, Any] | None) -> PreviousPlacement | None:
     )
 
 
-def given_to(actor: Actor, technician_id: str) -> Condition:
-    """Visits that a technician has or had."""
-    return queries.of_technicians(actor.organization_id, [technician_id])
-
-
 @filterable(models.Assignment)
 class AssignmentFilter:
     """Which assignments."""
@@ -388,7 +383,11 @@ class AppointmentFilter:
     travel_minutes: IntFilter | None = by("Minutes on the road to it, by plan.")
     created_at: DateTimeFilter | None = by("When it was wanted.")
     updated_at: DateTimeFilter | None = by("When it changed last.")
-    technician_id: str | None = by("Given to this technician.", where=given_to)
+    technician_id: str | None = by(
+        "Given to this technician.",
+        where=lambda actor, id: queries.given_to(actor, [id]),
+        permission=Permission.VIEW_SCHEDULE,
+    )
     during: TimeRangeInput | None = by(
         "Planned at a time that shares some of this. What ends when the range begins, or begins when it ends, does not; nor "
         "does a visit without a time.",

@@ -429,7 +429,9 @@ class WorkOrderFilter:
     closed_at: DateTimeFilter | None = by("When it was closed.")
     canceled_at: DateTimeFilter | None = by("When it was canceled, declined or given up.")
     is_open: bool | None = by("Only what is still to be done, or only what is over.", where=_is_open)
-    technician_id: ID | None = by("Only work with a visit of this technician.", where=models.held_by)
+    technician_id: ID | None = by(
+        "Only work with a visit of this technician.", where=models.held_by, permission=Permission.VIEW_SCHEDULE
+    )
     territory_id: ID | None = by(
         "Only work at sites in this territory.",
         where=lambda actor, value: at_sites(actor, column("territory_id") == value),

@@ -9,13 +9,16 @@ import pytest_asyncio
 import strawberry
 
 from app.infrastructure import journal
-from app.kernel.actor import Actor
+from app.kernel.actor import Actor, ActorKind
 from app.kernel.dialects import Dialect
+from app.kernel.permissions import Permission
 from app.scheduling import commands
 from app.scheduling.rules import ReasonCode
+from app.work_orders.models import WorkOrder
 from schema.kit import Context, build_schema, execute, plain_data, problems
 from schema.kit.live import hears
 from schema.scheduling import operations
+from schema.schema import api
 from tests.app.scheduling.test_plans import planned
 from tests.app.scheduling.world import (
     NINE,
@@ -203,6 +206,36 @@ async def test_the_day_shows_the_visits_that_reach_into_it_to_who_may_see_them(
     assert await ids(stranger.dispatcher) == []
     answer = await ask(schema, company.dispatcher, query, day="2027-03-01", ids=[stranger.ann_id])
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["NOT_FOUND"]
+
+
+LISTS_OF_ONE = {
+    "appointments": "query ($id: String!) { appointments(filter: {technicianId: $id}) { totalCount } }",
+    "schedule": 'query ($id: ID!) { schedule(day: "2027-03-01", technicianIds: [$id]) { totalCount } }',
+    "workOrders": "query ($id: ID!) { workOrders(filter: {technicianId: $id}) { totalCount } }",
+}
+
+
+@pytest.mark.parametrize("name", LISTS_OF_ONE)
+async def test_who_is_given_what_is_told_as_far_as_one_may_see_it(company: Company, name: str) -> None:
+    """Ann and Bob go together, then Bob alone to work that Ann opened: she sees both, but only what she is given herself."""
+    await booked(company, company.ann_id, company.bob_id)
+    bobs = await row_of(await booked(company, company.bob_id, at=NINE + 3 * HOUR))
+    await WorkOrder.filter(id=bobs.work_order_id).update(opened_by_user_id=company.ann.id)
+
+    async def counted(actor: Actor) -> list[int]:
+        ids = (company.ann_id, company.bob_id)
+        return [(await data(api, actor, LISTS_OF_ONE[name], id=id))["totalCount"] for id in ids]
+
+    assert await counted(company.dispatcher) == [1, 2]
+    assert await counted(company.customer) == [1, 2]
+    assert await counted(company.ann) == [1, 0]
+    assert await counted(company.bob) == [0, 2]
+    held = company.dispatcher.permissions - {Permission.VIEW_SCHEDULE}
+    unscheduled = Actor(company.organization_id, ActorKind.API_KEY, "key_1", frozenset(), held)
+    answer = await ask(api, unscheduled, LISTS_OF_ONE[name], id=company.ann_id)
+    assert [error["extensions"] for error in answer["errors"]] == [
+        {"code": "NOT_PERMITTED", "permission": "VIEW_SCHEDULE"}
+    ]
 
 
 async def test_a_plan_is_read_committed_and_undone(schema: strawberry.Schema, company: Company) -> None:
