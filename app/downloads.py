@@ -14,15 +14,23 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app import database
+from app.infrastructure import limits
+from app.infrastructure.command import idempotency_key
 from app.integrations import commands, rules
 from app.integrations.queries import Download, find_download
 from app.integrations.rules import ExportFormat, LinkExpired
-from app.kernel.errors import NotFound, NotPermitted, Problem, Unavailable
+from app.kernel.errors import NotFound, NotPermitted, Problem, RateLimited, Unavailable
 
 PIECE_BYTES = 256 * 1024
 RANGE_LENGTH_MAX = 60
 GZIP_LEVEL = 1
-STATUS: dict[type[Problem], int] = {NotFound: 404, LinkExpired: 410, NotPermitted: 403, Unavailable: 503}
+STATUS: dict[type[Problem], int] = {
+    NotFound: 404,
+    LinkExpired: 410,
+    NotPermitted: 403,
+    RateLimited: 429,
+    Unavailable: 503,
+}
 # One range. Several in one request would be work without bound for a line of text; they are answered with the whole file.
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 _GZIP = re.compile(r"gzip(;q=(1(\.0*)?|0\.\d*[1-9]\d*))?")
@@ -44,10 +52,13 @@ async def download(request: Request) -> Response:
         if not _UNTIL.fullmatch(until) or "\x00" in request.path_params["id"]:
             raise NotFound("bulk export", request.path_params["id"][:60])
         found = await find_download(request.path_params["id"], query.get("for", ""), int(until), query.get("token", ""))
+        link = f"download {found.export.id} {until}"
+        await limits.hit(f"{link} {found.actor.id}", rules.LINK_REQUESTS_MAX, rules.LINK_LASTS.total_seconds())
         size = (await asyncio.to_thread(found.path.stat)).st_size
         part = _part(request, found, size)
         if request.method == "GET" and part != range(0):
-            await commands.note_download(found.actor, found.export)
+            with idempotency_key(link):
+                await commands.note_download(found.actor, found.export)
     except Problem as problem:
         return _refusal(problem)
     except FileNotFoundError:
@@ -147,4 +158,7 @@ def _refusal(problem: Problem) -> Response:
     status = next((STATUS[kind] for kind in type(problem).__mro__ if kind in STATUS), 400)
     log.info("no download", code=problem.code)
     body = {"errors": [{"message": problem.message, "extensions": {"code": problem.code}}]}
-    return JSONResponse(body, status, {"cache-control": "no-store"})
+    headers = {"cache-control": "no-store"}
+    if isinstance(problem, RateLimited):
+        headers["retry-after"] = str(problem.retry_after_seconds)
+    return JSONResponse(body, status, headers)

@@ -1,5 +1,6 @@
 """Files over HTTP: who gets one, whole or in part, and what a link is worth."""
 
+import asyncio
 import re
 import zlib
 from collections.abc import AsyncIterator
@@ -21,6 +22,8 @@ from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import Role
 from app.serving import Envelope
+from schema.kit import compression
+from schema.kit.compression import Packed
 from tests.schema.integrations.exports import (
     Office,
     an_office,
@@ -39,7 +42,7 @@ async def office(sqlite_database: Dialect, tmp_path: Path) -> Office:
 
 @pytest_asyncio.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=Envelope(Starlette(routes=downloads.routes())))
+    transport = httpx.ASGITransport(app=Envelope(Packed(Starlette(routes=downloads.routes()))))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         client.headers.pop("accept-encoding")
         yield client
@@ -69,10 +72,59 @@ async def test_a_link_gives_the_file_to_be_saved_and_kept_nowhere_else(office: O
     )
     assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
     assert (headers["content-length"], headers["accept-ranges"]) == (str(len(data)), "bytes")
-    facts = [entry for entry in await journal.read(office.organization_id, 0) if entry.type == "BulkExportDownloaded"]
-    assert [(entry.subject_id, entry.actor_id) for entry in facts] == [(id, office.boss.id)]
+    assert await downloads_of(office) == [(id, office.boss.id)]
     head = await http.head(url)
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(data)))
+
+
+async def downloads_of(office: Office) -> list[tuple[str, str]]:
+    """Which files were taken, and by whom."""
+    facts = await journal.read(office.organization_id, 0)
+    return [(one.subject_id, one.actor_id) for one in facts if one.type == "BulkExportDownloaded"]
+
+
+async def test_each_link_is_one_download_in_however_many_parts(
+    office: Office, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id, url, data = await a_file(office)
+    await http.head(url)
+    beyond = await http.get(url, headers={"range": f"bytes={len(data)}-"})
+    assert (beyond.status_code, await downloads_of(office)) == (416, [])
+    parts = [await http.get(url, headers={"range": f"bytes={first}-{first + 8}"}) for first in range(1, 50, 9)]
+    assert {part.status_code for part in parts} == {206}
+    assert await downloads_of(office) == [(id, office.boss.id)]
+    both = [http.get(url), http.get(url, headers={"range": "bytes=0-"})]
+    assert {answer.content for answer in await asyncio.gather(*both)} == {data}
+    assert await downloads_of(office) == [(id, office.boss.id)]
+    now = utc_now()
+    monkeypatch.setattr(queries, "utc_now", lambda: now + timedelta(minutes=1))
+    later = (await shown(office.boss, id))["url"]
+    assert later != url and (await http.get(later)).status_code == 200
+    assert await downloads_of(office) == [(id, office.boss.id)] * 2
+
+
+async def test_a_link_answers_so_many_requests(
+    office: Office, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "LINK_REQUESTS_MAX", 3)
+    id, url, _ = await a_file(office)
+    manager = await office.person(Role.ADMINISTRATOR)
+    answers = [await http.get(url, headers={"range": "bytes=1-2"}) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [206, 206, 206, 429, 429]
+    assert refusal(answers[-1]) == (429, "RATE_LIMITED")
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 900
+    other = await http.get((await shown(manager, id))["url"])
+    assert other.status_code == 200, "another's link is their own"
+
+
+async def test_what_is_not_stored_is_not_packed_on_its_way(
+    office: Office, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, url, _ = await a_file(office, format="CSV")
+    assert "content-encoding" not in (await http.get(url, headers={"accept-encoding": "br"})).headers
+    monkeypatch.setattr(compression, "_is_worth_it", lambda start: start["status"] == 200)
+    packed = await http.get(url, headers={"accept-encoding": "br"})
+    assert packed.headers["content-encoding"] == "br", "the control: what packs pages stands before the files too"
 
 
 async def test_a_table_says_that_it_is_one(office: Office, http: httpx.AsyncClient) -> None:

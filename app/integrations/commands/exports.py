@@ -178,7 +178,10 @@ async def _expire(export: BulkExport) -> None:
 
 @command(None)
 async def note_download(actor: Actor, export: BulkExport) -> None:
-    """Note in the journal who took a file; they were let in by the link and the rules of its file."""
+    """Note in the journal who took a file; they were let in by the link and the rules of its file.
+
+    Once for each link: its requests have the same idempotency key.
+    """
     _record(export, events.BulkExportDownloaded, by=actor.id)
 
 

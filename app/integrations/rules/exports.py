@@ -19,6 +19,8 @@ ROWS_MAX = 10_000_000
 FILE_NAME_LENGTH_MAX = 100
 KEPT = timedelta(days=7)
 LINK_LASTS = timedelta(minutes=15)
+# A download may be gone on with, in ranges; this many is more than any client needs.
+LINK_REQUESTS_MAX = 100
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 # What spreadsheets take for the beginning of a formula, and the sign that keeps them from it, so that it can be undone.
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n\0＝＋－＠]")
