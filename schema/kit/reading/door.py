@@ -92,6 +92,8 @@ async def read_connection(type: Any, window: Window, info: Info, context: Contex
     if connection.wants_page and info.path.prev is None:
         front = len(connection.front)  # with something in front an empty page has a row, of nothing else
         found = 0 if front and len(rows) == 1 and rows[0][front] is None else len(rows)
+        if template.is_array:
+            found = rows[0][0]
         context.rows[str(info.path.key)] = min(found, window.page.size)
     return _page(rows, template.objects, connection, request)
 

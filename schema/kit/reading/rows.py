@@ -9,7 +9,7 @@ The objects are made by one generated function, because a page has thousands of 
 numbered names and the response's keys.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -25,8 +25,8 @@ from schema.kit.reading.showing import shower
 
 JOINS_MAX = 24  # SQLite joins at most 64 tables, and PostgreSQL takes its time over many
 
-Objects = Callable[[Iterable[Any], Any], list[Any]]
-"""Rows and the request → objects, ready to become JSON."""
+Objects = Callable[[Sequence[Any], Any], Any]
+"""Rows and the request → a list of objects, ready to become JSON."""
 
 
 class Columns:

@@ -132,6 +132,15 @@ class ConnectionSelection:
         return [*(["n"] if self.wants_total else []), *(f"s{index}" for index in range(len(self.summaries)))]
 
     @property
+    def wants_rows_alone(self) -> bool:
+        """Whether nothing is asked but rows that Python need not look into, and each of them once."""
+        return (
+            len(self.rows) == 1
+            and all(part.name in ("nodes", "__typename") for part in self.parts)
+            and not (self.must_open or self.front)
+        )
+
+    @property
     def wants_keys(self) -> bool:
         """Whether cursors have to be made, of every row or of the first and last."""
         return self.wants_cursors or self.wants_ends

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+import orjson
 from graphql import FieldNode, get_named_type
 from graphql.execution.values import VariableValues
 
@@ -250,6 +251,7 @@ class Template:
     aliases: int
     refusals: list[Refusal]
     objects: list[Objects] = field(default_factory=list)
+    is_array: bool = False
 
     def fill(self, request: Request) -> tuple[str, list[Any]]:
         """The statement and its values for one request."""
@@ -293,6 +295,7 @@ class Builder:
         self.actor = stand_in_for(actor)
         self.notation = NOTATIONS[dialect]
         self.objects: list[Objects] = []
+        self.is_array = False
         self._parts: list[str | Values | Gap] = []
         self._text: list[str] = []
         self._refusals: list[Refusal] = []
@@ -317,7 +320,14 @@ class Builder:
         """What was written."""
         self._close_text()
         leading = self._writer.values if self.dialect is Dialect.POSTGRES else []
-        return Template(self._parts, Values(leading, self.dialect), self._writer.aliases, self._refusals, self.objects)
+        return Template(
+            self._parts,
+            Values(leading, self.dialect),
+            self._writer.aliases,
+            self._refusals,
+            self.objects,
+            self.is_array,
+        )
 
     def _close_text(self) -> None:
         self._parts.append("".join(self._text))
@@ -683,6 +693,9 @@ class Builder:
 
     def root_page(self, connection: ConnectionSelection, scope: Scope, alias: str) -> None:
         """The rows of the page: first a mark that there is one, then what is asked, last what cursors are made of."""
+        if self.dialect is Dialect.POSTGRES and connection.wants_rows_alone:
+            self.root_array(connection, scope, alias)
+            return
         columns = Columns(self)
         columns.add(lambda: self.text("1"))
         expressions = [columns.root(selection, alias, selection.path) for selection in connection.rows]
@@ -706,6 +719,19 @@ class Builder:
         for join in columns.joins:
             join()
         self.gap(order)
+
+    def root_array(self, connection: ConnectionSelection, scope: Scope, alias: str) -> None:
+        """How many rows the page has, and all of them as one text: a third less work for the server than a text for each."""
+        [selection] = connection.rows
+        self.is_array = True
+        self.objects = [lambda rows, request: orjson.Fragment(rows[0][1])]
+        self.text("SELECT count(*), CAST(coalesce(json_agg(p.r), CAST('[]' AS json)) AS TEXT) FROM (SELECT ")
+        self.object(selection, alias, selection.path)
+        self.text(" AS r FROM (SELECT *")
+        self.root_rows(connection, scope, alias)
+        self.text(f") {quoted(alias)}")
+        self.gap(lambda request, w: _root(request).order_by(w, alias, as_shown=True))
+        self.text(") p")
 
     def root_rows(self, connection: ConnectionSelection, scope: Scope, alias: str) -> None:
         """FROM, WHERE, ORDER BY and LIMIT of the page; one row more shows whether the list goes on.

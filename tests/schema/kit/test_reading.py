@@ -317,3 +317,17 @@ async def test_links_plain_objects_to_rows(scratch: Dialect, ask: Asking) -> Non
         "crew": {"name": "Alpha"},
     }
     assert (await ask.data(document))["scratchViewer"] == {"name": "usr_manager", "crew": None}
+
+
+@pytest.mark.parametrize("page", ["first: 2", "last: 2", "first: 100", 'first: 5, filter: {title: {eq: "no such"}}'])
+async def test_a_page_of_rows_alone_has_the_rows_of_a_page_with_cursors_in_their_order(
+    scratch: Dialect, ask: Asking, page: str
+) -> None:
+    await fill()
+    listed = f"scratchJobs({page}{'' if 'filter' in page else ', orderBy: [{field: TITLE}]'})"
+    rows = "{ id title crew { name } lastMemo { text } memos(first: 1) { nodes { number } } }"
+    alone = await ask.data(f"{{ {listed} {{ __typename rows: nodes {rows} }} }}")
+    assert [("json_agg(p.r)" in one) for one in ask.statements] == [scratch is Dialect.POSTGRES]
+    with_cursors = await ask.data(f"{{ {listed} {{ edges {{ cursor node {rows} }} }} }}")
+    assert alone["scratchJobs"]["__typename"] == "JobConnection"
+    assert alone["scratchJobs"]["rows"] == [edge["node"] for edge in with_cursors["scratchJobs"]["edges"]]
