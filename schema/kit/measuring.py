@@ -6,7 +6,7 @@ whose fragments double at every step is measured as fast as any other.
 **Cost.** An object is 1 point, plain values are free. A list is as many rows as its page size says, each with what is asked
 of a row, and so is a facet with its values; a list of objects without pages counts as ``LIST_COUNTED`` rows.
 ``totalCount`` and the like are ``SCAN_COST``, because they look at all rows; a mutation is ``MUTATION_COST`` more; the
-schema itself is ``SCHEMA_COST``.
+schema itself is ``SCHEMA_COST``. Of a filter cost what ``schema.kit.weighing`` says.
 
 **Depth** is measured in objects: Relay's ``edges``, ``node`` and ``nodes`` are no level of their own, nor are plain values.
 """
@@ -22,6 +22,7 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLField,
+    GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -29,6 +30,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -39,6 +41,7 @@ from graphql import (
 
 from app.kernel.errors import Problem
 from app.kernel.pages import PAGE_SIZE_DEFAULT
+from schema.kit.weighing import is_filter, weight
 
 DEPTH_MAX = 10
 ALIASES_MAX = 15
@@ -66,7 +69,7 @@ SCHEMA_ROWS_PER_TYPE_MAX = 200
 PROBLEM = "Problem"  # lists of them are empty when all goes well
 PLUMBING = frozenset({"edges", "nodes", "node", "values"})
 VALUES = "truckroll values"  # among a field's extensions: how many values a facet has
-SCANS = frozenset({"totalCount", "otherCount", "aggregate"})
+SCANS = frozenset({"totalCount", "otherCount", "aggregate", "search"})
 
 
 class TooExpensive(Problem):
@@ -123,34 +126,46 @@ class Measure:
         return cost
 
 
+Given = tuple[str, GraphQLInputObjectType]
+"""A variable, and what it is given as."""
+
+
 class Measures:
-    """What a document's operations amount to, by the page sizes that come as variables."""
+    """What a document's operations amount to, by the page sizes and filters that come as variables."""
 
     def __init__(self, document: DocumentNode, schema: GraphQLSchema | None = None) -> None:
         self._document = document
         self._schema = schema
         self._known: dict[tuple[object, ...], Measure] = {}
         self._sizes: dict[str | None, list[str]] = {}
+        self._filters: dict[str | None, list[Given]] = {}
         self._bounded = False
 
     def of(self, operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> Measure:
-        """An operation's measure, taken anew only when a page size is another than before. ``TooExpensive`` when the
-        document goes beyond a bound, be it in an operation that is not asked for: all of it is validated."""
+        """An operation's measure, taken anew only when a page size is another than before, or a filter weighs otherwise.
+        ``TooExpensive`` when the document goes beyond a bound, be it in an operation that is not asked for: all of it is validated."""
         if not self._bounded:
             _require_bounds(self._document, self._schema)
             self._bounded = True
         name = operation.name.value if operation.name else None
-        if (sizes := self._sizes.get(name)) is not None:
-            found = self._known.get((name, *(_size(variables.get(one)) for one in sizes)))
+        if name in self._sizes:
+            found = self._known.get(self._key(name, variables))
             if found is not None:
                 return found
         ruler = _Ruler(self._document, self._schema, {**_defaults(operation), **variables})
         measure = ruler.operation(operation)
-        sizes = self._sizes[name] = sorted(ruler.sizes)
+        self._sizes[name] = sorted(ruler.sizes)
+        self._filters[name] = list(ruler.filters)
         if len(self._known) >= MEASURES_MAX:
             self._known.clear()
-        self._known[(name, *(_size(variables.get(one)) for one in sizes))] = measure
+        self._known[self._key(name, variables)] = measure
         return measure
+
+    def _key(self, name: str | None, variables: Mapping[str, Any]) -> tuple[object, ...]:
+        """What of the variables a measure depends on."""
+        sizes = (_size(variables.get(one)) for one in self._sizes[name])
+        weights = (weight(type, variables[one]) if one in variables else None for one, type in self._filters[name])
+        return (name, *sizes, *weights)
 
 
 def _require_bounds(document: DocumentNode, schema: GraphQLSchema | None) -> None:
@@ -220,13 +235,15 @@ def _size(value: object) -> int | None:
 
 
 def _defaults(operation: OperationDefinitionNode) -> dict[str, object]:
-    """What the variables of page sizes are when the request leaves them out."""
+    """What the variables of page sizes and filters are when the request leaves them out."""
     found: dict[str, object] = {}
     for one in operation.variable_definitions or ():
         if isinstance(one.default_value, IntValueNode):
             found[one.variable.name.value] = int(one.default_value.value[:9])
         elif isinstance(one.default_value, ListValueNode):
             found[one.variable.name.value] = list(one.default_value.values)
+        elif isinstance(one.default_value, ObjectValueNode):
+            found[one.variable.name.value] = one.default_value
     return found
 
 
@@ -242,6 +259,7 @@ class _Ruler:
             one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
         }
         self.sizes: set[str] = set()
+        self.filters: dict[Given, int] = {}
         self._schema = schema
         self._variables = variables
         self._known: dict[str, Measure] = {}
@@ -345,8 +363,25 @@ class _Ruler:
         else:
             own, row = 1 + inner.cost, inner.row_cost
             counted = (self._page_size(node, frozenset({"first", "last"})) or _all_values(known)) if row else 0
-        total.cost += own + counted * row
+        total.cost += own + self._conditions(node, known) + counted * row
         total.rows.append(Rows(key, counted, row))
+
+    def _conditions(self, node: FieldNode, known: GraphQLField | None) -> int:
+        """The cost of a field's filters."""
+        points = 0
+        accepts = known.args if known is not None else {}
+        for argument in node.arguments or ():
+            accepted = accepts.get(argument.name.value)
+            type = get_named_type(accepted.type) if accepted is not None else None
+            if isinstance(type, GraphQLInputObjectType) and is_filter(type):
+                points += weight(type, argument.value, self._weight_of)
+        return points
+
+    def _weight_of(self, name: str, type: GraphQLInputObjectType) -> int:
+        """The cost of a variable as a filter, or as a part of one; looked at once, wherever it stands."""
+        if (name, type) not in self.filters:
+            self.filters[(name, type)] = weight(type, self._variables.get(name))
+        return self.filters[(name, type)]
 
     def _page_size(self, node: FieldNode, names: frozenset[str]) -> int | None:
         for argument in node.arguments or ():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from graphql import parse, validate
+from graphql import TypeInfo, TypeInfoVisitor, Visitor, get_named_type, parse, validate, visit
 
 from app.demo import company
 from app.infrastructure import journal, tail, tokens
@@ -22,6 +22,7 @@ from schema.kit.execution import core_of
 from schema.kit.limits import GraphQLRequest
 from schema.kit.measuring import MUTATION_COST, SCAN_COST, SCANS
 from schema.kit.service import EVERYBODY, GraphQLService
+from schema.kit.weighing import is_filter, weight
 from schema.schema import api
 from tests.schema.docs.world import World, found_world
 
@@ -137,7 +138,7 @@ def complaints(example: Example, given: list[dict[str, Any]]) -> list[Any]:
 
 
 def work_of(example: Example, answer: dict[str, Any]) -> int:
-    """What an answer took: its objects, without the edges between them, and what mutations and counts add to that."""
+    """What an answer took: its objects, without the edges between them, and what mutations, counts and filters add to that."""
 
     def objects(value: Any, key: str) -> int:
         if isinstance(value, list):
@@ -148,7 +149,23 @@ def work_of(example: Example, answer: dict[str, Any]) -> int:
 
     kind, _ = next(iter(example.roots()))
     data = answer.get("data") or {}
-    return max(objects(data, "") - 1 + (MUTATION_COST * len(data) if kind == "mutation" else 0), 1)
+    changes = MUTATION_COST * len(data) if kind == "mutation" else 0
+    return max(objects(data, "") - 1 + changes + conditions_of(example), 1)
+
+
+def conditions_of(example: Example) -> int:
+    """What the filters of an example take, of whose work the answer shows nothing."""
+    found: list[int] = []
+    types = TypeInfo(core_of(api))
+
+    class Filters(Visitor):
+        def enter_argument(self, node: Any, *_: Any) -> None:
+            type = get_named_type(types.get_input_type())
+            if is_filter(type):
+                found.append(weight(type, node.value, lambda name, part: weight(part, example.variables.get(name))))
+
+    visit(example.node, TypeInfoVisitor(types, Filters()))
+    return sum(found)
 
 
 def misjudged(example: Example, answer: dict[str, Any]) -> list[str]:

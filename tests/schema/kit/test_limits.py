@@ -5,7 +5,7 @@ import time
 import pytest
 from graphql import OperationDefinitionNode, build_schema, get_introspection_query, parse
 
-from schema.kit import limits
+from schema.kit import limits, operators, weighing
 from schema.kit.execution import core_of
 from schema.kit.limits import BadRequest, guard, read_body, request_of
 from schema.kit.measuring import Measures, TooExpensive
@@ -80,6 +80,102 @@ def test_a_list_without_pages_counts_as_some_rows():
     assert judge("{ one { ... on Named { inner { id } } ... { inner { id } } } }", schema=schema).cost == 1 + 4 + 4
     assert judge("{ one { errors { code } } }", schema=schema).cost == 1  # is empty when all goes well
     assert judge("{ nothing { rows { id } } }", schema=schema).cost == 2  # what is unknown fails in validation
+
+
+FILTERED = build_schema(
+    """
+    type Query { jobs(first: Int, filter: JobFilter): Jobs  search(text: String!): Jobs }
+    type Jobs { nodes: [Job!]! totalCount: Int! }
+    type Job { id: ID  notes(first: Int, filter: NoteFilter): Notes }
+    type Notes { nodes: [Note!]! }  type Note { id: ID }
+    input StringFilter { eq: String in: [String!] contains: String equalsFold: String startsWith: String endsWith: String }
+    input JobFilter { and: [JobFilter!] or: [JobFilter!] not: JobFilter
+      title: StringFilter search: String customer: CustomerFilter notes: NoteListFilter }
+    input CustomerFilter { and: [CustomerFilter!] or: [CustomerFilter!] not: CustomerFilter name: StringFilter }
+    input NoteFilter { and: [NoteFilter!] or: [NoteFilter!] not: NoteFilter text: StringFilter }
+    input NoteListFilter { some: NoteFilter none: NoteFilter every: NoteFilter }
+    """
+)
+CONDITIONS = [
+    ('{title: {eq: "a", in: ["b"]}}', {"title": {"eq": "a", "in": ["b"]}}, 0),
+    ('{title: {contains: "a"}}', {"title": {"contains": "a"}}, 1),
+    ('{title: {contains: null}, search: null, customer: null}', {"title": {"contains": None}, "search": None, "customer": None}, 0),
+    ('{title: {equalsFold: "a", startsWith: "b", endsWith: "c"}}', {"title": {"equalsFold": "a", "startsWith": "b", "endsWith": "c"}}, 3),
+    ('{search: "a"}', {"search": "a"}, 1),
+    ('{customer: {name: {eq: "a"}}}', {"customer": {"name": {"eq": "a"}}}, 1),
+    ('{customer: {not: {name: {contains: "a"}}}}', {"customer": {"not": {"name": {"contains": "a"}}}}, 2),
+    ('{notes: {some: {}, none: {text: {eq: "a"}}, every: {}}}', {"notes": {"some": {}, "none": {"text": {"eq": "a"}}, "every": {}}}, 3),
+    ('{or: [{search: "a"}, {and: {search: "b"}}]}', {"or": [{"search": "a"}, {"and": {"search": "b"}}]}, 2),
+    ('{nothing: {contains: "a"}, title: 1, notes: [1]}', {"nothing": {"contains": "a"}, "title": 1, "notes": [1]}, 0),
+    ('1', 1, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("literal", "value", "conditions"), CONDITIONS)
+def test_each_relation_and_text_test_of_a_filter_costs_the_same_written_or_as_a_variable(literal, value, conditions):
+    page = 1 + 9
+    assert (
+        judge(f"{{ jobs(first: 9, filter: {literal}) {{ nodes {{ id }} }} }}", schema=FILTERED).cost
+        == page + 5 * conditions
+    )
+    by_variable = "query($f: JobFilter%s) { jobs(first: 9, filter: $f) { nodes { id } } }"
+    assert judge(by_variable % "", {"f": value}, schema=FILTERED).cost == page + 5 * conditions
+    in_a_list = 'query($f: JobFilter) { jobs(first: 9, filter: {or: [{search: "a"}, $f, $f]}) { nodes { id } } }'
+    assert judge(in_a_list, {"f": value}, schema=FILTERED).cost == page + 5 * (1 + 2 * conditions)
+    if isinstance(value, dict):
+        by_default = judge(by_variable % f" = {literal}", schema=FILTERED)
+        assert by_default.cost == page + 5 * conditions
+        assert by_default.actual({"jobs": 0}) == 1 + 5 * conditions  # asked of rows that turn out not to be there
+
+
+def test_a_filter_of_a_list_below_costs_as_often_as_there_are_rows():
+    text = '{ jobs(first: 9) { nodes { notes(first: 2, filter: {text: {contains: "a"}}) { nodes { id } } } } }'
+    assert judge(text, schema=FILTERED).cost == 1 + 9 * (1 + 1 + 5 + 2)
+
+
+def test_a_search_costs_a_look_at_all_rows():
+    assert judge('{ search(text: "a") { nodes { id } } }', schema=FILTERED).cost == 1 + 10 + 25
+
+
+def test_a_document_that_comes_again_is_measured_by_what_its_new_filter_weighs():
+    document = parse('query($f: JobFilter = {search: "a"}) { jobs(first: 9, filter: $f) { nodes { id } } }')
+    known = Measures(document, FILTERED)
+    for variables, conditions in (
+        ({}, 1),
+        ({"f": {}}, 0),
+        ({"f": {"or": [{"search": "a"}] * 3}}, 3),
+        ({"f": None}, 0),
+        ({}, 1),
+    ):
+        assert guard(known, operation_of(document), variables, may_introspect=True).cost == 10 + 5 * conditions
+    with pytest.raises(TooExpensive, match="points of cost"):
+        guard(known, operation_of(document), {"f": {"or": [{"search": "a"}] * 1000}}, may_introspect=True)
+
+
+def test_filters_that_are_deep_or_everywhere_are_weighed_at_once():
+    deep: dict = {"search": "a"}
+    for _ in range(400):
+        deep = {"and": [{"not": deep}]}
+    many = {"or": [{"title": {"eq": "a"}}] * 3000}
+    text = "query($f: JobFilter) { " + "jobs(first: 1, filter: $f) { nodes { id } } " * 20 + "}"
+    started = time.process_time()
+    assert judge(text, {"f": deep}, schema=FILTERED).cost == 20 * (2 + 5)
+    assert judge(text, {"f": many}, schema=FILTERED).cost == 20 * 2
+    assert time.process_time() - started < 1
+
+
+def test_every_filter_and_text_test_of_the_api_is_weighed():
+    core = core_of(api)
+    tests = core.get_type("StringFilter").fields.keys() & weighing.TEXT_TESTS
+    assert tests == operators._TEXT_TESTS.keys()
+    work_orders = core.get_type("WorkOrderFilter")
+    given = {
+        "search": "a",
+        "customer": {"name": {"contains": "a"}},
+        "appointments": {"some": {}},
+        "number": {"eq": "1"},
+    }
+    assert weighing.weight(work_orders, given) == 4 * weighing.CONDITION_COST
 
 
 def test_what_was_read_is_the_cost_afterwards():
