@@ -152,7 +152,7 @@ class Reference:
         for type in schema.type_map.values():
             if isinstance(type, GraphQLScalarType):
                 type.coerce_output_value = _plain  # type: ignore[method-assign]
-            elif isinstance(type, GraphQLObjectType):
+            elif isinstance(type, GraphQLObjectType) and not type.name.startswith("__"):  # those are every schema's
                 ours: Any = CORE.type_map[type.name]
                 for name, field in type.fields.items():
                     field.resolve = self._resolve(ours, name)
