@@ -45,10 +45,11 @@ class Asking:
 
 @dataclass(slots=True)
 class FilterField:
-    """A field of a filter. Who lacks its permission may not ask by it."""
+    """A field of a filter. Who lacks its permission, or that of the column it tells of, may not ask by it."""
 
     description: str
     permission: Permission | None = None
+    of_column: Permission | None = field(default=None, kw_only=True)
     deprecation_reason: str | None = field(default=None, kw_only=True)
 
     def bind(self, name: str, model: type[Table]) -> None:
@@ -183,6 +184,8 @@ class FilterSpec:
         for one in self.fields.values():
             if one.shows(column) and one.permission is None:
                 one.permission = permission
+            elif one.shows(column) and one.permission is not permission:
+                one.of_column = permission
 
     def relations(self) -> Iterator[ByRelation]:
         """The fields that lead to other tables."""
@@ -196,8 +199,9 @@ class FilterSpec:
             combine = all_of if name == "and" else any_of
             return combine(*(self.term(asking, one, depth + 1) for one in value))
         chosen = self.fields[name]
-        if chosen.permission is not None:
-            asking.actor.require(chosen.permission)
+        for permission in (chosen.permission, chosen.of_column):
+            if permission is not None:
+                asking.actor.require(permission)
         return chosen.condition(asking, value, depth)
 
 

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from app import database as db
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.dialects import Dialect
+from app.kernel.errors import NotPermitted
 from app.kernel.permissions import Permission
-from schema.kit.filters import DEPTH_MAX, VALUES_MAX
+from schema.kit import DecimalFilter, by, filterable
+from schema.kit.filters import DEPTH_MAX, VALUES_MAX, spec_of
 from schema.kit.operators import OPTIONS_MAX
 from tests.schema.kit.conftest import CUSTOMER, MANAGER, ORGANIZATION, STRANGER, Asking
 from tests.schema.kit.scratch_models import Crew, Job, Memo, Mood
@@ -440,3 +442,22 @@ async def test_any_filter_keeps_what_a_plain_evaluation_keeps(
     filter = data.draw(filters(root))
     expected = {int(row.id[-2:]) for row in known.of(root, actor) if known.holds(filter, row, actor)}
     assert await kept(ask, root, filter, actor) == expected
+
+
+def test_a_field_with_a_permission_of_its_own_asks_for_that_of_its_column_too() -> None:
+    @filterable(Job)
+    class PriceFilter:
+        """Which jobs."""
+
+        price: DecimalFilter | None = by("What it costs.", permission=Permission.VIEW_JOURNAL)
+
+    spec = spec_of(PriceFilter)
+    spec.protect("price", Permission.VIEW_PRICES)
+    both = frozenset({Permission.VIEW_JOURNAL, Permission.VIEW_PRICES})
+    for held in (both, *({one} for one in both)):
+        actor = Actor(ORGANIZATION, ActorKind.API_KEY, "key_1", permissions=frozenset(held))
+        if held == both:
+            assert spec.condition(actor, {"price": {"eq": Decimal(1)}}) is not None
+        else:
+            with pytest.raises(NotPermitted):
+                spec.condition(actor, {"price": {"eq": Decimal(1)}})
