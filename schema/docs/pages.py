@@ -31,7 +31,7 @@ from schema.docs.examples import Example, by_operation, least, written
 from schema.docs.guides import Guide
 from schema.docs.markup import Content, Markup, colored, html, prose, tag, words
 from schema.kit.limits import COST_MAX
-from schema.kit.measuring import MUTATION_COST
+from schema.kit.measuring import MUTATION_COST, SCAN_COST, SCANS
 from schema.kit.operations import ANYONE
 
 TITLE = "Truckroll API"
@@ -320,6 +320,8 @@ def _cost(reference: Reference, entry: OperationEntry) -> Markup:
         rule = f"1 point, and for each row of the page size ({PAGE_SIZE_DEFAULT} unless told) 1 and what is asked of a row."
     else:
         rule = "1 point for each object that is asked for; plain values are free."
+    if entry.name in SCANS:
+        rule += f" And {SCAN_COST} for a look at all rows."
     example = reference.examples_of(entry)[0].cost(reference.catalogue.schema)
     return tag("p", rule, f" The first example above costs {example} of the {COST_MAX} that one operation may. ",
                tag("a", "Limits", href="../guide/limits.html"), ".")  # fmt: skip

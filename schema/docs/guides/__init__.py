@@ -10,10 +10,10 @@ from app.kernel import pages
 from schema import stability
 from schema.docs.examples import sample
 from schema.docs.markup import colored
-from schema.kit import limits, measuring, sockets
+from schema.kit import limits, measuring, sockets, weighing
 
 FOLDER = Path(__file__).parent
-FIGURES = {one.__name__.rpartition(".")[2]: one for one in (limits, measuring, pages, sockets, stability)}
+FIGURES = {one.__name__.rpartition(".")[2]: one for one in (limits, measuring, pages, sockets, stability, weighing)}
 CODE = frozenset({"graphql", "json"})
 _FIGURE = re.compile(r"\{\{(\w+)\.(\w+)\}\}")
 _PLACE = re.compile(r'"<([a-z]+(?: [^>"]*)?)>"')
