@@ -20,7 +20,7 @@ from app.kernel import errors
 from app.kernel.actor import Actor, user_actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import Permission, Role
-from schema.kit import sessions, sockets
+from schema.kit import live, sessions, sockets
 from schema.kit.live import hears
 from schema.kit.service import GraphQLService
 from schema.kit.sockets import GraphQLSockets
@@ -394,13 +394,21 @@ async def test_a_permission_that_is_taken_away_ends_the_subscription_at_the_next
 
 
 async def test_who_becomes_a_customer_hears_no_more_than_a_customer_from_the_next_event_on(
-    client: Client, session: Session
+    client: Client, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    judged: list[str] = []
+
+    def noted(actor: Actor, entry: Entry) -> bool:
+        judged.append(entry.subject_id)
+        return hears(actor, entry)
+
+    monkeypatch.setattr(live, "hears", noted)
     client.subscribe("live", FOLLOW)
     await listening()
     session.actor = replace(CUSTOMER, permissions=MANAGER.permissions)
     await asyncio.sleep(0.1)
     await rename_job(MANAGER, JOB, "for the office")
+    await until(lambda: judged == [JOB])
     session.actor = MANAGER
     await asyncio.sleep(0.1)
     await rename_job(MANAGER, OTHER, "for all")
