@@ -63,7 +63,8 @@ class Operation:
     module: str = ""
 
 
-OPERATIONS: dict[str, Operation] = {}
+OPERATIONS: dict[tuple[str, str], Operation] = {}
+"""By kind and name: a list and what happens to its rows may be called the same."""
 
 
 class OperationField(KitField):
@@ -85,13 +86,13 @@ class OperationField(KitField):
 
     def _register(self, owner: type[Any], name: str) -> None:
         shown = to_camel_case(name)
-        known = OPERATIONS.get(shown)
+        known = OPERATIONS.get((self.kind, shown))
         if known is not None and known.module != owner.__module__:
             raise TypeError(f"two operations are called {shown}")
         problems = self.declaration.problems if isinstance(self.declaration, Call) else ()
         self.python_name = name
         self.operation = Operation(shown, self.kind, self.access, self.description or "", problems, owner.__module__)
-        OPERATIONS[shown] = self.operation
+        OPERATIONS[self.kind, shown] = self.operation
 
     def admit(self, context: Context) -> None:
         """Raise unless the asker may use the operation, and there is time left for it."""

@@ -55,13 +55,8 @@ def problems(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def unlisted() -> list[str]:
-    """Root fields that OPERATIONS does not know, or knows as something else."""
-    return [
-        name
-        for kind in KINDS
-        for name in documents.roots(kind)
-        if name not in OPERATIONS or OPERATIONS[name].kind != kind
-    ]
+    """Root fields that OPERATIONS does not know."""
+    return [name for kind in KINDS for name in documents.roots(kind) if (kind, name) not in OPERATIONS]
 
 
 # What commands ask for beyond their operation, when they are asked about a thing that does not exist.
@@ -74,9 +69,9 @@ BEYOND: dict[str, tuple[Permission, frozenset[Role]]] = {
 }
 
 
-def expected(name: str, role: Role | None) -> Verdict:
+def expected(kind: str, name: str, role: Role | None) -> Verdict:
     """What the table of permissions says of an operation and a role."""
-    access = OPERATIONS[name].access
+    access = OPERATIONS[kind, name].access
     if access is ANYONE:
         return ADMITTED
     if role is None:
@@ -100,7 +95,7 @@ async def verdict(kind: str, name: str, actor: Actor | None) -> Verdict:
     else:
         answer = await ask(actor, *least(kind, name))
         assert not {"INTERNAL", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"} & set(codes(answer)), (name, answer)
-    if OPERATIONS[name].access is ANYONE:
+    if OPERATIONS[kind, name].access is ANYONE:
         # A wrong password is NOT_AUTHENTICATED to everybody: that is the operation's own answer.
         return ("NOT_PERMITTED", None) if "NOT_PERMITTED" in codes(answer) else ADMITTED
     refusals = [(one["code"], one.get("permission")) for one in problems(answer) if one["code"] in REFUSALS]
@@ -128,7 +123,7 @@ async def differences(actors: dict[Role, Actor], names: frozenset[str] | None = 
     for kind in KINDS:
         for name in documents.roots(kind):
             for role in (None, *Role) if names is None or name in names else ():
-                if await verdict(kind, name, actors[role] if role else None) != expected(name, role):
+                if await verdict(kind, name, actors[role] if role else None) != expected(kind, name, role):
                     wrong.add((name, role or "anonymous"))
     return wrong
 

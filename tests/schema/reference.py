@@ -369,5 +369,8 @@ def roots_for(actor: Actor) -> list[str]:
         name
         for name in query.fields
         if knows(query, name)
-        and (OPERATIONS[name].access in (SIGNED_IN, ANYONE) or OPERATIONS[name].access in actor.permissions)
+        and (
+            OPERATIONS["query", name].access in (SIGNED_IN, ANYONE)
+            or OPERATIONS["query", name].access in actor.permissions
+        )
     ]

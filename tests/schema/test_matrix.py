@@ -86,7 +86,7 @@ def test_every_root_field_says_who_may_use_it() -> None:
 
 
 def test_a_root_field_that_does_not_say_so_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(OPERATIONS, "apiKeys")
+    monkeypatch.delitem(OPERATIONS, ("query", "apiKeys"))
     assert unlisted() == ["apiKeys"]
 
 
@@ -184,7 +184,7 @@ async def miscounted(tenant: Tenant, role: Role, remark: str = "") -> tuple[list
         type = documents.named(field.type)
         if not documents.is_connection(type) or not {"facets", "aggregate"} & set(type.fields):
             continue
-        if OPERATIONS[name].access is not SIGNED_IN and OPERATIONS[name].access not in ROLES[role]:
+        if OPERATIONS["query", name].access is not SIGNED_IN and OPERATIONS["query", name].access not in ROLES[role]:
             continue
         chosen = f"{{ totalCount nodes {{ id }} {documents.summaries(type)} }}{remark}"
         arguments = documents.least(field, lambda _: "") | {"first": 100}
@@ -319,7 +319,7 @@ async def wrong_answers(ours: Tenant, role: Role, foreign: Foreign) -> list[str]
     """Where another's id is not answered as one that is unknown, at each place where an id may stand."""
     wrong = []
     for name, field in documents.roots("mutation").items():
-        if OPERATIONS[name].access not in (SIGNED_IN, *ROLES[role]):
+        if OPERATIONS["mutation", name].access not in (SIGNED_IN, *ROLES[role]):
             continue
         for place in documents.id_places(field):
             prefix = documents.prefix_at(name, place)
@@ -595,7 +595,10 @@ async def test_a_restricted_column_neither_filters_nor_sorts_for_whoever_may_not
                 asked.append((sorted_by.permissions, {"orderBy": [{"field": word}]}))
         for permissions, extra in asked:
             for role, actor in actors.items():
-                if OPERATIONS[name].access is not SIGNED_IN and OPERATIONS[name].access not in ROLES[role]:
+                if (
+                    OPERATIONS["query", name].access is not SIGNED_IN
+                    and OPERATIONS["query", name].access not in ROLES[role]
+                ):
                     continue
                 arguments = documents.least(field, lambda _: "") | extra
                 answer = await ask(actor, documents.document("query", name, arguments, "{ totalCount }"), arguments)

@@ -98,7 +98,7 @@ def test_every_mutation_names_exactly_the_codes_of_the_problems_it_declares() ->
     known = {one.code for one in subclasses(Problem)}
     for name, field in documents.roots("mutation").items():
         said = (field.description or "").rpartition("Problems: ")[2].rstrip(".").split(", ")
-        declared = {one.code for one in (*ALWAYS_POSSIBLE, *OPERATIONS[name].problems)}
+        declared = {one.code for one in (*ALWAYS_POSSIBLE, *OPERATIONS["mutation", name].problems)}
         assert set(said) == declared, name
         assert said == sorted(said), name
         assert declared <= known, name

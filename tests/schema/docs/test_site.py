@@ -166,7 +166,7 @@ def test_an_operation_says_who_may_use_it_what_it_refuses_and_what_it_costs(read
             assert ("Anyone, signed in or not." if entry.access is ANYONE else "Anyone who is signed in") in text
         assert f"of the {COST_MAX} that one operation may" in text
         if entry.kind == "mutation":
-            codes = {one.code for one in (*kit.problems.ALWAYS_POSSIBLE, *OPERATIONS[entry.name].problems)}
+            codes = {one.code for one in (*kit.problems.ALWAYS_POSSIBLE, *OPERATIONS[entry.kind, entry.name].problems)}
             assert not [code for code in codes if code not in text], entry.name
         assert "Problems: " not in text
 

@@ -196,12 +196,13 @@ def _all_subclasses(kind: type[Any]) -> list[type[Any]]:
 
 
 def test_operations_are_registered_for_the_matrix(schema: Any) -> None:
-    known = OPERATIONS["touchJob"]
+    known = OPERATIONS["mutation", "touchJob"]
     assert (known.kind, known.access, known.problems) == (
         "mutation", Permission.MANAGE_WORK_ORDERS, (errors.IllegalTransition,),
     )  # fmt: skip
-    assert OPERATIONS["scratchJobs"].access is Permission.VIEW_WORK_ORDERS
-    assert OPERATIONS["scratchHello"].access is ANYONE and OPERATIONS["scratchViewer"].access is SIGNED_IN
+    assert OPERATIONS["query", "scratchJobs"].access is Permission.VIEW_WORK_ORDERS
+    assert OPERATIONS["query", "scratchHello"].access is ANYONE
+    assert OPERATIONS["query", "scratchViewer"].access is SIGNED_IN
     description = schema._schema.mutation_type.fields["touchJob"].description
     assert "ILLEGAL_TRANSITION" in description and "NOT_FOUND" in description and "PLAN_OUTDATED" not in description
 
@@ -306,4 +307,4 @@ async def test_arguments_may_carry_names_and_defaults(ask: Asking) -> None:
         assert await ask.data('{ a: shoutNow b: shoutNow(theWord: "ho") }') == {"a": "HEY", "b": "HO"}
         assert isinstance(ask.schema, strawberry.Schema)
     finally:
-        OPERATIONS.pop("shoutNow", None)
+        OPERATIONS.pop(("query", "shoutNow"), None)
