@@ -220,4 +220,4 @@ def _written_in(type: GraphQLNamedType) -> str:
     made: Any = type.extensions.get(BACKREF)
     origin = getattr(made, "origin", None) or getattr(made, "wrapped_cls", None)
     module = getattr(origin, "__module__", "")
-    return "" if module in ("schema.kit.orders", "schema.kit.live") else _room_of(module)
+    return "" if module in ("schema.kit.orders", "schema.kit.live.declaring") else _room_of(module)

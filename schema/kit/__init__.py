@@ -31,6 +31,7 @@ from schema.kit.deprecations import deprecated
 from schema.kit.enums import describe_enum
 from schema.kit.execution import encode, execute, plain_data
 from schema.kit.filters import by, by_children, by_parent, by_search, extends_filter, filterable
+from schema.kit.live import changed, heard, watched
 from schema.kit.operations import ANYONE, OPERATIONS, SIGNED_IN, found, many, mutation, one, query
 from schema.kit.operators import (
     BooleanFilter,
@@ -85,6 +86,7 @@ __all__ = [
     "by_children",
     "by_parent",
     "by_search",
+    "changed",
     "children",
     "col",
     "computed",
@@ -103,6 +105,7 @@ __all__ = [
     "from_parent",
     "given",
     "group",
+    "heard",
     "inputs",
     "link",
     "many",
@@ -123,5 +126,6 @@ __all__ = [
     "single",
     "sql_value",
     "sum_of",
+    "watched",
     "within",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import strawberry
@@ -16,6 +17,7 @@ from schema.kit.budgets import Budgets
 from schema.kit.context import Context
 from schema.kit.limits import BadRequest, GraphQLRequest, guard
 from schema.kit.live import SUBSCRIPTIONS, Live
+from schema.kit.live.following import follow
 from schema.kit.measuring import INTROSPECTION_FIELDS, Measure
 from schema.kit.persisted import KnownDocuments
 from schema.kit.statuses import Outcome
@@ -101,12 +103,14 @@ class GraphQLService:
             return
         cost: dict[str, Any] | None = await charge.settle(first)
         try:
-            heard = live.events(lambda: context().require_actor(), arguments, request.last_event_id)
+            own = live.converted(self._schema, arguments)
+            heard = follow(live, lambda: context().actor, own, arguments.get("after"), request.last_event_id)
             async with aclosing(heard) as events:
-                async for event in events:
+                async for event, viewer in events:
                     current = context()
                     await self._budgets.charge(current, measure)
-                    response = await execution.run(self._executor(request, current, event))
+                    shared = replace(current, actor=viewer)
+                    response = await execution.run(self._executor(request, shared, event))
                     if cost is not None:
                         response["extensions"], cost = {"cost": cost}, None
                     yield response, event.cursor

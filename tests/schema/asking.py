@@ -1,6 +1,7 @@
 """Asks the live schema as somebody: whether an operation admits, and everything that can be read."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 from graphql import get_named_type
@@ -31,10 +32,18 @@ async def ask(actor: Actor | None, document: str, variables: dict[str, Any] | No
     return answer
 
 
-async def heard(actor: Actor | None, document: str, variables: dict[str, Any]) -> list[dict[str, Any]]:
-    """Everything that a subscription answers until it ends."""
-    request = GraphQLRequest(document, None, variables)
-    return [plain_data(one) async for one, _ in service.stream(request, lambda: Context(actor))]
+async def heard(
+    actor: Actor | None, document: str, variables: dict[str, Any] | None = None, *, most: int | None = None
+) -> list[dict[str, Any]]:
+    """Everything that a subscription answers until it ends, or the first so many answers."""
+    request = GraphQLRequest(document, None, variables or {})
+    answers: list[dict[str, Any]] = []
+    async with aclosing(service.stream(request, lambda: Context(actor))) as told:
+        async for one, _ in told:
+            answers.append(plain_data(one))
+            if len(answers) == most:
+                break
+    return answers
 
 
 def codes(answer: dict[str, Any]) -> list[str]:

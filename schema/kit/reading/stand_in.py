@@ -28,7 +28,12 @@ class ActorId(str):
 
 
 def stand_in_for(actor: Actor) -> Actor:
-    """An actor with the same kind, roles and permissions, and marks in place of the ids it has."""
+    """An actor with the same kind, roles and permissions, and marks in place of the ids it has.
+
+    Who stands for many has one at hand, as one of them would.
+    """
+    if (known := actor.__dict__.get("stand_in")) is not None:
+        return known  # type: ignore[no-any-return]  # set by who made the actor
     marks: dict[str, Any] = {name: ActorId(name) for name in IDS if getattr(actor, name) is not None}
     return replace(actor, **marks)
 

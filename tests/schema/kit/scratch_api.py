@@ -11,7 +11,8 @@ import strawberry
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import Condition, column
-from app.infrastructure.tables import change_row, lock_one
+from app.infrastructure.journal import Entry
+from app.infrastructure.tables import change_row, find_rows, lock_one
 from app.kernel.actor import Actor
 from app.kernel.errors import IllegalTransition, InvalidInput, NotFound, PlanOutdated, Problem
 from app.kernel.events import Fact
@@ -41,6 +42,7 @@ from schema.kit import (
     by,
     by_children,
     by_parent,
+    changed,
     children,
     col,
     computed,
@@ -55,6 +57,7 @@ from schema.kit import (
     from_parent,
     given,
     group,
+    heard,
     inputs,
     link,
     many,
@@ -69,8 +72,8 @@ from schema.kit import (
     single,
     sql_value,
     sum_of,
+    watched,
 )
-from schema.kit.live import changed
 from tests.schema.kit import scratch_models as models
 
 describe_enum(models.Mood, "How a crew feels.", {models.Mood.CALM: "All is well.", models.Mood.BUSY: "Not now."})
@@ -356,8 +359,102 @@ class Mutations:
         return Viewer(name=f"{name} {actor.id if actor else 'nobody'}")
 
 
+@plain
+class Renamed:
+    """A job has another title."""
+
+    cursor: str = about("Where you stand.")
+    at: datetime = about("When.")
+    job_id: ID = about("Which.")
+    job: Job | None = link("As it is now.", "job_id")
+
+
+@plain
+class Title:
+    """A title there is."""
+
+    cursor: str = about("Where you stand.", default="")
+    job_id: ID = about("Whose.")
+    title: str = about("It.")
+    removed: bool = about("Whether it is there no more.", default=False)
+    job: Job | None = link("The job.", "job_id")
+
+
+@plain
+class Count:
+    """A number of jobs."""
+
+    cursor: str = about("Where you stand.", default="")
+    jobs: int = about("So many.")
+
+
+CALLS: list[tuple[str, list[str]]] = []
+"""For whom and for what ``scratchRenamed`` was asked."""
+
+
+async def organization_of(word: str) -> str:
+    """Whose the word is."""
+    if word != "please":
+        raise NotFound("word", word, path=["word"])
+    return "org_01jd0000000000000000000000"
+
+
 class Subscriptions:
     scratch_job_changed = changed(Job, "What happens to jobs.", permission=Permission.VIEW_WORK_ORDERS)
+
+    @heard(
+        "The jobs that are renamed to something that begins so.",
+        permission=Permission.VIEW_WORK_ORDERS,
+        facts=(ScratchJobRenamed,),
+        conflate_by="job_id",
+    )
+    async def scratch_renamed(
+        actor: Actor, entries: Sequence[Entry], begins: Annotated[str, arg("With what.")] = ""
+    ) -> list[Renamed]:
+        """One statement for all of them."""
+        if len(begins) > 20:
+            raise InvalidInput("Too long.", path=["begins"])
+        CALLS.append((type(actor).__name__, [entry.subject_id for entry in entries]))
+        jobs = {job.id: job.title for job in await find_rows(models.Job, models.Job.visible_to(actor))}
+        return [
+            Renamed(cursor=one.cursor, at=one.at, job_id=ID(one.subject_id))
+            for one in entries
+            if jobs.get(one.subject_id, "").startswith(begins)
+        ]
+
+    @heard("The own renamings.", permission=Permission.VIEW_WORK_ORDERS, facts=(ScratchJobRenamed,), personal=True)
+    async def scratch_renamed_by_me(actor: Actor, entries: Sequence[Entry]) -> list[Renamed]:
+        """What the very user did."""
+        return [
+            Renamed(cursor=one.cursor, at=one.at, job_id=ID(one.subject_id))
+            for one in entries
+            if one.actor_id == actor.id
+        ]
+
+    @watched(
+        "The titles there are.",
+        permission=Permission.VIEW_WORK_ORDERS,
+        facts=(ScratchJobRenamed,),
+        topics=("titles",),
+        seconds=30,
+        pause=0.01,
+    )
+    async def scratch_titles(actor: Actor, begins: Annotated[str, arg("With what.")] = "") -> dict[str, Title]:
+        """By job."""
+        jobs = await find_rows(models.Job, models.Job.visible_to(actor), order=["id"])
+        return {job.id: Title(job_id=ID(job.id), title=job.title) for job in jobs if job.title.startswith(begins)}
+
+    @watched(
+        "How many jobs whoever knows the word may know of.",
+        permission=ANYONE,
+        facts=(ScratchJobRenamed,),
+        pause=0.01,
+        organization_of=organization_of,
+    )
+    async def scratch_count(actor: Actor, word: Annotated[str, arg("The word.")]) -> dict[str, Count]:
+        """One number."""
+        everybody = await find_rows(models.Job, column("organization_id") == actor.organization_id)
+        return {"": Count(jobs=len(everybody))}
 
 
 class Room:

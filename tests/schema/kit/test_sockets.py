@@ -20,8 +20,8 @@ from app.kernel import errors
 from app.kernel.actor import Actor, user_actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import Permission, Role
-from schema.kit import live, sessions, sockets
-from schema.kit.live import hears
+from schema.kit import sessions, sockets
+from schema.kit.live import following, hears
 from schema.kit.service import GraphQLService
 from schema.kit.sockets import GraphQLSockets
 from tests.schema.kit import scratch_models as models
@@ -402,7 +402,7 @@ async def test_who_becomes_a_customer_hears_no_more_than_a_customer_from_the_nex
         judged.append(entry.subject_id)
         return hears(actor, entry)
 
-    monkeypatch.setattr(live, "hears", noted)
+    monkeypatch.setattr(following, "hears", noted)
     client.subscribe("live", FOLLOW)
     await listening()
     session.actor = replace(CUSTOMER, permissions=MANAGER.permissions)

@@ -13,8 +13,8 @@ from app.kernel.calendar import utc_now
 from app.kernel.ids import new_id
 from app.kernel.permissions import Role
 from app.scheduling.rules import AssignmentStatus
-from schema.kit.live import SUBSCRIPTIONS
 from tests.app.customers.world import Company, found_company, hire, open_account, send, stranger_to
+from tests.schema.asking import heard
 from tests.schema.customers.api import asked, codes, data, done, sent
 
 
@@ -305,9 +305,9 @@ async def test_followers_hear_statuses_and_positions_apart(company: Company) -> 
     await done(me, "checkIn", {}, "id", "technician")
     spot = {"latitude": 40.71, "longitude": -73.95, "at": utc_now().isoformat()}
     await done(me, "reportPositions", {"positions": [spot]}, "id", "technician")
-    heard = {}
+    facts = {}
     for name in ("technicianChanged", "positionChanged"):
-        events = SUBSCRIPTIONS[name].events(lambda: company.dispatcher, {"after": start})
-        heard[name] = (await anext(events)).fact
-        await events.aclose()
-    assert heard == {"technicianChanged": "TechnicianStatusChanged", "positionChanged": "TechnicianPositionChanged"}
+        document = f"subscription($after: String) {{ heard: {name}(after: $after) {{ fact }} }}"
+        [event] = await heard(company.dispatcher, document, {"after": start}, most=1)
+        facts[name] = event["data"]["heard"]["fact"]
+    assert facts == {"technicianChanged": "TechnicianStatusChanged", "positionChanged": "TechnicianPositionChanged"}
