@@ -3,12 +3,15 @@
 A hint may be lost, repeated or late: whoever listens also looks by itself every second or so. ``"*"`` means that there may
 be news anywhere, as after a connection that broke. Every process has exactly one subscription; ``memory://`` serves one
 process, ``redis://`` several.
+
+A hint is an organization's id, for news in its journal, or ``<organization id>/<topic>`` for news that is no fact, such as
+positions. Who waits for the journal does not hear of topics: technicians move more often than anything happens.
 """
 
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -27,6 +30,7 @@ from app.kernel.errors import ConfigurationError
 SETTING = "TRUCKROLL_BROADCAST_URL"
 CHANNEL = "truckroll"
 EVERYWHERE = "*"
+TOPIC_MARK = "/"
 IDS_PER_MESSAGE_MAX = 200
 QUEUE_LENGTH_MAX = 1000
 CONNECT_SECONDS = 3.0
@@ -41,47 +45,61 @@ _listeners: set[Listener] = set()
 _bus: "_Bus | None" = None
 
 
-def wake(organization_id: str) -> None:
-    """Say that an organization has news. Returns at once and never fails; hints of the same moment become one."""
+def wake(organization_id: str, topic: str = "") -> None:
+    """Say that an organization has news, in its journal or about a topic. Returns at once and never fails; hints of the
+    same moment become one."""
     if _bus is not None:
-        _bus.wake(organization_id)
+        _bus.wake(hint_of(organization_id, topic))
+
+
+def hint_of(organization_id: str, topic: str = "") -> str:
+    """The word that says so."""
+    return f"{organization_id}{TOPIC_MARK}{topic}" if topic else organization_id
+
+
+def topic_of(hint: str) -> str:
+    """The topic that a hint is about; empty for the journal, and for news that may be anywhere."""
+    return hint.partition(TOPIC_MARK)[2]
 
 
 def subscribe(listener: Listener) -> Callable[[], None]:
-    """Call a function with each hint (an organization's id or ``"*"``) until the function returned here is called."""
+    """Call a function with each hint, those about topics too, until the function returned here is called."""
     _listeners.add(listener)
     return lambda: _listeners.discard(listener)
 
 
 class News:
-    """The organizations of which hints came since the last look."""
+    """The hints that came since the last look: of the journal, and of the topics that were asked for."""
 
-    def __init__(self) -> None:
-        self._organization_ids: set[str] = set()
+    def __init__(self, topics: Collection[str] = ()) -> None:
+        self._wanted = frozenset(["", *topics])
+        self._hints: set[str] = set()
         self._event = asyncio.Event()
 
-    def hear(self, organization_id: str) -> None:
-        """Note a hint."""
-        if len(self._organization_ids) < QUEUE_LENGTH_MAX:
-            self._organization_ids.add(organization_id)
+    def hear(self, hint: str) -> None:
+        """Note a hint, if it is wanted."""
+        if topic_of(hint) not in self._wanted:
+            return
+        if len(self._hints) < QUEUE_LENGTH_MAX:
+            self._hints.add(hint)
         else:
-            self._organization_ids = {EVERYWHERE}
+            self._hints = {EVERYWHERE}
         self._event.set()
 
     async def wait(self, seconds: float) -> set[str]:
-        """The organizations with news, as soon as there is a hint; ``{"*"}`` when none came for so long."""
+        """The hints, as soon as there is one; ``{"*"}``, which is about topics too, when none came for so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._event.wait()
         self._event.clear()
-        heard, self._organization_ids = self._organization_ids, set()
+        heard, self._hints = self._hints, set()
         return heard or {EVERYWHERE}
 
 
 @contextmanager
-def news() -> Iterator[News]:
-    """Hints, collected while the block lasts."""
-    collected = News()
+def news(topics: Collection[str] = ()) -> Iterator[News]:
+    """Hints, collected while the block lasts: of the journal, and of topics that are named."""
+    collected = News(topics)
     leave = subscribe(collected.hear)
     try:
         yield collected
@@ -148,8 +166,8 @@ class _Bus:
         await self._broadcast.disconnect()
         await asyncio.gather(listening, return_exceptions=True)
 
-    def wake(self, organization_id: str) -> None:
-        self._pending.add(organization_id)
+    def wake(self, hint: str) -> None:
+        self._pending.add(hint)
         # A command that outlives its server's event loop has nobody to wake.
         with suppress(RuntimeError):
             self._wanted.set()
@@ -160,7 +178,7 @@ class _Bus:
             self._wanted.clear()
             hints, self._pending = self._pending, set()
             if len(hints) > IDS_PER_MESSAGE_MAX:
-                hints = {EVERYWHERE}
+                hints = _shortened(hints)
             # The listeners in this process need no Redis; those in others look by themselves while it is away.
             _tell(hints)
             with suppress(*REDIS_AWAY):
@@ -175,6 +193,11 @@ class _Bus:
                     _tell([EVERYWHERE])
                 elif sender != self._name:
                     _tell(hints)
+
+
+def _shortened(hints: Iterable[str]) -> set[str]:
+    """Instead of very many organizations any of them, for the journal and for each topic apart."""
+    return {hint_of(EVERYWHERE, topic) for topic in map(topic_of, hints)}
 
 
 def _tell(hints: Iterable[str]) -> None:

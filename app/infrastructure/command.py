@@ -19,6 +19,7 @@ import structlog
 
 from app import database
 from app.infrastructure import broadcast, journal, metrics
+from app.infrastructure.journal import Recorder
 from app.infrastructure.models import IdempotencyKey
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
@@ -62,11 +63,13 @@ def command(
             if journal.current() is not None:
                 return await function(actor, *args, **kwargs)
             with _counted(name):
-                result, seq, facts = await _alone(actor, name, function, args, kwargs)
+                result, seq, recorder = await _alone(actor, name, function, args, kwargs)
             if seq:
-                metrics.count_facts(facts)
+                metrics.count_facts(len(recorder.facts) if recorder else 0)
                 _last_cursor.set(journal.cursor_at(actor.organization_id, seq))
                 broadcast.wake(actor.organization_id)
+            for topic in recorder.topics if recorder else ():
+                broadcast.wake(actor.organization_id, topic)
             return result
 
         return run
@@ -111,7 +114,7 @@ def _counted(name: str) -> Iterator[None]:
 
 async def _alone(
     actor: Actor, name: str, function: Callable[..., Awaitable[R]], args: Any, kwargs: Any
-) -> tuple[R, int, int]:
+) -> tuple[R, int, Recorder | None]:
     """Run a command that is not part of another one; what the database cannot do at the moment becomes ``Unavailable``."""
     key = _key.get()
     fingerprint = _fingerprint(name, args, kwargs) if key is not None else ""
@@ -120,7 +123,7 @@ async def _alone(
     except (Problem, database.DuplicateRow, database.OutcomeUnknown) as error:
         # A twin with the same key may have been faster, or the commit may have come through: then its answer is the answer.
         if key is not None and (known := await _first_answer(actor, key, fingerprint)):
-            return *known, 0
+            return *known, None
         if isinstance(error, database.OutcomeUnknown):
             raise Unavailable(OUTCOME_UNKNOWN) from error
         raise
@@ -137,11 +140,11 @@ async def _in_transaction(
     function: Callable[..., Awaitable[R]],
     args: Any,
     kwargs: Any,
-) -> tuple[R, int, int]:
-    async def work() -> tuple[R, int, int]:
+) -> tuple[R, int, Recorder | None]:
+    async def work() -> tuple[R, int, Recorder | None]:
         if key is not None and (known := await _first_answer(actor, key, fingerprint)):
-            return *known, 0
-        recorder = journal.Recorder(actor, name)
+            return *known, None
+        recorder = Recorder(actor, name)
         token = journal.collect(recorder)
         try:
             result = await function(actor, *args, **kwargs)
@@ -150,7 +153,7 @@ async def _in_transaction(
                 await _keep_answer(actor, key, fingerprint, result, seq)
         finally:
             journal.release(token)
-        return result, seq, len(recorder.facts)
+        return result, seq, recorder
 
     return await database.unit_of_work(work)
 

@@ -325,10 +325,10 @@ async def _in_one_transaction(follower: Follower, organization_id: str, batch: S
     """Handle a batch and move the cursor; False when another process has the follower in hand."""
     actor = system_actor(organization_id)
 
-    async def work() -> tuple[bool, int]:
+    async def work() -> tuple[bool, int, set[str]]:
         cursor = await _take_cursor(follower.name, organization_id)
         if cursor is None:
-            return False, 0
+            return False, 0, set()
         recorder = Recorder(actor, f"follower {follower.name}")
         token = journal.collect(recorder)
         try:
@@ -338,11 +338,13 @@ async def _in_one_transaction(follower: Follower, organization_id: str, batch: S
         finally:
             journal.release(token)
         await _move(cursor, max(reach, cursor.seq))
-        return True, await journal.write(recorder)
+        return True, await journal.write(recorder), recorder.topics
 
-    done, seq = await database.unit_of_work(work)
+    done, seq, topics = await database.unit_of_work(work)
     if seq:
         broadcast.wake(organization_id)
+    for topic in topics:
+        broadcast.wake(organization_id, topic)
     return done
 
 

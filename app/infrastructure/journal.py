@@ -30,11 +30,12 @@ HEADS_MAX = 500
 
 @dataclass(slots=True)
 class Recorder:
-    """The facts of the command that is running."""
+    """The facts of the command that is running, and the topics it has news about besides."""
 
     actor: Actor
     command: str
     facts: list[Fact] = field(default_factory=list)
+    topics: set[str] = field(default_factory=set)
     open: bool = True
 
 
@@ -72,6 +73,14 @@ def record(fact: Fact) -> None:
     if recorder is None:
         raise RuntimeError(f"{fact.type} was recorded outside a command")
     recorder.facts.append(fact)
+
+
+def announce(topic: str) -> None:
+    """Wake whoever waits for a topic of the organization once the running command has committed: for news that is no fact."""
+    recorder = current()
+    if recorder is None:
+        raise RuntimeError(f"{topic} was announced outside a command")
+    recorder.topics.add(topic)
 
 
 def cursor_at(organization_id: str, seq: int) -> str:

@@ -59,6 +59,28 @@ async def test_hints_of_the_same_moment_become_one(left: None) -> None:
     assert len(heard) == 3
 
 
+async def test_news_of_a_topic_reaches_only_who_asked_for_it(left: None) -> None:
+    await broadcast.start("memory://")
+    with broadcast.news() as journal, broadcast.news(["positions"]) as news, broadcast.news(["plans"]) as others:
+        broadcast.wake("org_1", "positions")
+        await hear(news, "org_1/positions")
+        broadcast.wake("org_2")
+        for one in (journal, news, others):
+            assert await one.wait(5) == {"org_2"}
+
+
+async def test_very_many_hints_of_a_topic_are_shortened_without_a_look_at_the_journal(left: None) -> None:
+    heard: list[str] = []
+    await broadcast.start("memory://")
+    leave = broadcast.subscribe(heard.append)
+    for number in range(broadcast.IDS_PER_MESSAGE_MAX + 1):
+        broadcast.wake(f"org_{number}", "positions")
+    await asyncio.sleep(0.05)
+    leave()
+    assert heard == ["*/positions"]
+    assert broadcast.topic_of("*/positions") == "positions"
+
+
 async def test_no_hint_for_a_while_means_to_look_everywhere(left: None) -> None:
     with broadcast.news() as news:
         assert await news.wait(0.01) == {EVERYWHERE}

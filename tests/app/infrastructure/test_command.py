@@ -61,6 +61,30 @@ async def test_wakes_the_bus_after_a_commit_with_facts_only(database: Dialect, a
         assert await news.wait(2) == {actor.organization_id}
 
 
+async def test_wakes_for_a_topic_after_the_commit_although_nothing_was_recorded(
+    database: Dialect, actor: Actor, bus: None
+) -> None:
+    @a_command(None)
+    async def move_bell(actor: Actor, *, fail: bool = False) -> None:
+        """Move a bell, which is no fact."""
+        journal.announce("bells")
+        if fail:
+            raise InvalidInput("It is too heavy.")
+
+    with broadcast.news(["bells"]) as news, broadcast.news() as others:
+        with pytest.raises(InvalidInput):
+            await move_bell(actor, fail=True)
+        assert await news.wait(0.1) == {broadcast.EVERYWHERE}
+        with idempotency_key("k1"):
+            await move_bell(actor)
+            assert await news.wait(2) == {f"{actor.organization_id}/bells"}
+            await move_bell(actor)
+        assert await news.wait(0.1) == {broadcast.EVERYWHERE}
+        assert await others.wait(0.1) == {broadcast.EVERYWHERE}
+    with pytest.raises(RuntimeError):
+        journal.announce("bells")
+
+
 async def test_a_repeated_key_answers_the_same_and_does_nothing(database: Dialect, actor: Actor) -> None:
     with idempotency_key("k1"):
         first = await ring_bell(actor, "b1")
