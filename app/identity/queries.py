@@ -2,8 +2,10 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from app import database
 from app.identity import models, rules
@@ -20,6 +22,8 @@ from app.kernel.permissions import Permission, Role
 ACTORS_KEPT_SECONDS = 3.0
 ACTORS_KEPT_MAX = 10_000
 USE_NOTED_EVERY = timedelta(minutes=1)
+USES_OVERDUE = 2 * USE_NOTED_EVERY
+TOKENS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,15 @@ class _Known:
     expires_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What stands behind a token that is valid, and for how long its use was not noted."""
+
+    known: _Known
+    row: models.Session | models.ApiKey
+    unnoted_for: timedelta
+
+
 _known: OrderedDict[str, _Known] = OrderedDict()
 
 
@@ -39,20 +52,35 @@ async def actor_of_token(token: str, address: str = "") -> Actor:
     hashed = tokens.hash_token(token)
     known = _known.get(hashed)
     if known is None or known.fresh_until < time.monotonic():
-        if tokens.is_token(token, rules.ACCESS_TOKEN):
-            known = await _by_session(hashed, address)
-        elif tokens.is_token(token, rules.API_KEY):
-            known = await _by_key(hashed)
-        else:
+        found = (await _look_up({hashed: token})).get(hashed)
+        if found is None:
             raise NotAuthenticated()
-        _known[hashed] = known
-        _known.move_to_end(hashed)
-        while len(_known) > ACTORS_KEPT_MAX:
-            _known.popitem(last=False)
+        known = found.known
+        if found.unnoted_for > USE_NOTED_EVERY:
+            await _note_use(type(found.row), [found.row.id], address)
     if known.expires_at is not None and known.expires_at <= utc_now():
         _known.pop(hashed, None)
         raise NotAuthenticated()
     return known.actor
+
+
+async def actors_of_tokens(held: Sequence[str]) -> dict[str, Actor]:
+    """Whom each of many access tokens and API keys stands for at this moment; one that is missing is valid no more.
+
+    For who keeps connections open: looked up anew, by a few statements for 500 of them, with all at hand in one call.
+    It raises when the database cannot be asked, and says nothing about anybody then.
+    """
+    hashes = {tokens.hash_token(token): token for token in held}
+    each = list(hashes.items())
+    found: dict[str, _Found] = {}
+    for start in range(0, len(each), TOKENS_AT_ONCE):
+        found |= await _look_up(dict(each[start : start + TOKENS_AT_ONCE]))
+    for model in (models.Session, models.ApiKey):
+        used = [one for one in found.values() if isinstance(one.row, model) and one.unnoted_for > USE_NOTED_EVERY]
+        # All that are due, once one of them is overdue: once a minute or so, however often we are asked.
+        if any(one.unnoted_for > USES_OVERDUE for one in used):
+            await _note_use(model, [one.row.id for one in used])
+    return {token: found[hashed].known.actor for hashed, token in hashes.items() if hashed in found}
 
 
 def forget_actors(id: str | None = None) -> None:
@@ -62,39 +90,79 @@ def forget_actors(id: str | None = None) -> None:
             del _known[hashed]
 
 
-async def _by_session(hashed: str, address: str) -> _Known:
-    found = await find_rows(models.Session, column("access_hash") == hashed)
+async def _look_up(hashes: Mapping[str, str]) -> dict[str, _Found]:
+    """What stands behind each token that is valid now, by its hash; remembered, as is that the others are not."""
+    kinds: dict[str, list[str]] = {rules.ACCESS_TOKEN: [], rules.API_KEY: []}
+    for hashed, token in hashes.items():
+        for kind, those in kinds.items():
+            if tokens.is_token(token, kind):
+                those.append(hashed)
+    found = await _by_sessions(kinds[rules.ACCESS_TOKEN]) | await _by_keys(kinds[rules.API_KEY])
+    for hashed in hashes:
+        if hashed not in found:
+            _known.pop(hashed, None)
+            continue
+        _known[hashed] = found[hashed].known
+        _known.move_to_end(hashed)
+    while len(_known) > ACTORS_KEPT_MAX:
+        _known.popitem(last=False)
+    return found
+
+
+async def _by_sessions(hashes: Sequence[str]) -> dict[str, _Found]:
+    if not hashes:
+        return {}
     now = utc_now()
-    if not found or found[0].revoked_at is not None or found[0].access_expires_at <= now:
-        raise NotAuthenticated()
-    session = found[0]
-    user = await _active_user(column("id") == session.user_id)
-    if now - session.last_used_at > USE_NOTED_EVERY:
-        await _note_use(models.Session, session.id, last_used_at=now, address=address[:64] or session.address)
-    return _Known(actor_of(user, session.id), time.monotonic() + ACTORS_KEPT_SECONDS, session.access_expires_at)
+    sessions = [
+        session
+        for session in await find_rows(models.Session, column("access_hash").one_of(hashes))
+        if session.revoked_at is None and session.access_expires_at > now
+    ]
+    users = await _active_users(column("id").one_of({session.user_id for session in sessions}))
+    return {
+        session.access_hash: _standing(
+            session, actor_of(users[session.user_id], session.id), session.last_used_at, session.access_expires_at
+        )
+        for session in sessions
+        if session.user_id in users
+    }
 
 
-async def _by_key(hashed: str) -> _Known:
-    found = await find_rows(
-        models.ApiKey, (column("secret_hash") == hashed) | (column("previous_secret_hash") == hashed)
+async def _by_keys(hashes: Sequence[str]) -> dict[str, _Found]:
+    if not hashes:
+        return {}
+    now = utc_now()
+    wanted = frozenset(hashes)
+    keys = await find_rows(
+        models.ApiKey, column("secret_hash").one_of(hashes) | column("previous_secret_hash").one_of(hashes)
     )
-    now = utc_now()
-    if not found or found[0].revoked_at is not None:
-        raise NotAuthenticated()
-    key = found[0]
-    ends = [end for end in (key.expires_at, key.previous_expires_at if key.secret_hash != hashed else None) if end]
-    if any(end <= now for end in ends):
-        raise NotAuthenticated()
-    if key.last_used_at is None or now - key.last_used_at > USE_NOTED_EVERY:
-        await _note_use(models.ApiKey, key.id, last_used_at=now)
-    return _Known(_actor_of_key(key), time.monotonic() + ACTORS_KEPT_SECONDS, min(ends, default=None))
+    found = {}
+    for key in keys:
+        if key.revoked_at is not None:
+            continue
+        for hashed in wanted & {key.secret_hash, key.previous_secret_hash}:
+            ends = [key.expires_at, key.previous_expires_at if hashed != key.secret_hash else None]
+            end = min((one for one in ends if one is not None), default=None)
+            if end is None or end > now:
+                found[hashed] = _standing(key, _actor_of_key(key), key.last_used_at, end)
+    return found
+
+
+def _standing(
+    row: models.Session | models.ApiKey, actor: Actor, used_at: datetime | None, expires_at: datetime | None
+) -> _Found:
+    unnoted_for = timedelta.max if used_at is None else utc_now() - used_at
+    return _Found(_Known(actor, time.monotonic() + ACTORS_KEPT_SECONDS, expires_at), row, unnoted_for)
 
 
 async def actor_now(organization_id: str, id: str) -> Actor:
     """What a user or key may do at this moment, for work that goes on without them; else ``NotAuthenticated``."""
     same = (column("organization_id") == organization_id) & (column("id") == id)
     if prefix_of(id) == models.User.prefix:
-        return actor_of(await _active_user(same))
+        users = await _active_users(same)
+        if id not in users:
+            raise NotAuthenticated()
+        return actor_of(users[id])
     keys = await find_rows(models.ApiKey, same)
     if (
         not keys
@@ -105,14 +173,17 @@ async def actor_now(organization_id: str, id: str) -> Actor:
     return _actor_of_key(keys[0])
 
 
-async def _active_user(condition: Condition) -> models.User:
-    users = await find_rows(models.User, condition)
-    if not users or users[0].status != rules.UserStatus.ACTIVE:
-        raise NotAuthenticated()
-    user = users[0]
-    if user.technician_id is None and Role.TECHNICIAN in user.roles:
-        user.technician_id = await _technician_id_of(user)
-    return user
+async def _active_users(condition: Condition) -> dict[str, models.User]:
+    """The users that may sign in, with the technicians they are, by id."""
+    users = {
+        user.id: user for user in await find_rows(models.User, condition) if user.status == rules.UserStatus.ACTIVE
+    }
+    unnamed = [user for user in users.values() if user.technician_id is None and Role.TECHNICIAN in user.roles]
+    if unnamed:
+        technician_ids = await _technician_ids_of(unnamed)
+        for user in unnamed:
+            user.technician_id = technician_ids.get((user.organization_id, user.id))
+    return users
 
 
 def _actor_of_key(key: models.ApiKey) -> Actor:
@@ -125,20 +196,28 @@ def _actor_of_key(key: models.ApiKey) -> Actor:
     )
 
 
-async def _technician_id_of(user: models.User) -> str | None:
-    """The technician who names this user, when the user names none. The table is of a higher room, so found by its ids."""
+async def _technician_ids_of(users: Sequence[models.User]) -> dict[tuple[str, str], str]:
+    """The technicians who name users that name none themselves, by organization and user. The table is of a higher
+    room, so found by its ids."""
     table = BY_PREFIX.get("tech")
     if table is None:
-        return None
-    found = await find_rows(table, (column("organization_id") == user.organization_id) & (column("user_id") == user.id))
-    return found[0].id if found else None
+        return {}
+    organizations = {user.organization_id for user in users}
+    same = column("organization_id").one_of(organizations) & column("user_id").one_of([user.id for user in users])
+    rows: list[Any] = await find_rows(table, same)
+    return {(row.organization_id, row.user_id): row.id for row in rows}
 
 
-async def _note_use(model: type[models.Session] | type[models.ApiKey], id: str, **values: object) -> None:
+async def _note_use(
+    model: type[models.Session] | type[models.ApiKey], ids: Sequence[str], address: str | None = None
+) -> None:
     """When something was last used is worth knowing, but not worth refusing a request for."""
+    values: dict[str, object] = {"last_used_at": utc_now()}
+    if address and model is models.Session:
+        values["address"] = address[:64]
 
     async def work() -> None:
-        await model.filter(id=id).update(**values)
+        await model.filter(id__in=list(ids)).update(**values)
 
     try:
         await database.unit_of_work(work, attempts=1)
