@@ -10,6 +10,7 @@ import schema.equipment.operations
 import schema.identity.operations
 import schema.integrations.operations
 import schema.journal.operations
+import schema.messaging.operations
 import schema.scheduling.operations
 import schema.search.operations
 import schema.technicians.operations
@@ -21,6 +22,7 @@ from schema.kit.execution import core_of
 ROOMS = (
     schema.company.operations,
     schema.identity.operations,
+    schema.messaging.operations,
     schema.customers.operations,
     schema.technicians.operations,
     schema.equipment.operations,

@@ -2,7 +2,7 @@
 it writes every column and so loses what somebody else changed meanwhile.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
 
@@ -19,6 +19,8 @@ from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
 from app.kernel.errors import AlreadyExists, InvalidInput, NotFound, StaleVersion
 from app.kernel.ids import ID_LENGTH_MAX, new_id, require_id
+
+WALK_SIZE = 500
 
 
 class Table(Model):
@@ -114,6 +116,16 @@ async def find_rows(
         sql += " FOR UPDATE"
     found = await client.execute_query_dict(sql, writer.values)
     return [model._init_from_db(**one) for one in found]
+
+
+async def walk_rows(model: type[Row], condition: Condition, *, size: int = WALK_SIZE) -> AsyncIterator[list[Row]]:
+    """Rows of which a condition is true, page by page in the order of their ids; for work that looks through many."""
+    page = await find_rows(model, condition, order=["id"], limit=size)
+    while page:
+        yield page
+        if len(page) < size:
+            return
+        page = await find_rows(model, condition & (column("id") > page[-1].id), order=["id"], limit=size)
 
 
 async def find_one(model: type[Row], actor: Actor, id: str, *, lock: bool = False, path: str = "id") -> Row:

@@ -15,6 +15,8 @@ SEARCH_DAYS_MAX = 3660
 ONE_DAY = timedelta(days=1)
 # Far from the ends of the calendar, so that whatever is added to a moment is still a moment.
 YEARS = range(1900, 2200)
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+          "December")  # fmt: skip
 
 
 def zone(name: str, path: str = "timeZone") -> ZoneInfo:
@@ -47,6 +49,12 @@ def at_local(day: date, wall: time, tz: ZoneInfo) -> datetime:
 def local_day(moment: datetime, tz: ZoneInfo) -> date:
     """The date that a calendar in the zone shows at a moment."""
     return moment.astimezone(tz).date()
+
+
+def spoken(moment: datetime, tz: ZoneInfo) -> str:
+    """A moment as people say it where it matters, such as 14:30 on 2 March."""
+    local = moment.astimezone(tz)
+    return f"{local:%H:%M} on {local.day} {MONTHS[local.month - 1]}"
 
 
 def day_bounds(day: date, tz: ZoneInfo, path: str = "day") -> tuple[datetime, datetime]:

@@ -9,10 +9,12 @@ from app import database
 from app.company.queries import get_organization
 from app.customers.models import Site
 from app.infrastructure.conditions import Condition, any_of, column, exists
-from app.infrastructure.tables import find_rows
+from app.infrastructure.tables import find_rows, walk_rows
 from app.kernel.actor import Actor
 from app.kernel.calendar import day_bounds, zone
 from app.kernel.dialects import Dialect
+from app.messaging import queries as messaging
+from app.messaging.rules import AlertKind, Danger
 from app.scheduling import rules
 from app.scheduling.models import HELD, Appointment, Assignment, PlanRun
 from app.scheduling.rules import Availability, Busy, SkillHeld
@@ -218,3 +220,44 @@ async def get_plan_status(run_id: str) -> str | None:
     mark = "$1" if database.dialect() is Dialect.POSTGRES else "?"
     rows = await database.read_rows(f'SELECT "status" FROM "plan_run" WHERE "id" = {mark}', [run_id])
     return rows[0][0] if rows else None
+
+
+def lateness_of(visit: Appointment, now: datetime) -> Danger | None:
+    """What an alert is to say of a visit at a moment: that it is late, or will be."""
+    return rules.lateness_danger(
+        visit.id,
+        status=visit.status,
+        starts_at=visit.starts_at,
+        window_end=visit.window_end,
+        eta_at=visit.eta_at,
+        travel_minutes=visit.travel_minutes,
+        now=now,
+    )
+
+
+async def find_visits_to_watch(organization_id: str, now: datetime, limit: int) -> list[str]:
+    """The visits of which no alert says yet that they are late, and those of which one says so although they are not."""
+    under_way = (
+        (column("organization_id") == organization_id)
+        & column("status").one_of([one.value for one in rules.NOT_ARRIVED])
+        & (column("starts_at") > now - rules.WATCHED_BEHIND)
+        & (column("starts_at") <= now + rules.WATCHED_AHEAD)
+    )
+    found: dict[str, None] = dict.fromkeys(await _late_no_more(organization_id, now))
+    async for page in walk_rows(Appointment, under_way):
+        if len(found) >= limit:
+            break
+        late = {visit.id: danger for visit in page if (danger := lateness_of(visit, now)) is not None}
+        found |= dict.fromkeys(await messaging.find_untold(organization_id, late))
+    return list(found)[:limit]
+
+
+async def _late_no_more(organization_id: str, now: datetime) -> list[str]:
+    """Followers see to it at once; this is for what they did not hear of."""
+    found: list[str] = []
+    async for alerts in messaging.walk_unresolved(organization_id, [AlertKind.VISIT_LATE]):
+        said = {(alert.subject_id, alert.cause) for alert in alerts}
+        visits = await find_rows(Appointment, column("id").one_of(sorted({id for id, _ in said})))
+        true = {(visit.id, danger.cause) for visit in visits if (danger := lateness_of(visit, now)) is not None}
+        found += [id for id, _ in said - true]
+    return found

@@ -1,21 +1,42 @@
-"""What this room does in the background: makes plans, and calls off visits of work that is over."""
+"""What this room does in the background: makes plans, calls off visits of work that is over, and says what needs attention."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Protocol
 
 import structlog
 
 import optimizer
+from app.infrastructure import journal
+from app.infrastructure.conditions import column, exists
 from app.infrastructure.followers import follows
 from app.infrastructure.jobs import JobContext, job
 from app.infrastructure.journal import Entry
 from app.infrastructure.tables import find_one
-from app.kernel.actor import Actor
+from app.infrastructure.timers import every
+from app.kernel.actor import Actor, system_actor
+from app.kernel.calendar import utc_now
 from app.kernel.errors import Problem, Unavailable
+from app.messaging import commands as messaging
+from app.messaging.rules import AlertKind
 from app.scheduling import commands, planning, queries, rules
 from app.scheduling.commands.runs import JOB
+from app.scheduling.events import (
+    AppointmentArrived,
+    AppointmentCanceled,
+    AppointmentCompleted,
+    AppointmentDeparted,
+    AppointmentDispatched,
+    AppointmentRescheduled,
+    AppointmentScheduled,
+    AppointmentTurnedBack,
+    AppointmentUnscheduled,
+    AssignmentDeclined,
+    PlanReady,
+    PlanRunFailed,
+)
 from app.scheduling.models import PlanRun
 from app.scheduling.rules import AppointmentStatus, PlanRunStatus, ReasonCode
 from app.scheduling.solver import Progress, Request, SolveCanceled, SolveFailed, score_as_json, solve_apart
@@ -23,11 +44,15 @@ from app.work_orders.events import (
     WorkOrderCanceled,
     WorkOrderCannotComplete,
     WorkOrderClosed,
+    WorkOrderCompleted,
     WorkOrderDeclined,
+    WorkOrderTriaged,
 )
 
 TRIES = 3
 PROGRESS_SECONDS = 1.0
+WATCHED_AT_ONCE = 200
+OLD_HOURS = 7 * 24
 
 
 class Solve(Protocol):
@@ -101,3 +126,83 @@ async def call_off_visits(actor: Actor, entry: Entry) -> None:
         status = AppointmentStatus(visit.status)
         if AppointmentStatus.CANCELED in rules.APPOINTMENT.steps[status]:
             await commands.cancel_appointment(actor, visit.id, ReasonCode.WORK_ORDER_CLOSED)
+
+
+# An alert is raised and resolved by one follower, in the order of the facts: two would overtake each other.
+
+
+@follows(
+    AppointmentScheduled,
+    AppointmentRescheduled,
+    AppointmentUnscheduled,
+    AppointmentDeparted,
+    AppointmentTurnedBack,
+    AppointmentArrived,
+    AppointmentCompleted,
+    AppointmentCanceled,
+    forget_after_hours=OLD_HOURS,
+)
+async def keep_lateness_true(actor: Actor, entry: Entry) -> None:
+    """Who sets out, arrives or gets another time is late no more, or late by more."""
+    await commands.watch_visit(actor, entry.subject_id, now=utc_now())
+
+
+@every(seconds=60, name="scheduling.watch_visits")
+async def watch_visits(now: datetime | None = None) -> None:
+    """Time alone makes visits late. After a downtime only what is true now is told, and some of it at a time."""
+    now = now or utc_now()
+    for organization_id in await journal.heads():
+        for id in await queries.find_visits_to_watch(organization_id, now, WATCHED_AT_ONCE):
+            await commands.watch_visit(system_actor(organization_id), id, now=now)
+
+
+@follows(
+    AssignmentDeclined,
+    AppointmentScheduled,
+    AppointmentRescheduled,
+    AppointmentDispatched,
+    AppointmentDeparted,
+    AppointmentCompleted,
+    AppointmentCanceled,
+    forget_after_hours=OLD_HOURS,
+)
+async def tell_of_declines(actor: Actor, entry: Entry) -> None:
+    """A visit that somebody turned down needs somebody else, until the office has seen to it."""
+    if entry.type != AssignmentDeclined.__name__:
+        about = column("subject_id") == entry.subject_id
+        await messaging.resolve_alerts(actor, [AlertKind.ASSIGNMENT_DECLINED], about)
+        return
+    crew, assignment_id = entry.technician_ids, entry.payload["assignment_id"]
+    await commands.tell_of_decline(actor, assignment_id, crew, entry.id)
+
+
+@follows(
+    AppointmentCompleted,
+    AppointmentScheduled,
+    WorkOrderTriaged,
+    WorkOrderCompleted,
+    WorkOrderClosed,
+    WorkOrderCanceled,
+    forget_after_hours=OLD_HOURS,
+)
+async def tell_of_failures(actor: Actor, entry: Entry) -> None:
+    """A visit without success needs a decision: another visit, or the end of the work."""
+    if entry.type == AppointmentCompleted.__name__:
+        if entry.payload["result"] == AppointmentStatus.CANNOT_COMPLETE:
+            await commands.tell_of_failure(actor, entry.subject_id, entry.id)
+        return
+    if entry.type == WorkOrderTriaged.__name__ and entry.payload["changes"]["status"][0] != "CANNOT_COMPLETE":
+        return
+    id = entry.payload.get("work_order_id", entry.subject_id)
+    await messaging.resolve_alerts(actor, [AlertKind.VISIT_FAILED], column("work_order_id") == id)
+
+
+@follows(PlanRunFailed, PlanReady, forget_after_hours=OLD_HOURS)
+async def tell_of_plans(actor: Actor, entry: Entry) -> None:
+    """A day without a plan needs attention until there is one."""
+    if entry.type == PlanRunFailed.__name__:
+        await commands.tell_of_failed_plan(actor, entry.subject_id, entry.id)
+        return
+    run = await find_one(PlanRun, actor, entry.subject_id)
+    same_day = exists("plan_run", "id", column("day") == run.day, ours="subject_id")
+    await messaging.resolve_alerts(actor, [AlertKind.PLAN_FAILED], same_day)

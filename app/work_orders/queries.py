@@ -9,8 +9,12 @@ from app import database
 from app.company.models import ServiceType
 from app.identity.models import ApiKey, User
 from app.infrastructure.conditions import Condition, Writer, all_of, any_of, column, exists
+from app.infrastructure.tables import find_rows, walk_rows
 from app.kernel.actor import Actor, ActorKind
-from app.work_orders import models
+from app.kernel.work import Priority
+from app.messaging import queries as messaging
+from app.messaging.rules import Danger
+from app.work_orders import models, rules
 from app.work_orders.rules import OPEN, AuthorKind, HoldReason, Record, WorkOrderStatus, WorkQueue
 
 S = WorkOrderStatus
@@ -115,3 +119,50 @@ async def count_queues(actor: Actor, now: datetime) -> dict[WorkQueue, int]:
     sql = f"SELECT {', '.join(counts)}"
     [row] = await database.read_rows(sql, writer.values)
     return dict(zip(WorkQueue, row, strict=True))
+
+
+def dangers_of(row: models.WorkOrder, now: datetime) -> list[Danger]:
+    """What alerts are to say of a work order at a moment."""
+    due = rules.due_danger(row.id, status=row.status, priority=row.priority, due_at=row.due_at, now=now)
+    waiting = rules.waiting_danger(
+        row.id, status=row.status, priority=row.priority, submitted_at=row.submitted_at, now=now
+    )
+    return [danger for danger in (due, waiting) if danger is not None]
+
+
+async def find_work_to_watch(organization_id: str, now: datetime, limit: int) -> list[str]:
+    """The work of which no alert says yet in what danger it is, and that of which one says what is no longer true."""
+    mine = column("organization_id") == organization_id
+    due = (
+        mine
+        & column("status").one_of([one.value for one in OPEN])
+        & (column("due_at") > now - rules.OVERDUE_NEWS_LASTS)
+        & (column("due_at") <= now + rules.RISK_LEAD_MAX)
+    )
+    waiting = (
+        mine
+        & column("status").one_of([one.value for one in rules.WITHOUT_A_VISIT])
+        & (column("priority") == Priority.EMERGENCY.value)
+        & (column("submitted_at") > now - rules.EMERGENCY_NEWS_LASTS)
+        & (column("submitted_at") <= now - rules.EMERGENCY_WAITS_MAX)
+    )
+    found: dict[str, None] = dict.fromkeys(await _in_danger_no_more(organization_id, now))
+    for condition in (due, waiting):
+        async for page in walk_rows(models.WorkOrder, condition):
+            if len(found) >= limit:
+                break
+            for kind in rules.WATCH_KINDS:
+                dangers = {row.id: one for row in page for one in dangers_of(row, now) if one.kind is kind}
+                found |= dict.fromkeys(await messaging.find_untold(organization_id, dangers))
+    return list(found)[:limit]
+
+
+async def _in_danger_no_more(organization_id: str, now: datetime) -> list[str]:
+    """Followers see to it at once; this is for what they did not hear of."""
+    found: list[str] = []
+    async for alerts in messaging.walk_unresolved(organization_id, rules.WATCH_KINDS):
+        said = {(alert.subject_id, alert.kind, alert.cause) for alert in alerts}
+        rows = await find_rows(models.WorkOrder, column("id").one_of(sorted({id for id, _, _ in said})))
+        true = {(row.id, one.kind.value, one.cause) for row in rows for one in dangers_of(row, now)}
+        found += [id for id, _, _ in said - true]
+    return found

@@ -31,6 +31,7 @@ from schema.kit.reading.selection import BACKREF
 ROOMS = {
     "company": "Company",
     "identity": "People and access",
+    "messaging": "Alerts",
     "customers": "Customers",
     "technicians": "Technicians",
     "equipment": "Equipment",

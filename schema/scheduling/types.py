@@ -47,6 +47,7 @@ from schema.kit import (
     sql_value,
     within,
 )
+from schema.messaging.types import Alert, AlertFilter, AlertOrder
 from schema.technicians.types import Technician, TechnicianFilter
 from schema.work_orders.types import WorkOrder, WorkOrderFilter, at_sites
 
@@ -533,6 +534,20 @@ class WorkOrdersVisits:
     appointments: AppointmentFilter | None = by_children("Its visits.", via="work_order_id")
 
 
+@extends_filter(AlertFilter)
+class AlertsVisit:
+    """What an alert is about."""
+
+    appointment: AppointmentFilter | None = by_parent("About which visit.")
+
+
+@extends_filter(AppointmentFilter)
+class AppointmentsAlerts:
+    """What was said of a visit."""
+
+    alerts: AlertFilter | None = by_children("What needed attention about it.", via="appointment_id")
+
+
 @extends_filter(AssignmentFilter)
 class AssignmentsVisit:
     """The visit that was given."""
@@ -723,4 +738,23 @@ class CustomerVisits:
         via="customer_id",
         filter=AppointmentFilter,
         order=AppointmentOrder,
+    )
+
+
+@extends(Alert)
+class AlertVisit:
+    """What an alert is about."""
+
+    appointment: Appointment = parent("About which visit; null where it is about none.")
+
+
+@extends(Appointment)
+class AppointmentAlerts:
+    """What was said of a visit."""
+
+    alerts: Connection[Alert] = children(
+        "What needed attention about it, what is over included.",
+        via="appointment_id",
+        filter=AlertFilter,
+        order=AlertOrder,
     )

@@ -1,23 +1,28 @@
 """What clients may ask about work orders, do with them, and hear of them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
 from app.infrastructure.conditions import Condition, column
+from app.infrastructure.journal import Entry
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import CompletionBlocked, Conflict, IllegalTransition, InvalidInput, StaleVersion
 from app.kernel.permissions import Permission
 from app.kernel.work import Priority
+from app.messaging.events import AlertRaised, AlertResolved, AlertSeverityChanged
+from app.messaging.rules import AlertKind, AlertSeverity
 from app.work_orders import commands, rules
 from app.work_orders import queries as work_orders
 from schema.kit import ID, Connection, Maybe, about, arg, given, inputs, many, mutation, one, query
-from schema.kit.live import changed
+from schema.kit.live import changed, heard
 from schema.work_orders.types import (
     LineItem,
     Note,
     QueueCount,
+    SlaRisk,
     TimeEntry,
     WorkOrder,
     WorkOrderFilter,
@@ -555,6 +560,25 @@ class Mutations:
         )
 
 
+def sla_risk(entry: Entry, now: datetime) -> SlaRisk | None:
+    """What a fact about an alert says of a due time; nothing if it says nothing of one, or nothing new."""
+    said = entry.payload
+    if said["kind"] not in rules.DUE_KINDS or said.get("superseded_by") is not None:
+        return None
+    due_at = datetime.fromisoformat(said["due_at"])
+    return SlaRisk(
+        cursor=entry.cursor,
+        at=entry.at,
+        kind=AlertKind(said["kind"]),
+        severity=AlertSeverity(said["severity"]),
+        due_at=due_at,
+        minutes_left=int((due_at - now).total_seconds() // 60),
+        removed=entry.type == AlertResolved.__name__,
+        alert_id=ID(entry.subject_id),
+        work_order_id=ID(said["work_order_id"]),
+    )
+
+
 class Subscriptions:
     """What clients may hear."""
 
@@ -563,6 +587,18 @@ class Subscriptions:
         "What happens to work orders: steps, changes, notes, lines and times, each as one fact, in order.",
         permission=Permission.VIEW_WORK_ORDERS,
     )
+
+    @heard(
+        "Work that may not be done in time: when it becomes at risk, overdue or graver, and when that is over. Read alerts with "
+        "the kinds SLA_AT_RISK and SLA_BREACHED for how it stands, then follow.",
+        permission=Permission.VIEW_ALERTS,
+        facts=(AlertRaised, AlertSeverityChanged, AlertResolved),
+        conflate_by="work_order_id",
+    )
+    async def sla_at_risk(actor: Actor, entries: Sequence[Entry]) -> list[SlaRisk]:
+        """What the alerts of the due times say, without those that another one took the place of."""
+        now = utc_now()
+        return [risk for entry in entries if (risk := sla_risk(entry, now)) is not None]
 
 
 def _levels(skills: list[SkillLevelInput]) -> dict[str, int]:

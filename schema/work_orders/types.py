@@ -16,6 +16,7 @@ from app.kernel.dialects import Dialect
 from app.kernel.money import rounded
 from app.kernel.permissions import Permission
 from app.kernel.work import Priority
+from app.messaging.rules import AlertKind, AlertSeverity
 from app.technicians.models import Skill as SkillRow
 from app.technicians.models import Technician as TechnicianRow
 from app.work_orders import models, rules
@@ -45,9 +46,11 @@ from schema.kit import (
     count_of,
     describe_enum,
     exists_in,
+    extends,
     extends_filter,
     filterable,
     from_parent,
+    link,
     orderable,
     parent,
     plain,
@@ -56,6 +59,7 @@ from schema.kit import (
     sql_value,
     within,
 )
+from schema.messaging.types import Alert, AlertFilter, AlertOrder
 from schema.technicians.types import Technician, TechnicianFilter
 
 S = rules.WorkOrderStatus
@@ -449,6 +453,7 @@ class WorkOrderFilter:
     line_items: LineItemFilter | None = by_children("What it costs, line by line.", via="work_order_id")
     notes: NoteFilter | None = by_children("What was written about it.", via="work_order_id")
     time_entries: TimeEntryFilter | None = by_children("The time spent on it.", via="work_order_id")
+    alerts: AlertFilter | None = by_children("What needed attention about it and its visits.", via="work_order_id")
     search: str | None = by_search(
         "the number, the summary, the description, the category, the external id, the customer's name or the site's name "
         "and address",
@@ -492,6 +497,13 @@ WorkOrderOrder = orderable(
         "The kind of service; those without come last.", ServiceTypeRow, "name", via="service_type_id"
     ),
 )
+
+
+@extends_filter(AlertFilter)
+class AlertsWork:
+    """What an alert is about."""
+
+    work_order: WorkOrderFilter | None = by_parent("About which work.")
 
 
 @extends_filter(WorkOrderFilter)
@@ -699,3 +711,33 @@ class WorkOrder(Node):
     time_entries: Connection[TimeEntry] = children(
         "The time spent on it.", via="work_order_id", filter=TimeEntryFilter, order=TimeEntryOrder
     )
+    alerts: Connection[Alert] = children(
+        "What needed attention about it and its visits, those that are over included.",
+        via="work_order_id",
+        filter=AlertFilter,
+        order=AlertOrder,
+    )
+
+
+@extends(Alert)
+class AlertWork:
+    """What an alert is about."""
+
+    work_order: WorkOrder = parent("About which work; null where it is about none.")
+
+
+@plain
+class SlaRisk:
+    """Work that may not be done in time, or that is overdue; or that is so no longer."""
+
+    cursor: str = about("Where you stand after this event; resume with it.")
+    at: datetime = about("When it became so.")
+    kind: AlertKind = about("SLA_AT_RISK or SLA_BREACHED.")
+    severity: AlertSeverity = about("How grave it is.")
+    due_at: datetime = about("When the work must be done, or was to be.")
+    minutes_left: int = about("Minutes from now until then; negative when it is overdue.")
+    removed: bool = about("Whether it is no longer so: the work is done, called off, or due at another time.")
+    alert_id: ID = about("The alert that says so.")
+    alert: Alert | None = link("That as it is now; acknowledge or resolve it.", "alert_id")
+    work_order_id: ID = about("Which work.")
+    work_order: WorkOrder | None = link("That as it is now.", "work_order_id")

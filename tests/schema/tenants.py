@@ -26,6 +26,7 @@ from app.integrations.models import BulkExport, Import
 from app.kernel.actor import Actor, user_actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import CUSTOMER_ROLES, Role
+from app.messaging.models import Alert
 from app.scheduling import commands as scheduling
 from app.scheduling.models import Appointment, Assignment, PlannedVisit, PlanRun
 from app.technicians import commands as technicians
@@ -136,6 +137,7 @@ async def found(letter: str, number: int) -> Tenant:
     await _company_rows(writer, tenant)
     for account in (first, second):
         await _account_rows(writer, tenant, account)
+        await _said(writer, tenant, account)
     await _plan_rows(writer, tenant)
     await _people(writer, tenant)
     await _deeds(tenant)
@@ -242,6 +244,17 @@ async def _account_rows(writer: Writer, tenant: Tenant, account: Account) -> Non
         kind="REPAIR",
         started_at=NINE,
     )
+
+
+async def _said(writer: Writer, tenant: Tenant, account: Account) -> None:
+    """What is said to people about an account's visit."""
+    rows = account.rows
+    await writer.add(
+        rows, account.mark, Alert, kind="VISIT_LATE", severity="WARNING", status="OPEN", subject_id=rows["apt"].id,
+        work_order_id=rows["wo"].id, appointment_id=rows["apt"].id, customer_id=account.customer_id,
+        territory_id=tenant.rows["ter"].id, technician_ids=[account.technician_id], raised_at=NINE, due_at=NINE,
+        acknowledged_by_id=tenant.rows["usr"].id, resolved_by_id=tenant.rows["usr"].id,
+    )  # fmt: skip
 
 
 async def _plan_rows(writer: Writer, tenant: Tenant) -> None:

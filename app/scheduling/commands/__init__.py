@@ -1,5 +1,6 @@
 """Everything people do with visits and plans: the office schedules, technicians carry out, plans propose."""
 
+from app.scheduling.commands.alerts import tell_of_decline, tell_of_failed_plan, tell_of_failure, watch_visit
 from app.scheduling.commands.crew import accept_assignment, decline_assignment, release_assignment
 from app.scheduling.commands.field import (
     arrive,
@@ -58,7 +59,11 @@ __all__ = [
     "schedule_appointment",
     "start_work",
     "store_plan",
+    "tell_of_decline",
+    "tell_of_failed_plan",
+    "tell_of_failure",
     "turn_back",
     "undo_plan",
     "unschedule_appointment",
+    "watch_visit",
 ]

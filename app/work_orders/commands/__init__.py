@@ -2,6 +2,7 @@
 
 from app.work_orders.commands.line_items import add_line_item, remove_line_item, update_line_item
 from app.work_orders.commands.notes import add_note
+from app.work_orders.commands.promises import watch_work_order
 from app.work_orders.commands.requests import WorkOrderChanges, create_work_order, update_work_order
 from app.work_orders.commands.steps import (
     approve_work_order,
@@ -46,4 +47,5 @@ __all__ = [
     "triage_work_orders",
     "update_line_item",
     "update_work_order",
+    "watch_work_order",
 ]

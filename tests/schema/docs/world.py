@@ -23,6 +23,7 @@ from app.scheduling.solver import Request
 from app.technicians.models import Technician
 from app.work_orders import commands as work_orders
 from app.work_orders.models import WorkOrder
+from app.work_orders.reactions import watch_due_times
 
 SEED = 7
 PLANNED = 40
@@ -136,4 +137,7 @@ async def found_world() -> World:
     wanted = [row.id for row in await WorkOrder.all().order_by("id").limit(PLANNED)]
     await commands.commit_plan(world.system, await world.plan(wanted))
     await commands.dispatch_day(world.system, world.day)
+    urgent = await world.request()
+    await work_orders.update_work_order(world.system, urgent, due_at=utc_now() + timedelta(hours=1))
+    await watch_due_times()
     return world
