@@ -10,10 +10,12 @@ FACTS: dict[str, type["Fact"]] = {}
 class Fact:
     """Something that happened to one subject. Fields are plain JSON values; ``audience`` fields scope who hears it.
 
-    ``changes`` maps a field's name to [before, after] for the fields that are audited.
+    ``changes`` maps a column's name to [before, after] for the columns that are audited: those of the subject's row, or of
+    the row whose id is in the field that ``changes_of`` names.
     """
 
     noun: ClassVar[str] = ""
+    changes_of: ClassVar[str | None] = None
 
     subject_id: str
     customer_id: str | None = None

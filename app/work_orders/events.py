@@ -100,6 +100,8 @@ class NoteAdded(WorkOrderFact):
 class LineItemFact(WorkOrderFact):
     """Something happened to a line."""
 
+    changes_of: ClassVar[str | None] = "line_item_id"
+
     line_item_id: str
 
 

@@ -61,6 +61,7 @@ class Queries:
                     subject_id=ID(entry.subject_id),
                     actor_kind=ActorKind(entry.actor_kind),
                     actor_id=entry.actor_id,
+                    entry=entry,
                 )
                 for entry in page
                 if hears(actor, entry)

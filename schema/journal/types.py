@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+from app.infrastructure.journal import Entry
 from app.kernel.actor import ActorKind
-from schema.kit import ID, Node, about, describe_enum, link, plain
+from schema.kit import ID, Node, Private, about, describe_enum, differences, link, plain
+from schema.kit.previous import PREVIOUS, FieldChange
 
 describe_enum(
     ActorKind,
@@ -32,6 +34,8 @@ class Change:
     )
     actor_kind: ActorKind = about("What stands behind it.")
     actor_id: str = about("Who: the id of a user or key, or system.")
+    changes: list[FieldChange] = differences(PREVIOUS, "entry")
+    entry: Private[Entry]
 
 
 @plain

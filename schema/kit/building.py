@@ -37,6 +37,7 @@ from schema.kit.declarations import (
     READABLE_BY_PREFIX,
     Children,
     Computed,
+    Differences,
     Either,
     Found,
     Group,
@@ -66,6 +67,7 @@ from schema.kit.operations import (
     answer_query,
     query,
 )
+from schema.kit.previous import answer_differences
 from schema.kit.problems import PROBLEM_TYPES, Problem
 from schema.kit.reading import read_many, read_one, read_together
 from schema.kit.reading.selection import (
@@ -274,7 +276,9 @@ def _answer_object(schema: GraphQLSchema, type: GraphQLObjectType) -> None:
         if not isinstance(definition, KitField) or isinstance(definition, OperationField):
             continue
         where = f"{type.name}.{name}"
-        if isinstance(definition.declaration, Link):
+        if isinstance(definition.declaration, Differences):
+            field.resolve = answer_differences(definition.declaration.attribute)
+        elif isinstance(definition.declaration, Link):
             _require_nullable(field, where)
             field.resolve = _link(definition.declaration.attribute, get_named_type(field.type))
         elif isinstance(definition.declaration, Facet) and definition.declaration.words:

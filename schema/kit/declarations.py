@@ -162,6 +162,11 @@ class Link(Declaration):
 
 
 @dataclass(slots=True)
+class Differences(Link):
+    """What changed by the fact that is in an attribute of a plain object."""
+
+
+@dataclass(slots=True)
 class One(Declaration):
     """A query for one row."""
 
@@ -296,6 +301,11 @@ def link(description: str, attribute: str, *, init: Literal[False] = False) -> A
     return KitField(description, Link(None, attribute), default=None)
 
 
+def differences(description: str, attribute: str, *, init: Literal[False] = False) -> Any:
+    """In a plain object: what changed by the fact, an ``Entry`` of the journal, that the object's attribute holds."""
+    return KitField(description, Differences(None, attribute), default=None)
+
+
 def about(description: str, *, default: Any = strawberry.UNSET, name: str | None = None) -> Any:
     """A field of a plain object or an input, with its description."""
     if not description:
@@ -333,6 +343,7 @@ class Readable:
     model: type[Table]
     permission: Permission | None
     sql_values: dict[str, KitField]
+    shows: Any
 
     @property
     def table(self) -> str:
@@ -353,7 +364,7 @@ def readable(model: type[Table], *, permission: Permission | None) -> Callable[[
 
     def decorate(cls: type[T]) -> type[T]:
         description = described(cls, "type")
-        made = Readable(cls.__name__, model, permission, {})
+        made = Readable(cls.__name__, model, permission, {}, cls)
         _bind_fields(cls, made)
         cls.__readable__ = made  # type: ignore[attr-defined]  # what the reader finds behind the class
         result = strawberry.type(cls, description=description)
@@ -421,7 +432,7 @@ def readable_of(cls: type[Any]) -> Readable:
     return found
 
 
-@dataclass_transform(kw_only_default=True, field_specifiers=(about, link))
+@dataclass_transform(kw_only_default=True, field_specifiers=(about, link, differences))
 def plain(cls: type[T]) -> type[T]:
     """A plain object for clients, which is not a row: every field described with ``about``."""
     return strawberry.type(cls, description=described(cls, "type"))

@@ -21,8 +21,18 @@ from app.kernel.errors import InvalidInput
 from app.kernel.events import FACTS, Fact
 from app.kernel.ids import prefix_of, require_id
 from app.kernel.permissions import Permission
-from schema.kit.declarations import Declaration, Function, about, function_arguments, link, plain, readable_of
+from schema.kit.declarations import (
+    Declaration,
+    Function,
+    about,
+    differences,
+    function_arguments,
+    link,
+    plain,
+    readable_of,
+)
 from schema.kit.operations import ANYONE, Access, OperationField
+from schema.kit.previous import PREVIOUS, FieldChange
 
 IDS_MAX = 100
 STATE_SECONDS = 15.0
@@ -91,7 +101,7 @@ class Changed(Facts):
     async def events_of(self, actor: Actor, entries: Sequence[Entry], arguments: Mapping[str, Any]) -> list[Any]:
         wanted = _wanted(arguments.get("ids"), self.prefix)
         return [
-            self.event(cursor=one.cursor, at=one.at, fact=one.type, **{f"{self.noun}_id": one.subject_id})
+            self.event(cursor=one.cursor, at=one.at, fact=one.type, entry=one, **{f"{self.noun}_id": one.subject_id})
             for one in entries
             if wanted is None or one.subject_id in wanted
         ]
@@ -257,12 +267,15 @@ def _payload(target: Any, noun: str, name: str) -> Any:
             "fact": str,
             f"{noun}_id": strawberry.ID,
             noun: target | None,
+            "changes": list[FieldChange],
+            "entry": strawberry.Private[Any],  # type: ignore[misc]  # an alias that is made at run time
         },
         "cursor": about("Where you stand after this event; resume with it."),
         "at": about("When it happened."),
         "fact": about("What happened, such as WorkOrderCompleted."),
         f"{noun}_id": about("Which."),
         noun: link("As it is now; null when you may not see it (any more).", f"{noun}_id"),
+        "changes": differences(PREVIOUS, "entry"),
     }
     return plain(type(name, (), body))
 
