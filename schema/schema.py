@@ -11,6 +11,7 @@ import schema.identity.operations
 import schema.integrations.operations
 import schema.journal.operations
 import schema.messaging.operations
+import schema.scheduling.boards
 import schema.scheduling.operations
 import schema.search.operations
 import schema.technicians.operations
@@ -28,6 +29,7 @@ ROOMS = (
     schema.equipment.operations,
     schema.work_orders.operations,
     schema.scheduling.operations,
+    schema.scheduling.boards,
     schema.integrations.operations,
     schema.journal.operations,
     schema.search.operations,

@@ -1,4 +1,4 @@
-"""Words about work that both a company's services and the work itself use."""
+"""Words about work that several rooms use."""
 
 from enum import StrEnum
 
@@ -18,3 +18,12 @@ class Evidence(StrEnum):
 
     NOTE = "NOTE"
     TIME = "TIME"
+
+
+class Severity(StrEnum):
+    """How much something on a board asks for attention, least first. A board's color goes with the word."""
+
+    INFO = "INFO"
+    NOTICE = "NOTICE"
+    WARNING = "WARNING"
+    CRITICAL = "CRITICAL"

@@ -8,10 +8,15 @@ from app.kernel.events import Fact
 
 @dataclass(frozen=True, kw_only=True)
 class AppointmentFact(Fact):
-    """Something that happened to a visit; ``technician_ids`` are all it concerns, before and after."""
+    """Something that happened to a visit; ``technician_ids`` are all it concerns, before and after.
+
+    ``placed`` is where it stands afterwards: status, times, window and crew. With ``changes`` that says where it stood
+    before, so that whoever shows a part of the schedule knows from the fact alone what came into it and what left.
+    """
 
     noun = "appointment"
     work_order_id: str
+    placed: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

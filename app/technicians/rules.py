@@ -12,6 +12,7 @@ from app.kernel.errors import InvalidInput, ScheduleClash, ScheduleConflict
 from app.kernel.lifecycle import Lifecycle
 from app.kernel.money import Money
 from app.kernel.places import Point
+from app.kernel.work import Severity
 
 LEVEL_MIN = 1
 LEVEL_MAX = 5
@@ -57,6 +58,22 @@ class AbsenceKind(StrEnum):
 
 S = TechnicianStatus
 
+STATUS_LABELS: dict[TechnicianStatus, str] = {
+    S.OFF: "Off duty",
+    S.AVAILABLE: "Free",
+    S.TRAVELLING: "On the road",
+    S.WORKING: "At work",
+    S.ON_BREAK: "On a break",
+}
+
+ABSENCE_LABELS: dict[AbsenceKind, str] = {
+    AbsenceKind.VACATION: "On vacation",
+    AbsenceKind.SICK: "Sick",
+    AbsenceKind.TRAINING: "In training",
+    AbsenceKind.PERSONAL: "Away for personal reasons",
+    AbsenceKind.OTHER: "Away",
+}
+
 # Setting out or starting work is checking in, so both are reached from OFF. Nobody goes home from the road or from work:
 # what was begun is finished or put off first, which makes the technician AVAILABLE.
 STATUS_LIFECYCLE: Lifecycle[TechnicianStatus] = Lifecycle(
@@ -69,6 +86,27 @@ STATUS_LIFECYCLE: Lifecycle[TechnicianStatus] = Lifecycle(
         S.ON_BREAK: frozenset({S.OFF, S.AVAILABLE, S.TRAVELLING, S.WORKING}),
     },
 )
+
+
+def status_label(status: str) -> str:
+    """What a technician is doing, in plain words."""
+    return STATUS_LABELS[TechnicianStatus(status)]
+
+
+def duty(status: str, *, on_shift: bool, absence: str | None) -> tuple[str, Severity]:
+    """What a technician is doing as a board says it, in words and by how much it asks for attention.
+
+    ``on_shift`` is whether a shift runs at the moment, ``absence`` the kind of one that does.
+    """
+    doing = TechnicianStatus(status)
+    if absence is not None:
+        away = ABSENCE_LABELS[AbsenceKind(absence)]
+        return (away, Severity.NOTICE) if doing is S.OFF else (f"{STATUS_LABELS[doing]}, though away", Severity.WARNING)
+    if doing is S.OFF and on_shift:
+        return "Late: the shift has begun", Severity.WARNING
+    if doing is not S.OFF and not on_shift:
+        return f"{STATUS_LABELS[doing]}, outside the shift", Severity.NOTICE
+    return STATUS_LABELS[doing], Severity.INFO
 
 
 @dataclass(frozen=True, slots=True)

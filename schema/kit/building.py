@@ -292,9 +292,9 @@ def _answer_object(schema: GraphQLSchema, type: GraphQLObjectType) -> None:
 
 
 def _link(attribute: str, type: Any) -> Resolve:
-    if isinstance(type, GraphQLInterfaceType):
+    target = None if isinstance(type, GraphQLInterfaceType) else _origin(type)
+    if target is None or READABLE_BY_PREFIX.get(target.__readable__.model.prefix) is target.__readable__:
         return lambda source, info: read_together(getattr(source, attribute), info)
-    target = _origin(type)
     return lambda source, info: read_one(target, getattr(source, attribute), info)
 
 

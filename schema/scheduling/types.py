@@ -214,26 +214,6 @@ def busy_elsewhere(writer: Writer, alias: str, actor: Actor) -> str:
     )
 
 
-APPOINTMENT_LABELS = {
-    A.UNSCHEDULED: "Not planned yet",
-    A.SCHEDULED: "Planned",
-    A.DISPATCHED: "Dispatched",
-    A.EN_ROUTE: "On the way",
-    A.ON_SITE: "Arrived",
-    A.IN_PROGRESS: "At work",
-    A.PAUSED: "Paused",
-    A.COMPLETED: "Done",
-    A.PARTIALLY_COMPLETED: "Partly done",
-    A.CANNOT_COMPLETE: "Not done",
-    A.CANCELED: "Called off",
-}
-
-
-def appointment_label(status: str) -> str:
-    """Where a visit stands, in plain words."""
-    return APPOINTMENT_LABELS[AppointmentStatus(status)]
-
-
 def appointment_steps(status: str, technician_ids: Sequence[str], busy: bool) -> list[AllowedAppointmentStep]:
     """The lifecycle's steps, with what is known about the crew."""
     facts = rules.StepFacts(len(technician_ids or []), ("A technician",) if busy else ())
@@ -612,7 +592,7 @@ class Appointment(Node):
     version: int = col("Counts up with every change.")
     number: int = col("Its number within the work order, from 1.")
     status: AppointmentStatus = col("Where it stands.", facet=True)
-    status_label: str = computed("Where it stands, in plain words.", appointment_label, needs=("status",))
+    status_label: str = computed("Where it stands, in plain words.", rules.appointment_label, needs=("status",))
     window_start: datetime | None = col(
         "From when on the customer expects the technician; null when nothing was promised."
     )

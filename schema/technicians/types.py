@@ -296,20 +296,6 @@ class Position(Node):
     technician: "Technician" = parent("Who.")
 
 
-STATUS_LABELS = {
-    TechnicianStatus.OFF: "Off duty",
-    TechnicianStatus.AVAILABLE: "Free",
-    TechnicianStatus.TRAVELLING: "On the road",
-    TechnicianStatus.WORKING: "At work",
-    TechnicianStatus.ON_BREAK: "On a break",
-}
-
-
-def status_label(status: str) -> str:
-    """What a technician is doing, in plain words."""
-    return STATUS_LABELS[TechnicianStatus(status)]
-
-
 def steps_of(status: str) -> list[AllowedTechnicianStep]:
     """The steps that the lifecycle allows from a status."""
     allowed = rules.STATUS_LIFECYCLE.allowed(TechnicianStatus(status))
@@ -417,7 +403,7 @@ class Technician(Node):
     number: str = col("Human number, unique in the organization.")
     name: str = col("What they are called.")
     status: TechnicianStatus = col("What they are doing.", facet=True)
-    status_label: str = computed("What they are doing, in plain words.", status_label, needs=("status",))
+    status_label: str = computed("What they are doing, in plain words.", rules.status_label, needs=("status",))
     allowed_transitions: list[AllowedTechnicianStep] = computed(
         "Steps their lifecycle allows from here.", steps_of, needs=("status",)
     )

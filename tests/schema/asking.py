@@ -1,5 +1,6 @@
 """Asks the live schema as somebody: whether an operation admits, and everything that can be read."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -12,12 +13,15 @@ from app.kernel.ids import new_id
 from app.kernel.permissions import CUSTOMER_ROLES, ROLES, Permission, Role
 from schema.kit import ANYONE, OPERATIONS, SIGNED_IN, Context, execute, plain_data
 from schema.kit.limits import GraphQLRequest
+from schema.kit.live import SUBSCRIPTIONS, State
 from schema.kit.service import EVERYBODY, GraphQLService
 from schema.schema import api
 from tests.schema import documents
 from tests.schema.tenants import DAY, HIDDEN, Mark, Tenant
 
 KINDS = ("query", "mutation", "subscription")
+FIRST_SECONDS = 10.0
+QUIET_SECONDS = 0.3
 REFUSALS = ("NOT_AUTHENTICATED", "NOT_PERMITTED")
 NO_ANSWER = {"NOT_PERMITTED", "FORBIDDEN", "NOT_FOUND", "INVALID_INPUT"}
 ADMITTED = ("ADMITTED", None)
@@ -33,16 +37,24 @@ async def ask(actor: Actor | None, document: str, variables: dict[str, Any] | No
 
 
 async def heard(
-    actor: Actor | None, document: str, variables: dict[str, Any] | None = None, *, most: int | None = None
+    actor: Actor | None,
+    document: str,
+    variables: dict[str, Any] | None = None,
+    *,
+    most: int | None = None,
+    until_quiet: bool = False,
 ) -> list[dict[str, Any]]:
-    """Everything that a subscription answers until it ends, or the first so many answers."""
+    """Everything that a subscription answers until it ends, the first so many answers, or until it has no more to say."""
     request = GraphQLRequest(document, None, variables or {})
     answers: list[dict[str, Any]] = []
     async with aclosing(service.stream(request, lambda: Context(actor))) as told:
-        async for one, _ in told:
-            answers.append(plain_data(one))
-            if len(answers) == most:
+        while len(answers) != most:
+            seconds = None if not until_quiet else QUIET_SECONDS if answers else FIRST_SECONDS
+            try:
+                one, _ = await asyncio.wait_for(anext(told), seconds)
+            except (StopAsyncIteration, TimeoutError):
                 break
+            answers.append(plain_data(one))
     return answers
 
 
@@ -97,10 +109,12 @@ async def verdict(kind: str, name: str, actor: Actor | None) -> Verdict:
     """Whether an operation admits an actor who asks for the least, about things that do not exist."""
     field = documents.roots(kind)[name]
     if kind == "subscription":
-        # Whoever gets past the door is told that this cursor is none.
-        text = documents.document(kind, name, {"after": None}, documents.selection(get_named_type(field.type), 0))
-        [answer] = await heard(actor, text, {"after": "?"})
-        assert codes(answer)[0] in (*REFUSALS, "INVALID_INPUT"), answer
+        # Whoever gets past the door is told that this cursor is none, or how things are.
+        arguments = {"after": "?", **documents.least(field, lambda place: new_id(documents.prefix_at(name, place)))}
+        text = documents.document(kind, name, arguments, documents.selection(get_named_type(field.type), 0))
+        [answer, *_] = await heard(actor, text, arguments, until_quiet=True)
+        if not isinstance(SUBSCRIPTIONS[name], State):
+            assert codes(answer)[0] in (*REFUSALS, "INVALID_INPUT"), answer
     else:
         answer = await ask(actor, *least(kind, name))
         assert not {"INTERNAL", "GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"} & set(codes(answer)), (name, answer)
@@ -173,12 +187,19 @@ def _arguments(name: str, ours: Tenant, theirs: Tenant) -> Iterator[dict[str, An
     elif name == "search":
         for account in (ours.first, ours.second, theirs.first):
             yield {"text": account.mark.text, "first": 100}
-    elif name == "queue":
+    elif name in ("queue", "dispatchQueue"):
         for word in documents.named(field.args["name"].type).values:
             yield {"name": word, "first": 100}
     elif name == "availableTechnicians":
         shift: Any = ours.row("shift")
         yield {"startsAt": shift.starts_at.isoformat(), "endsAt": shift.ends_at.isoformat(), "first": 100}
+    elif name == "board":
+        yield {"day": str(DAY)}
+        yield {"day": str(DAY), "territoryId": theirs.row("ter").id}
+        yield {"day": str(DAY), "technicianIds": [ours.second.technician_id]}
+    elif name == "myDay":
+        for account in (ours.first, ours.second, theirs.first):
+            yield {"day": str(DAY), "technicianId": account.technician_id}
     elif name == "schedule":
         yield {"day": str(DAY), "first": 100}
         yield {"day": str(DAY), "technicianIds": [theirs.first.technician_id, ours.second.technician_id]}
@@ -207,11 +228,14 @@ async def everything_read(
 async def everything_heard(actor: Actor, ours: Tenant, theirs: Tenant) -> AsyncIterator[dict[str, Any]]:
     """What each subscription tells, from the journal's beginning."""
     for name, field in documents.roots("subscription").items():
+        needed = documents.least(field, lambda place, name=name: ours.row(documents.prefix_at(name, place)).id)  # type: ignore[misc]
         document = documents.document(
-            "subscription", name, {"after": None}, documents.selection(get_named_type(field.type), 1)
+            "subscription", name, {"after": None, **needed}, documents.selection(get_named_type(field.type), 1)
         )
+        is_state = isinstance(SUBSCRIPTIONS[name], State)
         for tenant in (ours, theirs):
-            for answer in await heard(actor, document, {"after": journal.cursor_at(tenant.organization_id, 0)}):
+            variables = {"after": journal.cursor_at(tenant.organization_id, 0), **needed}
+            for answer in await heard(actor, document, variables, until_quiet=is_state):
                 assert set(codes(answer)) <= NO_ANSWER, (name, answer.get("errors"))
                 yield answer
 

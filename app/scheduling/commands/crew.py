@@ -1,5 +1,7 @@
 """What happens to an assignment: the technician agrees or declines, the office takes somebody off."""
 
+from typing import Any
+
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.tables import change_row, find_one, lock_one, require_text
@@ -27,8 +29,7 @@ async def decline_assignment(actor: Actor, id: str, reason: str, *, version: int
     """Turn a visit down, with a reason. A visit that nobody is left for waits for a new time."""
     why = require_text(reason, "reason", longest=500)
     appointment, assignment = await _lock(actor, id, version)
-    about = steps.audience(appointment, assignment.technician_id)
-    await _take_off(actor, appointment, assignment, AssignmentStatus.DECLINED, why)
+    about = await _take_off(appointment, assignment, AssignmentStatus.DECLINED, why)
     journal.record(events.AssignmentDeclined(**about, assignment_id=assignment.id, reason=why))
     await steps.roll_up(actor, appointment)
     return assignment.id
@@ -39,8 +40,7 @@ async def release_assignment(actor: Actor, id: str, *, reason: str | None = None
     """Take a technician off a visit. A visit that nobody is left for waits for a new time."""
     why = require_text(reason, "reason", longest=500) if reason is not None else None
     appointment, assignment = await _lock(actor, id, version)
-    about = steps.audience(appointment, assignment.technician_id)
-    await _take_off(actor, appointment, assignment, AssignmentStatus.RELEASED, why)
+    about = await _take_off(appointment, assignment, AssignmentStatus.RELEASED, why)
     journal.record(events.AssignmentReleased(**about, assignment_id=assignment.id, reason=why))
     await steps.roll_up(actor, appointment)
     return assignment.id
@@ -54,8 +54,9 @@ async def _lock(actor: Actor, id: str, version: int | None) -> tuple[Appointment
 
 
 async def _take_off(
-    actor: Actor, appointment: Appointment, assignment: Assignment, to: AssignmentStatus, reason: str | None
-) -> None:
+    appointment: Appointment, assignment: Assignment, to: AssignmentStatus, reason: str | None
+) -> dict[str, Any]:
+    """Take a technician off a visit; what the fact about it says."""
     rules.require_not_begun(AppointmentStatus(appointment.status))
     await steps.settle(assignment, to, reason)
     left = [id for id in appointment.technician_ids or [] if id != assignment.technician_id]
@@ -63,7 +64,8 @@ async def _take_off(
         changes = await steps.change_status(appointment, AppointmentStatus.UNSCHEDULED, **steps.UNPLANNED)
         about = steps.audience(appointment, assignment.technician_id)
         journal.record(events.AppointmentUnscheduled(**about, reason=reason, changes=changes))
-        return
-    await change_row(appointment, technician_ids=left)
+        return about
+    changes = await change_row(appointment, technician_ids=left)
     for other in (await queries.find_assignments([appointment.id]))[appointment.id]:
         await change_row(other, is_lead=other.technician_id == left[0])
+    return {**steps.audience(appointment, assignment.technician_id), "changes": changes}

@@ -182,12 +182,17 @@ async def roll_up(actor: Actor, *appointments: Appointment) -> None:
         )
 
 
+PLACED = ("status", "starts_at", "ends_at", "window_start", "window_end", "technician_ids")
+
+
 def audience(appointment: Appointment, *technician_ids: str) -> dict[str, Any]:
-    """Whom a fact about a visit concerns: its customer, its crew, and who else is named."""
+    """What every fact about a visit says, once the visit was changed: whom it concerns, which are its customer, its crew and
+    who else is named, and where the visit stands now."""
     concerned = dict.fromkeys([*(appointment.technician_ids or []), *technician_ids])
     return {
         "subject_id": appointment.id,
         "work_order_id": appointment.work_order_id,
         "customer_id": appointment.customer_id,
         "technician_ids": tuple(concerned),
+        "placed": {name: getattr(appointment, name) for name in PLACED},
     }

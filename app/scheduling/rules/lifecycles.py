@@ -85,6 +85,26 @@ RESULTS = frozenset({A.COMPLETED, A.PARTIALLY_COMPLETED, A.CANNOT_COMPLETE})
 SETTLED = frozenset({A.DISPATCHED, A.PAUSED}) | ACTIVE
 
 
+APPOINTMENT_LABELS: dict[AppointmentStatus, str] = {
+    A.UNSCHEDULED: "Not planned yet",
+    A.SCHEDULED: "Planned",
+    A.DISPATCHED: "Dispatched",
+    A.EN_ROUTE: "On the way",
+    A.ON_SITE: "Arrived",
+    A.IN_PROGRESS: "At work",
+    A.PAUSED: "Paused",
+    A.COMPLETED: "Done",
+    A.PARTIALLY_COMPLETED: "Partly done",
+    A.CANNOT_COMPLETE: "Not done",
+    A.CANCELED: "Called off",
+}
+
+
+def appointment_label(status: str) -> str:
+    """Where a visit stands, in plain words."""
+    return APPOINTMENT_LABELS[AppointmentStatus(status)]
+
+
 def busy_with_another(facts: object) -> str | None:
     """Refuses a second visit at a time. ``facts`` is a ``StepFacts``, or None where only the table matters."""
     if isinstance(facts, StepFacts) and facts.busy_technicians:
