@@ -13,63 +13,38 @@ The works: list, one, due (filter and order), deep (two nested lists), plain (ob
 import argparse
 import asyncio
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import asyncpg
-
-from tests.benchmarks.measuring import ROOT, cpu_seconds, free_port, keep, print_table, request_bytes, server, versions
-from tests.benchmarks.reading.contestants import OURS, Contestant, contestants, node_versions
+from tests.benchmarks.measuring import (
+    cpu_seconds,
+    free_port,
+    has_postgres,
+    keep,
+    on_postgres,
+    postgres_url,
+    print_table,
+    request_bytes,
+    run,
+    server,
+    versions,
+)
+from tests.benchmarks.node import node_versions
+from tests.benchmarks.reading.contestants import OURS, Contestant, contestants
 from tests.benchmarks.reading.load import Figures, answer, backends_of, measure, middle
 from tests.benchmarks.reading.works import WORKS, Ids, ids_in, leaves
 
-POSTGRES = os.environ.get("TRUCKROLL_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 COLUMNS = (
     "server", "server CPU, ms", "database CPU, ms", "together", "× ours", "requests/s", "p50, ms", "p99, ms", "kB",
 )  # fmt: skip
 PACKAGES = ("strawberry-graphql", "graphql-core", "tortoise-orm", "uvicorn", "uvloop", "asyncpg", "aiosqlite", "orjson")
 WARM_SECONDS, TOUCH_SECONDS = 1.5, 0.1
-
-
-def run(module: str, *arguments: str) -> Any:
-    """What a module of the benchmark prints as JSON, in a process of its own: a process speaks one dialect."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-3000:])
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def postgres_url(name: str) -> str:
-    """The address of a database of that name."""
-    return POSTGRES.rpartition("/")[0].replace("postgres://", "postgresql://") + f"/{name}"
-
-
-def has_postgres() -> bool:
-    """Whether the server is there."""
-    try:
-        asyncio.run(on_postgres())
-    except (OSError, asyncpg.PostgresError):
-        return False
-    return True
-
-
-async def on_postgres(*statements: str) -> None:
-    """Run statements outside of the benchmark's databases."""
-    connection = await asyncpg.connect(POSTGRES, timeout=3)
-    for statement in statements:
-        await connection.execute(statement)
-    await connection.close()
 
 
 def seeded(url: str, size: int | None = None) -> Ids:

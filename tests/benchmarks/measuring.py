@@ -1,27 +1,46 @@
-"""What the benchmarks share: server processes, a light HTTP client, CPU from /proc, tables and JSON."""
+"""What the benchmarks share: server processes and databases, CPU and memory of processes, tables and JSON."""
 
+import asyncio
 import json
 import os
 import platform
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import asyncpg
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "build" / "benchmarks"
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 CONNECTIONS = 16
+POSTGRES = os.environ.get("TRUCKROLL_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
 def cpu_seconds(pid: int) -> float:
     """User and system CPU of a process so far. Source: proc(5), fields 14 and 15."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+def exact_cpu_seconds(pid: int) -> float:
+    """As ``cpu_seconds``, to the nanosecond, threads that have ended included. Source: clock_getcpuclockid(3)."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def memory_kilobytes(pid: int) -> tuple[float, float]:
+    """Resident memory of a process, and its proportional share of it (RSS, PSS), in 1,000 bytes."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    found = {line.split()[0]: int(line.split()[1]) * 1.024 for line in lines[1:]}
+    return found["Rss:"], found["Pss:"]
 
 
 def free_port() -> int:
@@ -34,15 +53,16 @@ def free_port() -> int:
 @contextmanager
 def server(command: Sequence[str], port: int, environment: dict[str, str]) -> Iterator[int]:
     """A server process that answers on a port; its pid. It is stopped at the end."""
+    said = tempfile.TemporaryFile()  # noqa: SIM115  # a pipe that nobody reads would stop a server that says much
     process = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=said
     )
     try:
         deadline = time.monotonic() + 60
         while True:
             if process.poll() is not None:
-                error = process.stderr.read().decode() if process.stderr else ""
-                raise RuntimeError(f"{command} ended: {error[-2000:]}")
+                said.seek(0)
+                raise RuntimeError(f"{command} ended: {said.read().decode()[-2000:]}")
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
@@ -57,6 +77,39 @@ def server(command: Sequence[str], port: int, environment: dict[str, str]) -> It
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        said.close()
+
+
+def run(module: str, *arguments: str) -> Any:
+    """What a module of the benchmark prints as JSON, in a process of its own: a process speaks one dialect."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def postgres_url(name: str) -> str:
+    """The address of a database of that name."""
+    return POSTGRES.rpartition("/")[0].replace("postgres://", "postgresql://") + f"/{name}"
+
+
+def has_postgres() -> bool:
+    """Whether the server is there."""
+    try:
+        asyncio.run(on_postgres())
+    except (OSError, asyncpg.PostgresError):
+        return False
+    return True
+
+
+async def on_postgres(*statements: str) -> None:
+    """Run statements outside of the benchmark's databases."""
+    connection = await asyncpg.connect(POSTGRES, timeout=3)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
 
 
 def request_bytes(port: int, body: dict[str, object], token: str | None = None) -> bytes:

@@ -1,18 +1,14 @@
 """The servers that read the same rows, and how each is started."""
 
-import os
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.measuring import ROOT
+from tests.benchmarks.node import PEERS, node_is_ready
 from tests.benchmarks.reading import works
 from tests.benchmarks.reading.works import Ids
 
-PEERS = ROOT / "tests" / "benchmarks" / "peers"
 OURS = "Truckroll"
 POOL = 10
 
@@ -83,26 +79,3 @@ def contestants(url: str, ids: Ids, ports: list[int]) -> list[Contestant]:
             name: {"URL": address, "PORT": str(port)}.get(value, value) for name, value in one.environment.items()
         }
     return found
-
-
-def node_is_ready() -> bool:
-    """Whether Node and the peers' packages are there; they are installed if they can be."""
-    npm = shutil.which("npm")
-    if shutil.which("node") is None or npm is None:
-        return False
-    if not (PEERS / "node_modules" / ".package-lock.json").exists():
-        print("Installing the peers that run on Node …", flush=True)
-        done = subprocess.run([npm, "ci", "--silent"], cwd=PEERS, timeout=900, check=False, env={**os.environ})
-        return done.returncode == 0
-    return True
-
-
-def node_versions() -> dict[str, str]:
-    """The versions of what was measured on Node."""
-    if not node_is_ready():
-        return {}
-    import json
-
-    wanted = json.loads((PEERS / "package.json").read_text())
-    runs = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    return {"node": runs.lstrip("v"), **wanted["dependencies"], **wanted["optionalDependencies"]}
