@@ -1,0 +1,145 @@
+"""Our own burst: facts of ten companies at once, heard by five hundred subscribers who asked for different things."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from tests.benchmarks.live.contestants import Running, Services, Writer, our_server, our_worker, writer
+from tests.benchmarks.live.crowd import Heard, Remote, crowd
+from tests.benchmarks.live.judging import judge
+from tests.benchmarks.live.processes import backends, spent
+from tests.benchmarks.live.rows import Company
+from tests.benchmarks.live.works import Fact, Mixed, mixed_facts, mixed_subscriptions
+from tests.benchmarks.measuring import exact_cpu_seconds
+
+FACTS_PER_SECOND = 1_000
+TICKS_PER_SECOND = 20
+WRITER = ("bench_live_writer",)
+WARM_FACTS = 200
+STALLED_SECONDS, SETTLE_SECONDS = 15.0, 2.0
+
+Transaction = tuple[str, list[Fact]]
+
+
+@dataclass(slots=True)
+class MixedFigures:
+    """What was measured. CPU is in milliseconds per second of the burst, for each who had a part in it."""
+
+    subscribers: int
+    facts: int = 0
+    transactions: int = 0
+    facts_per_second: float = 0
+    deliveries: int = 0
+    p50: float = float("nan")
+    p99: float = float("nan")
+    server: float = float("nan")
+    worker: float = float("nan")
+    database: float | None = None
+    writer_database: float | None = None
+    seconds: float = 0
+    caught_up_seconds: float = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+async def burst(services: Services, companies: Sequence[Company], seconds: float) -> MixedFigures:
+    """All figures of one burst."""
+    subscriptions = mixed_subscriptions(companies)
+    with our_server(services) as server, our_worker(services) as worker, crowd() as people:
+        async with writer(services) as one:
+            await people.ask("connect", server.port, [each.wish for each in subscriptions])
+            await asyncio.sleep(SETTLE_SECONDS)
+            for count in (WARM_FACTS, int(FACTS_PER_SECOND * seconds)):
+                transactions = mixed_facts(companies, count)
+                figures = await _measured(one, people, (server, worker), companies, subscriptions, transactions)
+                if figures.wrong:
+                    break
+            return figures
+
+
+async def _measured(
+    one: Writer,
+    people: Remote,
+    ours: tuple[Running, Running],
+    companies: Sequence[Company],
+    subscriptions: Sequence[Mixed],
+    transactions: Sequence[Transaction],
+) -> MixedFigures:
+    figures = MixedFigures(len(subscriptions), sum(len(facts) for _, facts in transactions), len(transactions))
+    applications = tuple(name for each in ours for name in each.applications)
+    cpu = [exact_cpu_seconds(each.pid) for each in ours]
+    database, for_writer = await backends(applications), await backends(WRITER)
+    began = monotonic()
+    written = await write_paced(one, transactions)
+    took = monotonic() - began
+    expected, moments = _expected(companies, subscriptions, transactions, written)
+    figures.caught_up_seconds = await _all_heard(people, sum(map(len, expected.values())))
+    seconds = figures.seconds = monotonic() - began
+    figures.server, figures.worker = (
+        (exact_cpu_seconds(each.pid) - then) / seconds * 1000 for each, then in zip(ours, cpu, strict=True)
+    )
+    figures.database = _per_second(spent(database, await backends(applications)), seconds)
+    figures.writer_database = _per_second(spent(for_writer, await backends(WRITER)), seconds)
+    heard: Heard = await people.ask("take")
+    verdict = judge(heard, expected, moments)
+    figures.wrong, figures.deliveries = verdict.wrong, len(heard.who)
+    figures.facts_per_second = figures.facts / took
+    figures.p50, figures.p99 = verdict.percentile(50), verdict.percentile(99)
+    return figures
+
+
+async def write_paced(one: Writer, transactions: Sequence[Transaction]) -> list[tuple[str, int, float]]:
+    """Write at the pace of the burst, a twentieth of a second's worth at once; what was written, in the same order."""
+    done: list[tuple[str, int, float]] = []
+    began, at, facts = monotonic(), 0, 0
+    while at < len(transactions):
+        await asyncio.sleep(max(began + facts / FACTS_PER_SECOND - monotonic(), 0))
+        batch: list[Transaction] = []
+        due = facts + FACTS_PER_SECOND / TICKS_PER_SECOND
+        while at < len(transactions) and facts < due:
+            batch.append(transactions[at])
+            facts += len(transactions[at][1])
+            at += 1
+        of_organization = defaultdict(list)
+        for each in await one.write(batch):
+            of_organization[each[0]].append(each)
+        done += [of_organization[organization].pop(0) for organization, _ in batch]
+    return done
+
+
+def _per_second(cpu: float | None, seconds: float) -> float | None:
+    return None if cpu is None else cpu / seconds * 1000
+
+
+def _expected(
+    companies: Sequence[Company],
+    subscriptions: Sequence[Mixed],
+    transactions: Sequence[Transaction],
+    written: Sequence[tuple[str, int, float]],
+) -> tuple[dict[int, list[int]], list[Mapping[int, float]]]:
+    """Which facts each subscriber must hear, and when those of its company happened."""
+    happened: dict[str, list[tuple[int, Fact]]] = {company.id: [] for company in companies}
+    moments: dict[str, dict[int, float]] = {company.id: {} for company in companies}
+    for (organization, facts), (_, last, moment) in zip(transactions, written, strict=True):
+        for back in range(len(facts)):
+            moments[organization][last - back] = moment
+        first = last - len(facts) + 1
+        happened[organization] += [(first + index, fact) for index, fact in enumerate(facts)]
+    owners = [companies[each.company].id for each in subscriptions]
+    expected = {
+        number: [which for which, fact in happened[owner] if each.hears(fact)]
+        for number, (each, owner) in enumerate(zip(subscriptions, owners, strict=True))
+    }
+    return expected, [moments[owner] for owner in owners]
+
+
+async def _all_heard(people: Remote, expected: int) -> float:
+    """Wait until everything has arrived, or nothing more does; for how long."""
+    began = since = monotonic()
+    count = -1
+    while count < expected and monotonic() - since < STALLED_SECONDS:
+        await asyncio.sleep(0.02)
+        now = await people.ask("count")
+        count, since = (now, monotonic()) if now != count else (count, since)
+    return monotonic() - began

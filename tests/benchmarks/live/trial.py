@@ -1,0 +1,256 @@
+"""One server with so many subscribers: connecting, doing nothing, a steady trickle, bursts, and as much as it bears.
+
+CPU is that of the server's process. What it uses while nothing happens is measured first and taken off.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from math import ceil
+from statistics import median
+from time import monotonic
+from typing import Any
+
+from tests.benchmarks.live.contestants import Contestant, Moments, Publisher, Running
+from tests.benchmarks.live.crowd import Heard, Remote, crowd
+from tests.benchmarks.live.judging import Verdict, judge
+from tests.benchmarks.live.processes import backends, spent
+from tests.benchmarks.measuring import exact_cpu_seconds, memory_kilobytes
+
+PACE = 530
+LATE_MILLISECONDS = 250
+RATES = (1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000, 150_000, 200_000)
+WARM_SUBSCRIBERS, WARM_EVENTS = 20, 50
+PUBLICATIONS_PER_SECOND_MAX = 100
+QUIET_SHARE, QUIET_SECONDS_MAX = 0.05, 30.0
+STALLED_SECONDS = 15.0
+BUSY_SHARE = 0.9
+
+
+@dataclass(slots=True)
+class Plan:
+    """How long each part lasts."""
+
+    idle_seconds: float
+    paced_seconds: float
+    burst_deliveries: int
+    rounds: int
+    step_seconds: float
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was measured. CPU is in milliseconds: per connection, per second of idleness, per 1,000 deliveries."""
+
+    subscribers: int
+    connects_per_second: float = 0
+    connect_cpu: float = 0
+    resident: float = 0
+    proportional: float = 0
+    idle_cpu: float = 0
+    frame_bytes: int = 0
+    paced_cpu: float = float("nan")
+    paced_database: float | None = None
+    paced_p50: float = float("nan")
+    paced_p99: float = float("nan")
+    burst_cpu: float = float("nan")
+    burst_database: float | None = None
+    burst_per_second: float = float("nan")
+    most_per_second: float = float("nan")
+    most_p50: float = float("nan")
+    most_p99: float = float("nan")
+    most_cpu: float = float("nan")
+    frame: str = ""
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Window:
+    """A stretch of time in which events happened and were heard."""
+
+    verdict: Verdict
+    deliveries: int
+    server_cpu: float
+    database_cpu: float | None
+    seconds: float
+    crowd_share: float
+
+    @property
+    def per_thousand(self) -> float:
+        """Milliseconds of the server's CPU per 1,000 deliveries."""
+        return self.server_cpu * 1000 / max(self.deliveries, 1) * 1000
+
+    @property
+    def database_per_thousand(self) -> float | None:
+        """The same of the database, for this server's statements."""
+        return None if self.database_cpu is None else self.database_cpu * 1000 / max(self.deliveries, 1) * 1000
+
+    @property
+    def per_second(self) -> float:
+        """Deliveries per second, from the first event to the last arrival."""
+        return self.deliveries / self.seconds
+
+
+class Trial:
+    """A running server, its crowd, and what makes things happen."""
+
+    def __init__(self, running: Running, people: Remote, publisher: Publisher, subscribers: int, plan: Plan) -> None:
+        self._running, self._people, self._publisher = running, people, publisher
+        self._subscribers, self._plan = subscribers, plan
+        self.figures = Figures(subscribers)
+
+    async def warm_up(self, contestant: Contestant) -> None:
+        """A few subscribers and events, so that everything is compiled that will be."""
+        await self._people.ask("connect", self._running.port, contestant.wishes(WARM_SUBSCRIBERS))
+        await self._quiet()
+        for _ in range(WARM_EVENTS):
+            await self._publisher.publish(1)
+        await self._quiet()
+        await self._people.ask("leave")
+        await self._quiet()
+        await self._people.ask("take")
+
+    async def connect(self, contestant: Contestant) -> None:
+        """Everybody comes; what that takes, and what each of them weighs."""
+        before, cpu = memory_kilobytes(self._running.pid), self._cpu()
+        seconds = await self._people.ask("connect", self._running.port, contestant.wishes(self._subscribers))
+        await self._quiet()
+        self.figures.connects_per_second = self._subscribers / seconds
+        self.figures.connect_cpu = (self._cpu() - cpu) / self._subscribers * 1000
+        after = memory_kilobytes(self._running.pid)
+        self.figures.resident, self.figures.proportional = (
+            (now - then) / self._subscribers for now, then in zip(after, before, strict=True)
+        )
+
+    async def idle(self) -> None:
+        """Nothing happens."""
+        cpu, began = self._cpu(), monotonic()
+        await asyncio.sleep(self._plan.idle_seconds)
+        self.figures.idle_cpu = (self._cpu() - cpu) / (monotonic() - began) * 1000
+
+    async def first_event(self) -> None:
+        """Everybody must hear one event before anything is measured."""
+        window, heard = await self._window(self._paced(1000.0, 1), 1)
+        self.figures.frame, self.figures.frame_bytes = heard.frame.decode(), len(heard.frame)
+        self._note("first event", window.verdict)
+
+    async def paced(self) -> None:
+        """A steady trickle."""
+        rate = PACE / self._subscribers
+        events = max(ceil(rate * self._plan.paced_seconds), 3)
+        window, _ = await self._window(self._paced(rate, events), events)
+        if self._note("paced", window.verdict):
+            self.figures.paced_cpu, self.figures.paced_database = window.per_thousand, window.database_per_thousand
+            self.figures.paced_p50 = window.verdict.percentile(50)
+            self.figures.paced_p99 = window.verdict.percentile(99)
+
+    async def bursts(self) -> None:
+        """Many events at once, several times."""
+        events = max(self._plan.burst_deliveries // self._subscribers, 2)
+        windows = [(await self._window(self._burst(events), events))[0] for _ in range(self._plan.rounds)]
+        if self._note("burst", *(one.verdict for one in windows)):
+            self.figures.burst_cpu = median(one.per_thousand for one in windows)
+            databases = [one.database_per_thousand for one in windows if one.database_per_thousand is not None]
+            self.figures.burst_database = median(databases) if databases else None
+            self.figures.burst_per_second = median(one.per_second for one in windows)
+
+    async def most(self) -> None:
+        """The highest of some rates at which 99 of 100 deliveries are not late, looked for from where the bursts point."""
+        at = max((index for index, rate in enumerate(RATES) if rate <= self.figures.burst_per_second), default=0)
+        found = await self._bears(at)
+        if not found:
+            while at and not found:
+                at -= 1
+                found = await self._bears(at)
+        else:
+            while found and at + 1 < len(RATES):
+                at += 1
+                found = await self._bears(at)
+
+    async def _bears(self, at: int) -> bool:
+        """Whether a rate is borne; if so, it is the best so far."""
+        rate = RATES[at] / self._subscribers
+        events = max(ceil(rate * self._plan.step_seconds), 5)
+        window, _ = await self._window(self._paced(rate, events), events)
+        late = window.verdict.percentile(99) >= LATE_MILLISECONDS
+        # Who publishes too slowly, or hears too slowly, has not measured the server.
+        ours_to_blame = window.per_second < 0.9 * RATES[at] or window.crowd_share > BUSY_SHARE
+        if window.verdict.wrong or late or (ours_to_blame and events >= self._plan.step_seconds * rate):
+            return False
+        self.figures.most_per_second = RATES[at]
+        self.figures.most_p50, self.figures.most_p99 = window.verdict.percentile(50), window.verdict.percentile(99)
+        self.figures.most_cpu = window.per_thousand
+        return True
+
+    async def _burst(self, events: int) -> Moments:
+        return await self._publisher.publish(events)
+
+    async def _paced(self, rate: float, events: int) -> Moments:
+        """So many events per second; at high rates several at once, as one command may record several facts."""
+        at_once = ceil(rate / PUBLICATIONS_PER_SECOND_MAX)
+        moments: Moments = {}
+        began = monotonic()
+        while len(moments) < events:
+            await asyncio.sleep(max(began + len(moments) / rate - monotonic(), 0))
+            moments |= await self._publisher.publish(min(at_once, events - len(moments)))
+        return moments
+
+    async def _window(self, happening: Any, events: int) -> tuple[Window, Heard]:
+        """Let things happen, wait until all was heard, and judge it."""
+        database = await backends(self._running.applications)
+        cpu, crowd_cpu, began = self._cpu(), exact_cpu_seconds(self._people.pid), monotonic()
+        moments = await happening
+        await self._all_heard(events * self._subscribers)
+        ended = monotonic()
+        server_cpu = self._cpu() - cpu - self.figures.idle_cpu / 1000 * (ended - began)
+        database_cpu = spent(database, await backends(self._running.applications))
+        crowd_share = (exact_cpu_seconds(self._people.pid) - crowd_cpu) / (ended - began)
+        heard: Heard = await self._people.ask("take")
+        numbers = sorted(moments)
+        verdict = judge(heard, dict.fromkeys(range(self._subscribers), numbers), [moments] * self._subscribers)
+        seconds = max(heard.when, default=ended) - min(moments.values())
+        return Window(verdict, len(heard.who), server_cpu, database_cpu, seconds, crowd_share), heard
+
+    async def _all_heard(self, expected: int) -> None:
+        """Until everything has arrived, or nothing more does."""
+        count, since = -1, monotonic()
+        while count < expected and monotonic() - since < STALLED_SECONDS:
+            await asyncio.sleep(0.05)
+            now = await self._people.ask("count")
+            count, since = (now, monotonic()) if now != count else (count, since)
+
+    async def _quiet(self) -> None:
+        """Until the server has little to do."""
+        deadline = monotonic() + QUIET_SECONDS_MAX
+        await asyncio.sleep(0.2)
+        while monotonic() < deadline:
+            cpu = self._cpu()
+            await asyncio.sleep(0.5)
+            if self._cpu() - cpu < 0.5 * QUIET_SHARE:
+                return
+
+    def _cpu(self) -> float:
+        return exact_cpu_seconds(self._running.pid)
+
+    def _note(self, part: str, *verdicts: Verdict) -> bool:
+        """Whether the figures of a part count."""
+        wrong = [each for one in verdicts for each in one.wrong]
+        if wrong:
+            self.figures.wrong.append(f"{part}: {'; '.join(wrong[:3])} ({len(wrong)} in all)")
+        return not wrong
+
+
+async def try_out(contestant: Contestant, subscribers: int, plan: Plan) -> Figures:
+    """All figures of a server with so many subscribers."""
+    with contestant.running() as running, crowd() as people:
+        async with contestant.publisher(running) as publisher:
+            trial = Trial(running, people, publisher, subscribers, plan)
+            await trial.warm_up(contestant)
+            await trial.connect(contestant)
+            await trial.idle()
+            await trial.first_event()
+            if not trial.figures.wrong:
+                await trial.paced()
+                await trial.bursts()
+                await trial.most()
+            await people.ask("leave")
+        return trial.figures
