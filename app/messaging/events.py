@@ -38,3 +38,22 @@ class AlertResolved(AlertFact):
     """It needs no attention any more; ``superseded_by`` is the kind of alert that took its place, if one did."""
 
     superseded_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageSent(Fact):
+    """Somebody wrote. A customer hears of what is for everyone."""
+
+    noun = "message"
+    conversation_id: str
+    visibility: str
+    work_order_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversationRead(Fact):
+    """Somebody has read a conversation up to the message of a number."""
+
+    noun = "conversation"
+    user_id: str
+    number: int

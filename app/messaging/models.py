@@ -1,4 +1,4 @@
-"""The table of alerts."""
+"""The tables of alerts, conversations and their messages."""
 
 from datetime import datetime
 
@@ -6,11 +6,12 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.migrations.constraints import UniqueConstraint
 
-from app.infrastructure.conditions import Condition, column, exists, nothing
+from app.infrastructure.conditions import Condition, any_of, column, everything, exists, nothing
 from app.infrastructure.tables import OwnedTable, listed, listed_by_rank, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
-from app.messaging.rules import AlertSeverity, AlertStatus
+from app.kernel.permissions import Permission
+from app.messaging.rules import AlertSeverity, AlertStatus, MessageVisibility
 
 # Visits and who has them are a higher room's; a technician's own are those that were given and not taken away again.
 HELD_ASSIGNMENT_STATUSES = ("PROPOSED", "ACCEPTED")
@@ -77,6 +78,123 @@ class Alert(OwnedTable):
             & column("status").one_of(HELD_ASSIGNMENT_STATUSES)
         )
         return owned & exists("assignment", "appointment_id", mine, ours="appointment_id")
+
+
+@register
+class Conversation(OwnedTable):
+    """What is written about a work order, with a customer's account, or with a technician: one conversation of each.
+
+    ``message_count`` is the number of the last message; it is counted up under the row's lock.
+    """
+
+    prefix = "conv"
+    noun = "conversation"
+
+    about_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    work_order_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    customer_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    technician_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    message_count = fields.IntField(default=0)
+    last_message_at: datetime | None = fields.DatetimeField(null=True)
+    last_public_message_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "conversation"
+        unique_together = (("organization_id", "about_id"),)
+        indexes = [
+            listed("created_at"),
+            listed("last_message_at"),
+            listed("customer_id", "last_public_message_at"),
+            Index(fields=("organization_id", "work_order_id")),
+            Index(fields=("organization_id", "technician_id")),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        """The office sees all, a customer the account's own once there is something to read, a technician those about the
+        work assigned to or opened by this person, and the own with the office."""
+        owned = super().visible_to(actor)
+        if actor.is_customer:
+            return owned & (column("customer_id") == actor.customer_id) & ~column("last_public_message_at").is_null()
+        if not actor.is_technician_only:
+            return owned
+        mine = column("organization_id") == actor.organization_id
+        held = (column("technician_id") == actor.technician_id) & column("status").one_of(HELD_ASSIGNMENT_STATUSES)
+        return owned & any_of(
+            column("technician_id") == actor.technician_id,
+            exists("assignment", "work_order_id", mine & held, ours="work_order_id"),
+            exists("work_order", "id", mine & (column("opened_by_user_id") == actor.id), ours="work_order_id"),
+        )
+
+
+@register
+class Message(OwnedTable):
+    """Something written in a conversation. It stays as it was written."""
+
+    prefix = "msg"
+    noun = "message"
+
+    conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
+        "truckroll.Conversation", related_name=False, on_delete=fields.OnDelete.CASCADE
+    )
+    conversation_id: str
+    number = fields.IntField()
+    work_order_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    customer_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    author_kind = fields.CharField(max_length=32)
+    author_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    author_name = fields.CharField(max_length=200)
+    visibility = fields.CharField(max_length=32)
+    text = fields.TextField()
+    sent_at = fields.DatetimeField()
+
+    class Meta:
+        table = "message"
+        unique_together = (("conversation", "number"),)
+        indexes = [
+            listed("sent_at"),
+            Index(fields=("organization_id", "conversation", "sent_at")),
+            Index(fields=("organization_id", "work_order_id", "sent_at")),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        """With its conversation; internal ones only to those who may read internal notes."""
+        owned = super().visible_to(actor)
+        if actor.is_customer:
+            owned = owned & (column("customer_id") == actor.customer_id)
+        elif actor.is_technician_only:
+            owned = owned & exists("conversation", "id", Conversation.visible_to(actor), ours="conversation_id")
+        return owned & readable_by(actor)
+
+
+def readable_by(actor: Actor) -> Condition:
+    """Messages of a kind that an actor may read at all."""
+    if actor.holds(Permission.VIEW_INTERNAL_NOTES) and not actor.is_customer:
+        return everything()
+    return column("visibility") == MessageVisibility.EVERYONE.value
+
+
+class ConversationReader(OwnedTable):
+    """How far somebody has read a conversation: up to the message of that number."""
+
+    prefix = "read"
+    noun = "reader of a conversation"
+
+    conversation: fields.ForeignKeyRelation[Conversation] = fields.ForeignKeyField(
+        "truckroll.Conversation", related_name=False, on_delete=fields.OnDelete.CASCADE
+    )
+    conversation_id: str
+    user_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    read_number = fields.IntField(default=0)
+
+    class Meta:
+        table = "conversation_reader"
+        unique_together = (("conversation", "user_id"),)
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return super().visible_to(actor) & (column("user_id") == actor.id)
 
 
 EXTRAS = [listed_by_rank(Alert, "severity", AlertSeverity)]

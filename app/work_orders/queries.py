@@ -7,15 +7,14 @@ from datetime import datetime, timedelta
 
 from app import database
 from app.company.models import ServiceType
-from app.identity.models import ApiKey, User
 from app.infrastructure.conditions import Condition, Writer, all_of, any_of, column, exists
 from app.infrastructure.tables import find_rows, walk_rows
-from app.kernel.actor import Actor, ActorKind
+from app.kernel.actor import Actor
 from app.kernel.work import Priority
 from app.messaging import queries as messaging
 from app.messaging.rules import Danger
 from app.work_orders import models, rules
-from app.work_orders.rules import OPEN, AuthorKind, HoldReason, Record, WorkOrderStatus, WorkQueue
+from app.work_orders.rules import OPEN, HoldReason, Record, WorkOrderStatus, WorkQueue
 
 S = WorkOrderStatus
 LONG_OPEN = timedelta(days=7)
@@ -48,21 +47,6 @@ async def record_of(row: models.WorkOrder) -> Record:
         finished_time_entries=await models.TimeEntry.filter(work_order_id=row.id, ended_at__isnull=False).count(),
         required_evidence=tuple(service_type.required_evidence) if service_type else (),
     )
-
-
-async def author_of(actor: Actor) -> tuple[AuthorKind, str]:
-    """What an actor is to the work, and the name to show beside what this actor writes."""
-    match actor.kind:
-        case ActorKind.SYSTEM:
-            return AuthorKind.SYSTEM, "System"
-        case ActorKind.API_KEY:
-            key = await ApiKey.get_or_none(id=actor.id)
-            return AuthorKind.PARTNER, key.name if key else "Partner"
-    user = await User.get_or_none(id=actor.id)
-    name = user.legal_name if user else "Unknown"
-    if actor.is_customer:
-        return AuthorKind.CUSTOMER, name
-    return (AuthorKind.TECHNICIAN if actor.is_technician_only else AuthorKind.STAFF), name
 
 
 def in_queue(queue: WorkQueue, now: datetime) -> Condition:

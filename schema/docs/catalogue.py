@@ -31,7 +31,7 @@ from schema.kit.reading.selection import BACKREF
 ROOMS = {
     "company": "Company",
     "identity": "People and access",
-    "messaging": "Alerts",
+    "messaging": "Alerts and messages",
     "customers": "Customers",
     "technicians": "Technicians",
     "equipment": "Equipment",

@@ -98,6 +98,8 @@ describe_enum(
         P.EXECUTE_APPOINTMENTS: "Go through an appointment's steps.",
         P.VIEW_ALERTS: "See what needs attention.",
         P.MANAGE_ALERTS: "Acknowledge and resolve alerts.",
+        P.VIEW_MESSAGES: "Read conversations.",
+        P.SEND_MESSAGES: "Write messages.",
         P.VIEW_JOURNAL: "Follow what happens.",
         P.IMPORT_DATA: "Import data, and see past imports.",
         P.EXPORT_DATA: "Take whole lists out as files (bulk exports), as far as one may see them.",

@@ -1,29 +1,41 @@
-"""What clients may see of alerts."""
+"""What clients may see of alerts, conversations and messages."""
 
 from datetime import datetime
 
+from app.infrastructure.conditions import Writer, quoted
+from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
 from app.messaging import models, rules
-from app.messaging.rules import AlertKind, AlertSeverity, AlertStatus
+from app.messaging.rules import AlertKind, AlertSeverity, AlertStatus, AuthorKind, MessageVisibility
 from schema.company.types import Territory
 from schema.identity.types import User
 from schema.kit import (
     ID,
+    Connection,
     DateTimeFilter,
     EnumFilter,
     IdFilter,
     Node,
     StringFilter,
+    about,
     by,
+    by_children,
+    by_parent,
+    children,
     col,
     computed,
     describe_enum,
     either,
+    extends_filter,
     filterable,
+    link,
+    of_column,
     orderable,
     parent,
+    plain,
     ranked,
     readable,
+    sql_value,
 )
 
 K = AlertKind
@@ -58,6 +70,26 @@ describe_enum(
         AlertStatus.OPEN: "Nobody has taken it up.",
         AlertStatus.ACKNOWLEDGED: "Somebody takes care of it.",
         AlertStatus.RESOLVED: "Over: somebody said so, or what it is about is seen to.",
+    },
+)
+
+describe_enum(
+    AuthorKind,
+    "What the writer of a note or a message is.",
+    {
+        AuthorKind.STAFF: "The service company's office.",
+        AuthorKind.TECHNICIAN: "A technician.",
+        AuthorKind.CUSTOMER: "The customer.",
+        AuthorKind.PARTNER: "A partner's system.",
+        AuthorKind.SYSTEM: "The system itself.",
+    },
+)
+describe_enum(
+    MessageVisibility,
+    "Who may read a message.",
+    {
+        MessageVisibility.INTERNAL: "Only the service company.",
+        MessageVisibility.EVERYONE: "The customer too.",
     },
 )
 
@@ -119,3 +151,131 @@ class Alert(Node):
     resolved_at: datetime | None = col("When it was over; null until then.")
     resolved_by: User = parent("The person who said that it is over; null when time or an event did.")
     territory: Territory = parent("Where it is about.", facet="name")
+
+
+@filterable(models.Conversation)
+class ConversationFilter:
+    """Which conversations."""
+
+    id: IdFilter | None = by("Its id.")
+    about_id: IdFilter | None = by("The id of the work order, customer or technician that it is about.")
+    work_order_id: IdFilter | None = by("About which work; isNull for those about none.")
+    customer_id: IdFilter | None = by("With which customer; those about the customer's work as well.")
+    technician_id: IdFilter | None = by("Between the office and which technician.")
+    started_at: DateTimeFilter | None = by("When it began.", column="created_at")
+    last_message_at: DateTimeFilter | None = by("When the last message was sent.")
+    last_public_message_at: DateTimeFilter | None = by("When the last message for everyone was sent.")
+
+
+ConversationOrder = orderable(
+    "ConversationOrder",
+    models.Conversation,
+    default=("-started_at",),
+    started_at=of_column("When it began.", "created_at"),
+    last_message_at="When the last message was sent.",
+    last_public_message_at="When the last message for everyone was sent; those without come last.",
+)
+
+
+@filterable(models.Message)
+class MessageFilter:
+    """Which messages."""
+
+    id: IdFilter | None = by("Its id.")
+    conversation_id: IdFilter | None = by("Of which conversation.")
+    work_order_id: IdFilter | None = by("About which work.")
+    author_id: IdFilter | None = by("Who wrote it.")
+    text: StringFilter | None = by("What it says.")
+    visibility: EnumFilter[MessageVisibility] | None = by("Who may read it.")
+    author_kind: EnumFilter[AuthorKind] | None = by("What the writer is.")
+    author_name: StringFilter | None = by("The writer's name at that time.")
+    sent_at: DateTimeFilter | None = by("When it was sent.")
+    conversation: ConversationFilter | None = by_parent("Of which conversation.")
+
+
+@extends_filter(ConversationFilter)
+class ConversationsMessages:
+    """What is written in it."""
+
+    messages: MessageFilter | None = by_children("What is written in it.", via="conversation_id")
+
+
+MessageOrder = orderable(
+    "MessageOrder",
+    models.Message,
+    default=("-sent_at",),
+    sent_at="When it was sent.",
+    visibility="Who may read it.",
+    author_kind="What the writer is.",
+    author_name="The writer's name at that time.",
+)
+
+
+def unread(writer: Writer, alias: str, actor: Actor) -> str:
+    """How many messages of a conversation the actor may read, has not written and not read."""
+    message, reader = writer.alias(), writer.alias()
+    of_this = f'"conversation_id" = {quoted(alias)}."id"'
+    # In the order of the text: SQLite's values have no numbers.
+    others = f'{quoted(message)}."author_id" <> {writer.bind(actor.id)}'
+    seen = models.readable_by(actor).write(writer, message)
+    mine = f'{quoted(reader)}."user_id" = {writer.bind(actor.id)}'
+    read = (
+        f'coalesce((SELECT {quoted(reader)}."read_number" FROM "conversation_reader" {quoted(reader)} '
+        f"WHERE {quoted(reader)}.{of_this} AND {mine}), 0)"
+    )
+    return (
+        f'(SELECT count(*) FROM "message" {quoted(message)} WHERE {quoted(message)}.{of_this} AND {others} AND {seen} '
+        f'AND {quoted(message)}."number" > {read})'
+    )
+
+
+@readable(models.Conversation, permission=Permission.VIEW_MESSAGES)
+class Conversation(Node):
+    """What is written about a work order, with a customer's account, or between the office and a technician. There is one of
+    each. The office sees all, a technician those about the own work, a customer those that have something for everyone."""
+
+    version: int = col("Counts up with every change.")
+    about_id: ID = col("The id of the work order, customer or technician that it is about.")
+    about: Node = either("The work order, customer or technician that it is about; null when you may not see it.")
+    started_at: datetime = col("When it began.", column="created_at")
+    last_message_at: datetime | None = col(
+        "When the last message was sent; null without the permission VIEW_INTERNAL_NOTES.",
+        permission=Permission.VIEW_INTERNAL_NOTES,
+    )
+    last_public_message_at: datetime | None = col(
+        "When the last message for everyone was sent; null while there is none."
+    )
+    unread_count: int = sql_value(
+        "How many messages of others you have not read yet; see markConversationRead.", unread
+    )
+    messages: Connection["Message"] = children(
+        "What is written in it, as far as you may read it; the newest first.",
+        via="conversation_id",
+        filter=MessageFilter,
+        order=MessageOrder,
+    )
+
+
+@readable(models.Message, permission=Permission.VIEW_MESSAGES)
+class Message(Node):
+    """Something written in a conversation. It stays as it was written."""
+
+    text: str = col("What was written.")
+    visibility: MessageVisibility = col("Who may read it.", facet=True)
+    author_kind: AuthorKind = col("What the writer is.", facet=True)
+    author_name: str = col("The writer's name at that time.")
+    sent_at: datetime = col("When it was sent.")
+    conversation: Conversation = parent("What it belongs to.")
+    author: User = parent("The person who wrote it; null for a partner's system, or when you may not see users.")
+
+
+@plain
+class MessageEvent:
+    """Somebody wrote."""
+
+    cursor: str = about("Where you stand after this event; resume with it.")
+    at: datetime = about("When it was sent.")
+    visibility: MessageVisibility = about("Who may read it.")
+    message_id: ID = about("Which message.")
+    message: Message | None = link("The message; null when you may not see it (any more).", "message_id")
+    conversation_id: ID = about("In which conversation.")

@@ -56,10 +56,19 @@ from schema.kit import (
     plain,
     ranked,
     readable,
+    single,
     sql_value,
     within,
 )
-from schema.messaging.types import Alert, AlertFilter, AlertOrder
+from schema.messaging.types import (
+    Alert,
+    AlertFilter,
+    AlertOrder,
+    Conversation,
+    ConversationFilter,
+    Message,
+    MessageFilter,
+)
 from schema.technicians.types import Technician, TechnicianFilter
 
 S = rules.WorkOrderStatus
@@ -163,17 +172,6 @@ describe_enum(
     {
         rules.NoteVisibility.INTERNAL: "Only the service company.",
         rules.NoteVisibility.CUSTOMER: "The customer too.",
-    },
-)
-describe_enum(
-    rules.AuthorKind,
-    "What the writer of a note is to the work.",
-    {
-        rules.AuthorKind.STAFF: "The service company's office.",
-        rules.AuthorKind.TECHNICIAN: "A technician.",
-        rules.AuthorKind.CUSTOMER: "The customer.",
-        rules.AuthorKind.PARTNER: "A partner's system.",
-        rules.AuthorKind.SYSTEM: "The system itself.",
     },
 )
 describe_enum(
@@ -506,6 +504,20 @@ class AlertsWork:
     work_order: WorkOrderFilter | None = by_parent("About which work.")
 
 
+@extends_filter(ConversationFilter)
+class ConversationsWork:
+    """What a conversation is about."""
+
+    work_order: WorkOrderFilter | None = by_parent("About which work.")
+
+
+@extends_filter(MessageFilter)
+class MessagesWork:
+    """What a message is about."""
+
+    work_order: WorkOrderFilter | None = by_parent("About which work.")
+
+
 @extends_filter(WorkOrderFilter)
 class WorkOrdersParts:
     """What it is a part of, and what is a part of it."""
@@ -711,6 +723,7 @@ class WorkOrder(Node):
     time_entries: Connection[TimeEntry] = children(
         "The time spent on it.", via="work_order_id", filter=TimeEntryFilter, order=TimeEntryOrder
     )
+    conversation: Conversation = single("What is written about it; null while nobody has.", via="work_order_id")
     alerts: Connection[Alert] = children(
         "What needed attention about it and its visits, those that are over included.",
         via="work_order_id",
@@ -722,6 +735,20 @@ class WorkOrder(Node):
 @extends(Alert)
 class AlertWork:
     """What an alert is about."""
+
+    work_order: WorkOrder = parent("About which work; null where it is about none.")
+
+
+@extends(Conversation)
+class ConversationWork:
+    """What a conversation is about."""
+
+    work_order: WorkOrder = parent("About which work; null where it is about none.")
+
+
+@extends(Message)
+class MessageWork:
+    """What a message is about."""
 
     work_order: WorkOrder = parent("About which work; null where it is about none.")
 

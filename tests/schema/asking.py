@@ -254,7 +254,24 @@ def values_in(answer: Any) -> Iterator[object]:
 
 
 # What a technician sees of somebody else's account: nothing of these kinds.
-OF_AN_ACCOUNT = ("cus", "con", "site", "eq", "wo", "li", "note", "te", "apt", "asg", "shift", "abs", "pos", "alert")
+OF_AN_ACCOUNT = (
+    "cus",
+    "con",
+    "site",
+    "eq",
+    "wo",
+    "li",
+    "note",
+    "te",
+    "apt",
+    "asg",
+    "shift",
+    "abs",
+    "pos",
+    "alert",
+    "conv",
+    "msg",
+)
 
 
 def leaks(actor: Actor, ours: Tenant, theirs: Tenant, answer: dict[str, Any]) -> list[object]:

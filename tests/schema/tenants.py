@@ -26,7 +26,9 @@ from app.integrations.models import BulkExport, Import
 from app.kernel.actor import Actor, user_actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import CUSTOMER_ROLES, Role
-from app.messaging.models import Alert
+from app.messaging import commands as messaging
+from app.messaging.models import Alert, Conversation, Message
+from app.messaging.rules import MessageVisibility
 from app.scheduling import commands as scheduling
 from app.scheduling.models import Appointment, Assignment, PlannedVisit, PlanRun
 from app.technicians import commands as technicians
@@ -255,6 +257,20 @@ async def _said(writer: Writer, tenant: Tenant, account: Account) -> None:
         territory_id=tenant.rows["ter"].id, technician_ids=[account.technician_id], raised_at=NINE, due_at=NINE,
         acknowledged_by_id=tenant.rows["usr"].id, resolved_by_id=tenant.rows["usr"].id,
     )  # fmt: skip
+    about = {"work_order_id": rows["wo"].id, "customer_id": account.customer_id}
+    conversation = await writer.add(
+        rows, account.mark, Conversation, about_id=rows["wo"].id, **about, message_count=2, last_message_at=NINE,
+        last_public_message_at=NINE,
+    )  # fmt: skip
+    written = {
+        "conversation_id": conversation,
+        "author_kind": "STAFF",
+        "author_id": tenant.rows["usr"].id,
+        "sent_at": NINE,
+    }
+    secret = f"{HIDDEN} {writer.text(account.mark)}"
+    await writer.add({}, account.mark, Message, **about, **written, number=1, visibility="INTERNAL", text=secret)
+    await writer.add(rows, account.mark, Message, **about, **written, number=2, visibility="EVERYONE")
 
 
 async def _plan_rows(writer: Writer, tenant: Tenant) -> None:
@@ -299,6 +315,9 @@ async def _deeds(tenant: Tenant) -> None:
             summary=f"{account.mark.text}-deed",
         )
         await work_orders.add_note(manager, id, f"{HIDDEN} {account.mark.text}-deed")
+        about = messaging.About(work_order_id=account.rows["wo"].id)
+        for visibility in MessageVisibility:
+            await messaging.send_message(manager, about, f"{account.mark.text}-deed", visibility=visibility)
         said = f"{account.mark.text}-renamed"
         await customers.update_customer(manager, account.customer_id, name=said)
         await customers.update_site(manager, account.rows["site"].id, name=said)

@@ -24,6 +24,9 @@ ORDERS = {
     "equipment": ("NAME", "SERIAL_NUMBER", "ROOM", "INSTALLED_ON", "CREATED_AT", "UPDATED_AT", "STATUS"),
     "shifts": ("STARTS_AT", "ENDS_AT"),
     "absences": ("STARTS_AT", "ENDS_AT"),
+    "alerts": ("RAISED_AT", "SEVERITY"),
+    "conversations": ("STARTED_AT", "LAST_MESSAGE_AT"),
+    "messages": ("SENT_AT",),
 }
 A_CUSTOMER, A_SITE, A_DEVICE = (f"{prefix}_01jd0000000000000000000000" for prefix in ("cus", "site", "eq"))
 # What people look through: the filter, and by what it is sorted if not as always.

@@ -307,6 +307,7 @@ BEFORE: dict[str, tuple[str, str]] = {
 BESIDES: dict[str, dict[str, Any]] = {
     "startTimer": {"technicianId": "tech", "stopRunning": True},
     "addTimeEntry": {"technicianId": "tech", "startedAt": "2026-01-01T10:00:00Z", "endedAt": "2026-01-01T11:00:00Z"},
+    "sendMessage.id": {"conversationId": "conv"},
     "createUser.technicianId": {"roles": ["TECHNICIAN"]},
     "createUser.customerId": {"roles": ["CUSTOMER_USER"]},
     "updateUser.customerId": {"roles": ["CUSTOMER_USER"], "technicianId": None},
@@ -359,7 +360,7 @@ async def in_state(ours: Tenant, prefix: str, status: str) -> AsyncIterator[None
 
 def _is_of_a_new_row(name: str, place: tuple[str, ...]) -> bool:
     """Whether the id at a place is the client's own for a row to be made."""
-    makes = name.startswith(("create", "register", "add", "startTimer", "planDay", "bulkExport"))
+    makes = name.startswith(("create", "register", "add", "startTimer", "planDay", "bulkExport", "sendMessage"))
     return makes and place == ("input", "id")
 
 
@@ -368,7 +369,7 @@ async def _answer(ours: Tenant, role: Role, name: str, place: tuple[str, ...], i
     arguments = documents.with_id(field, place, id, lambda at: ours.row(documents.prefix_at(name, at)).id)
     for word, value in (BESIDES.get(name) or BESIDES.get(f"{name}.{place[-1]}", {})).items():
         if word != place[-1]:
-            arguments["input"][word] = ours.row(value).id if value == "tech" else value
+            arguments["input"][word] = ours.row(value).id if value in ("tech", "conv") else value
     document = documents.document("mutation", name, arguments, documents.payload_selection(field.type))
     told = orjson.dumps(problems_of(await ask(ours.actors[role], document, arguments))).decode()
     answer: list[dict[str, Any]] = orjson.loads(told.replace(id, "THE ID"))

@@ -7,8 +7,9 @@ from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import InvalidInput
 from app.kernel.permissions import Permission
+from app.messaging.queries import author_of
 from app.work_orders import events, models
-from app.work_orders.queries import author_of, technician_ids_of
+from app.work_orders.queries import technician_ids_of
 from app.work_orders.rules import NoteVisibility
 
 TEXT_LENGTH_MAX = 10_000

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from app.kernel.work import Evidence as Evidence
 from app.kernel.work import Priority as Priority
+from app.messaging.rules import AuthorKind as AuthorKind
 
 
 class WorkOrderStatus(StrEnum):
@@ -98,16 +99,6 @@ class NoteVisibility(StrEnum):
 
     INTERNAL = "INTERNAL"
     CUSTOMER = "CUSTOMER"
-
-
-class AuthorKind(StrEnum):
-    """Who wrote a note."""
-
-    STAFF = "STAFF"
-    TECHNICIAN = "TECHNICIAN"
-    CUSTOMER = "CUSTOMER"
-    PARTNER = "PARTNER"
-    SYSTEM = "SYSTEM"
 
 
 class TimeKind(StrEnum):
