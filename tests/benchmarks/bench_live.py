@@ -59,7 +59,7 @@ COLUMNS = (
     f"most/s with p99 < {LATE_MILLISECONDS} ms", "CPU per 1,000 then", "p99 then", "bytes",
 )  # fmt: skip
 MIXED_COLUMNS = (
-    "subscribers", "facts/s", "transactions", "deliveries", "p50, ms", "p99, ms", "caught up after, s", "server CPU, ms/s",
+    "subscribers", "facts/s", "transactions", "deliveries", "conflated", "p50, ms", "p99, ms", "caught up after, s", "server CPU, ms/s",
     "worker", "database for both", "database for the writer", "server CPU per 1,000 deliveries",
 )  # fmt: skip
 
@@ -170,7 +170,7 @@ def show_targets(results: dict[int, dict[str, Figures]], mixed: MixedFigures | N
 def show_mixed(one: MixedFigures) -> None:
     """The table of the mixed burst."""
     cells = [
-        one.subscribers, number(one.facts_per_second, 0), one.transactions, one.deliveries, number(one.p50),
+        one.subscribers, number(one.facts_per_second, 0), one.transactions, one.deliveries, one.conflated, number(one.p50),
         number(one.p99), number(one.caught_up_seconds), number(one.server), number(one.worker), number(one.database),
         number(one.writer_database), number(one.server * one.seconds / max(one.deliveries, 1) * 1000),
     ]  # fmt: skip

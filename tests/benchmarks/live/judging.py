@@ -1,6 +1,6 @@
 """Whether everybody heard everything once and in order, and how long it took."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.benchmarks.live.crowd import Heard
@@ -20,18 +20,36 @@ class Verdict:
         return self.seconds[min(len(self.seconds) - 1, int(len(self.seconds) * percent / 100))] * 1000
 
 
-def judge(heard: Heard, expected: Mapping[int, Sequence[int]], moments: Sequence[Mapping[int, float]]) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a subscriber must hear: these events, in this order. With ``rows``, which say what each event is about, only
+    the last event about each row must come, and any of the earlier ones may be left out."""
+
+    numbers: Sequence[int]
+    rows: Mapping[int, str] | None = None
+
+    def objection(self, got: Sequence[int]) -> str | None:
+        """What is wrong with what came; None when it is right."""
+        if self.rows is None:
+            return None if got == self.numbers else difference(got, self.numbers)
+        last = {self.rows[number]: number for number in self.numbers}
+        there = set(got)
+        needed = [number for number in self.numbers if number in there or last[self.rows[number]] == number]
+        return None if got == needed else difference(got, needed)
+
+
+def judge(heard: Heard, expected: Sequence[Expectation], moments: Sequence[Mapping[int, float]]) -> Verdict:
     """Hold what was heard against what each subscriber must hear.
 
     ``moments`` are, for each subscriber, when each event happened.
     """
     wrong = [f"{count} × {what}" for what, count in heard.wrong.items()]
-    order: dict[int, list[int]] = {number: [] for number in expected}
+    order: list[list[int]] = [[] for _ in expected]
     for number, which in zip(heard.who, heard.which, strict=True):
         order[number].append(which)
-    for number, numbers in expected.items():
-        if (got := order[number]) != list(numbers):
-            wrong.append(f"subscriber {number}: {difference(got, numbers)}")
+    for number, (one, got) in enumerate(zip(expected, order, strict=True)):
+        if objection := one.objection(got):
+            wrong.append(f"subscriber {number}: {objection}")
     seconds = (
         when - moments[number][which]
         for number, which, when in zip(heard.who, heard.which, heard.when, strict=True)
@@ -40,9 +58,8 @@ def judge(heard: Heard, expected: Mapping[int, Sequence[int]], moments: Sequence
     return Verdict(wrong, sorted(seconds))
 
 
-def difference(got: Sequence[int], expected: Iterable[int]) -> str:
+def difference(got: Sequence[int], wanted: Sequence[int]) -> str:
     """In words, how what was heard differs from what had to be."""
-    wanted = list(expected)
     missing, extra = set(wanted) - set(got), set(got) - set(wanted)
     repeated = len(got) - len(set(got))
     if missing or extra or repeated:

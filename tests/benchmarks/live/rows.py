@@ -24,12 +24,13 @@ INSERTED_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """An appointment with what it is for and whom it concerns."""
+    """An appointment with what it is for and whom it concerns, and whether it waits in the dispatcher's queue."""
 
     id: str
     work_order_id: str
     customer_id: str
     technician_id: str
+    waits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,9 @@ async def found(number: int, dispatchers: int) -> Company:
         administrator_name="Ada Administrator",
         password=PASSWORD,
     )
+
+    def waits(index: int) -> bool:
+        return not dispatchers and index % 4 == 0
 
     async def add(model: Any, count: int, values: Any) -> list[Any]:
         made = [
@@ -143,7 +147,7 @@ async def found(number: int, dispatchers: int) -> Company:
             "site_id": work[index].site_id,
             "customer_id": work[index].customer_id,
             "number": 1,
-            "status": "DISPATCHED",
+            "status": "SCHEDULED" if waits(index) else "DISPATCHED",
             "starts_at": BEGAN + timedelta(hours=index // TECHNICIANS * 2),
             "ends_at": BEGAN + timedelta(hours=index // TECHNICIANS * 2, minutes=90),
             "duration_minutes": 90,
@@ -172,7 +176,7 @@ async def found(number: int, dispatchers: int) -> Company:
     return Company(
         owner,
         [
-            Visit(one.id, one.work_order_id, one.customer_id, crew[index % TECHNICIANS].id)
+            Visit(one.id, one.work_order_id, one.customer_id, crew[index % TECHNICIANS].id, waits(index))
             for index, one in enumerate(visits)
         ],
         await sign_in(owner, number, people),

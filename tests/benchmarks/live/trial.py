@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.benchmarks.live.contestants import Contestant, Moments, Publisher, Running
 from tests.benchmarks.live.crowd import Heard, Remote, crowd
-from tests.benchmarks.live.judging import Verdict, judge
+from tests.benchmarks.live.judging import Expectation, Verdict, judge
 from tests.benchmarks.live.processes import backends, spent
 from tests.benchmarks.measuring import exact_cpu_seconds, memory_kilobytes
 
@@ -206,7 +206,7 @@ class Trial:
         crowd_share = (exact_cpu_seconds(self._people.pid) - crowd_cpu) / (ended - began)
         heard: Heard = await self._people.ask("take")
         numbers = sorted(moments)
-        verdict = judge(heard, dict.fromkeys(range(self._subscribers), numbers), [moments] * self._subscribers)
+        verdict = judge(heard, [Expectation(numbers)] * self._subscribers, [moments] * self._subscribers)
         seconds = max(heard.when, default=ended) - min(moments.values())
         return Window(verdict, len(heard.who), server_cpu, database_cpu, seconds, crowd_share), heard
 

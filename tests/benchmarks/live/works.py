@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.benchmarks.live.crowd import Wish
-from tests.benchmarks.live.rows import Company, Person, Visit
+from tests.benchmarks.live.rows import BEGAN, Company, Person, Visit
 
 EVENT = "cursor at fact"
 VISIT = "status statusLabel startsAt endsAt durationMinutes workOrder { number summary priority } site { name city }"
@@ -53,12 +53,60 @@ def leaves(value: object, path: str = "") -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """A subscription of some form, and which facts are for it. With ``conflates``, a reader who lags behind may get only
+    the latest of each row."""
+
+    name: str
+    fields: str
+    prefixes: tuple[str, ...]
+    conflates: bool = False
+    arguments: str = ""
+    variable: str = ""
+
+    @property
+    def document(self) -> str:
+        """As a client asks for it."""
+        declared = f" Look({self.variable})" if self.variable else ""
+        return f"subscription{declared} {{ {self.name}{self.arguments} {{ {EVENT} {self.fields} }} }}"
+
+
+DAY = f'day: "{BEGAN.date()}"'
+IDS = "$ids: [ID!]"
+WORK = "workOrderId workOrder { id number status priority summary dueAt customer { name } site { name } }"
+BOARD = Look(
+    "boardChanged",
+    f"rowKind rowId removed statusLabel severity lateMinutes appointment {{ id {VISIT} }} technician {{ name status }}",
+    ("apt", "tech"),
+    conflates=True,
+    arguments=f"({DAY})",
+)
+MY_DAY = Look("myDay", f"order severity appointment {{ id {VISIT} }}", ("apt",), conflates=True, arguments=f"({DAY})")
+QUEUE = Look(
+    "queueChanged",
+    "rowId inQueue sizes { queue count } workOrder { number priority }",
+    ("apt",),
+    conflates=True,
+)
+VISITS = Look("appointmentChanged", f"appointmentId appointment {{ id {VISIT} }}", ("apt",))
+MAP = Look(
+    "appointmentChanged",
+    "appointmentId appointment { id status startsAt site { name coordinates { latitude longitude } } }",
+    ("apt",),
+)
+CREW = Look("technicianChanged", "technicianId technician { id name status }", ("tech",))
+ORDERS = Look("workOrderChanged", WORK, ("wo",))
+SOME_VISITS = Look(VISITS.name, VISITS.fields, VISITS.prefixes, arguments="(ids: $ids)", variable=IDS)
+SOME_ORDERS = Look(ORDERS.name, f"{WORK} changes {{ field }}", ORDERS.prefixes, arguments="(ids: $ids)", variable=IDS)
+
+
+@dataclass(frozen=True, slots=True)
 class Mixed:
     """One of many different subscriptions, and which facts of its company it must hear."""
 
     company: int
     wish: Wish
-    prefix: str
+    look: Look
     ids: frozenset[str] | None = None
     technician_id: str | None = None
     customer_id: str | None = None
@@ -67,69 +115,44 @@ class Mixed:
         """Whether a fact of the company is for this subscriber, decided without any code of the server."""
         _, subject, customer, technicians, _ = fact
         return (
-            subject.startswith(f"{self.prefix}_")
+            subject.partition("_")[0] in self.look.prefixes
             and (self.ids is None or subject in self.ids)
             and (self.technician_id is None or self.technician_id in technicians)
             and (self.customer_id is None or self.customer_id == customer)
         )
 
 
-FIELDS = {
-    "board": f"appointmentId appointment {{ id {VISIT} }}",
-    "map": "appointmentId appointment { id status startsAt site { name coordinates { latitude longitude } } }",
-    "queue": "workOrderId workOrder { id number status priority summary dueAt customer { name } site { name } }",
-    "work": "workOrderId workOrder { id number status statusLabel priority summary description }",
-    "crew": "technicianId technician { id name status }",
-}
-SUBSCRIPTIONS = {
-    "board": "appointmentChanged",
-    "map": "appointmentChanged",
-    "queue": "workOrderChanged",
-    "work": "workOrderChanged",
-    "crew": "technicianChanged",
-}
-PREFIXES = {"appointmentChanged": "apt", "workOrderChanged": "wo", "technicianChanged": "tech"}
-
-
-def document(look: str) -> str:
-    """A subscription with one of the selections."""
-    name = SUBSCRIPTIONS[look]
-    return f"subscription Look($ids: [ID!]) {{ {name}(ids: $ids) {{ {EVENT} {FIELDS[look]} }} }}"
-
-
 def mixed_subscriptions(companies: Sequence[Company]) -> list[Mixed]:
-    """Fifty of each company: boards, maps, queues, technicians, single work orders and visits, of people of all roles."""
+    """Fifty of each company: boards, maps, queues, crews, days, single work orders and visits, of people of all roles."""
     made: list[Mixed] = []
     for number, company in enumerate(companies):
+        waiting = frozenset(visit.id for visit in company.visits if visit.waits)
         for index, (look, person, ids) in enumerate(_looks(company)):
-            wish = Wish(number * 1000 + index, document(look), {"ids": ids}, person.token)
-            made.append(
-                Mixed(
-                    number, wish, PREFIXES[SUBSCRIPTIONS[look]], frozenset(ids) if ids else None,
-                    person.technician_id, person.customer_id,
-                )
-            )  # fmt: skip
+            wish = Wish(number * 1000 + index, look.document, {"ids": ids} if ids else {}, person.token)
+            heard = waiting if look is QUEUE else frozenset(ids) if ids else None
+            made.append(Mixed(number, wish, look, heard, person.technician_id, person.customer_id))
     return made
 
 
-def _looks(company: Company) -> Iterator[tuple[str, Person, list[str] | None]]:
-    """Which selection, as whom, and of which ids; None for all."""
+def _looks(company: Company) -> Iterator[tuple[Look, Person, list[str] | None]]:
+    """Which subscription, as whom, and of which ids; None for all."""
     dispatchers, managers = company.of_role("DISPATCHER"), company.of_role("OPERATIONS_MANAGER")
     support, finance = company.of_role("SUPPORT"), company.of_role("FINANCE")
-    yield from (("board", one, None) for one in (*dispatchers, *managers))
-    yield from (("map", one, None) for one in dispatchers[:4])
-    yield from (("queue", one, None) for one in (*dispatchers[4:], *support, *finance))
-    yield from (("crew", one, None) for one in managers)
-    yield from (("board", one, None) for one in company.of_role("TECHNICIAN"))
-    yield from (("queue", one, None) for one in company.of_role("ACCOUNT_ADMINISTRATOR"))
+    yield from ((BOARD, one, None) for one in (*dispatchers, *managers))
+    yield from ((MAP, one, None) for one in dispatchers[:4])
+    yield from ((QUEUE, one, None) for one in dispatchers[4:])
+    yield from ((ORDERS, one, None) for one in (*support, *finance))
+    yield from ((CREW, one, None) for one in managers)
+    yield from ((MY_DAY, one, None) for one in company.of_role("TECHNICIAN"))
+    yield from ((ORDERS, one, None) for one in company.of_role("ACCOUNT_ADMINISTRATOR"))
     for index, one in enumerate(support):
-        yield "work", one, [company.visits[index].work_order_id]
-        yield "board", one, [company.visits[index].id, company.visits[index + 4].id]
-    yield from (("work", one, [visit.work_order_id for visit in company.visits[:8]]) for one in finance)
+        yield SOME_ORDERS, one, [company.visits[index].work_order_id]
+        yield SOME_VISITS, one, [company.visits[index].id, company.visits[index + 4].id]
+    yield from ((SOME_ORDERS, one, [visit.work_order_id for visit in company.visits[:8]]) for one in finance)
 
 
 def mixed_facts(companies: Sequence[Company], count: int) -> list[tuple[str, list[Fact]]]:
-    """Transactions with about so many facts in all: a visit ends, its work order with it, now and then the day, too."""
+    """Transactions with about so many facts in all: a visit begins, its work order with it, and often the technician's status changes, too."""
     dice = random.Random(2)
     made: list[tuple[str, list[Fact]]] = []
     total = 0
