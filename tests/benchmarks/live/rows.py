@@ -9,7 +9,7 @@ import asyncio
 import json
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ BEGAN = datetime(2026, 6, 1, 8, tzinfo=UTC)
 VISITS, TECHNICIANS, CUSTOMERS = 40, 10, 4
 OFFICE = {"DISPATCHER": 8, "OPERATIONS_MANAGER": 2, "SUPPORT": 4, "FINANCE": 2}
 PASSWORD = "a long bench password"  # of a database that is thrown away
+WAITS_EVERY = 4
 INSERTED_AT_ONCE = 500
 
 
@@ -66,12 +67,7 @@ def companies_of(told: Sequence[dict[str, Any]]) -> list[Company]:
 
 async def found(number: int, dispatchers: int) -> Company:
     """A company and all its rows. With ``dispatchers`` it has so many of them and nobody else who signs in."""
-    from app.customers import models as customers
     from app.identity.set_up import set_up_organization
-    from app.kernel.ids import new_id
-    from app.scheduling import models as scheduling
-    from app.technicians import models as technicians
-    from app.work_orders import models as work_orders
 
     owner = await set_up_organization(
         name=f"Company {number}",
@@ -82,105 +78,100 @@ async def found(number: int, dispatchers: int) -> Company:
         administrator_name="Ada Administrator",
         password=PASSWORD,
     )
-
-    def waits(index: int) -> bool:
-        return not dispatchers and index % 4 == 0
-
-    async def add(model: Any, count: int, values: Any) -> list[Any]:
-        made = [
-            model(id=new_id(model.prefix), organization_id=owner, **values(index, new_id)) for index in range(count)
-        ]
-        await model.bulk_create(made, batch_size=INSERTED_AT_ONCE)
-        return made
-
-    accounts = await add(
-        customers.Customer,
-        CUSTOMERS,
-        lambda index, _: {
-            "account_number": f"C-{index:06}",
-            "name": f"Springfield Holdings {index}",
-            "type": "ENTERPRISE",
-            "currency": "USD",
-        },
-    )
-    sites = await add(
-        customers.Site,
-        CUSTOMERS,
-        lambda index, _: {
-            "customer_id": accounts[index].id,
-            "name": f"Building {index}, entrance at the back",
-            "city": "Springfield",
-            "time_zone": "America/New_York",
-        },
-    )
-    crew = await add(
-        technicians.Technician,
-        TECHNICIANS,
-        lambda index, _: {
-            "number": f"T-{index:03}",
-            "name": f"Tom Technician {index}",
-            "time_zone": "UTC",
-            "currency": "USD",
-        },
-    )
-    work = await add(
-        work_orders.WorkOrder,
-        VISITS,
-        lambda index, _: {
-            "number": f"WO-{index:08}",
-            "customer_id": accounts[index % CUSTOMERS].id,
-            "site_id": sites[index % CUSTOMERS].id,
-            "status": "SCHEDULED",
-            "priority": "NORMAL",
-            "channel": "PORTAL",
-            "summary": f"Cooling unit {index:03} on the roof makes a grinding noise",
-            "duration_minutes": 90,
-            "currency": "USD",
-            "submitted_at": BEGAN - timedelta(days=2),
-        },
-    )
-    visits = await add(
-        scheduling.Appointment,
-        VISITS,
-        lambda index, _: {
-            "work_order_id": work[index].id,
-            "site_id": work[index].site_id,
-            "customer_id": work[index].customer_id,
-            "number": 1,
-            "status": "SCHEDULED" if waits(index) else "DISPATCHED",
-            "starts_at": BEGAN + timedelta(hours=index // TECHNICIANS * 2),
-            "ends_at": BEGAN + timedelta(hours=index // TECHNICIANS * 2, minutes=90),
-            "duration_minutes": 90,
-            "technician_ids": [crew[index % TECHNICIANS].id],
-            "dispatched_at": BEGAN - timedelta(hours=1),
-        },
-    )
-    await add(
-        scheduling.Assignment,
-        VISITS,
-        lambda index, _: {
-            "appointment_id": visits[index].id,
-            "technician_id": crew[index % TECHNICIANS].id,
-            "work_order_id": work[index].id,
-            "customer_id": work[index].customer_id,
-            "status": "ACCEPTED",
-            "starts_at": visits[index].starts_at,
-            "ends_at": visits[index].ends_at,
-        },
-    )
+    sites, crew = await add_sites(owner), await add_technicians(owner)
+    visits = await add_visits(owner, sites, crew, some_wait=not dispatchers)
     roles = ["DISPATCHER"] * dispatchers or [role for role, count in OFFICE.items() for _ in range(count)]
     people: list[dict[str, str]] = [{"role": role} for role in roles]
     if not dispatchers:
-        people += [{"role": "TECHNICIAN", "technician_id": one.id} for one in crew]
-        people += [{"role": "ACCOUNT_ADMINISTRATOR", "customer_id": one.id} for one in accounts]
-    return Company(
-        owner,
-        [
-            Visit(one.id, one.work_order_id, one.customer_id, crew[index % TECHNICIANS].id, waits(index))
-            for index, one in enumerate(visits)
-        ],
-        await sign_in(owner, number, people),
+        people += [{"role": "TECHNICIAN", "technician_id": id} for id in crew]
+        people += [{"role": "ACCOUNT_ADMINISTRATOR", "customer_id": one.customer_id} for one in sites]
+    return Company(owner, visits, await sign_in(owner, number, people))
+
+
+async def add_all(model: Any, rows: Iterable[dict[str, Any]]) -> list[Any]:
+    """Rows of a table, many at once, without the commands that make them one by one."""
+    from app.kernel.ids import new_id
+
+    made = [model(id=new_id(model.prefix), **row) for row in rows]
+    await model.bulk_create(made, batch_size=INSERTED_AT_ONCE)
+    return made
+
+
+async def add_sites(owner: str) -> list[Any]:
+    """A customer for each, and their sites."""
+    from app.customers import models
+
+    shared = {"organization_id": owner, "type": "ENTERPRISE", "currency": "USD"}
+    customers = await add_all(
+        models.Customer,
+        (
+            shared | {"account_number": f"C-{index:06}", "name": f"Springfield Holdings {index}"}
+            for index in range(CUSTOMERS)
+        ),
     )
+    shared = {"organization_id": owner, "city": "Springfield", "time_zone": "America/New_York"}
+    return await add_all(
+        models.Site,
+        (
+            shared | {"customer_id": one.id, "name": f"Building {index}, entrance at the back"}
+            for index, one in enumerate(customers)
+        ),
+    )
+
+
+async def add_technicians(owner: str) -> list[str]:
+    """The crew."""
+    from app.technicians import models
+
+    shared = {"organization_id": owner, "time_zone": "UTC", "currency": "USD"}
+    rows = (shared | {"number": f"T-{index:03}", "name": f"Tom Technician {index}"} for index in range(TECHNICIANS))
+    return [one.id for one in await add_all(models.Technician, rows)]
+
+
+async def add_visits(owner: str, sites: Sequence[Any], crew: Sequence[str], *, some_wait: bool) -> list[Visit]:
+    """A day of work orders with a visit each. Some may still wait to be dispatched."""
+    from app.scheduling import models
+    from app.work_orders.models import WorkOrder
+
+    orders = await add_all(WorkOrder, (work_order(owner, index, sites[index % CUSTOMERS]) for index in range(VISITS)))
+    waits = [some_wait and index % WAITS_EVERY == 0 for index in range(VISITS)]
+    visits = await add_all(
+        models.Appointment,
+        (appointment(owner, index, one, crew[index % TECHNICIANS], waits[index]) for index, one in enumerate(orders)),
+    )
+    assignments = [
+        {
+            "organization_id": owner, "appointment_id": one.id, "technician_id": one.technician_ids[0],
+            "work_order_id": one.work_order_id, "customer_id": one.customer_id, "status": "ACCEPTED",
+            "starts_at": one.starts_at, "ends_at": one.ends_at,
+        }
+        for one in visits
+    ]  # fmt: skip
+    await add_all(models.Assignment, assignments)
+    return [
+        Visit(one.id, one.work_order_id, one.customer_id, one.technician_ids[0], waits[index])
+        for index, one in enumerate(visits)
+    ]
+
+
+def work_order(owner: str, index: int, site: Any) -> dict[str, Any]:
+    """What is to be done."""
+    return {
+        "organization_id": owner, "number": f"WO-{index:08}", "customer_id": site.customer_id, "site_id": site.id,
+        "status": "SCHEDULED", "priority": "NORMAL", "channel": "PORTAL", "duration_minutes": 90, "currency": "USD",
+        "summary": f"Cooling unit {index:03} on the roof makes a grinding noise", "submitted_at": BEGAN - timedelta(days=2),
+    }  # fmt: skip
+
+
+def appointment(owner: str, index: int, order: Any, technician_id: str, waits: bool) -> dict[str, Any]:
+    """When it is to be done, and by whom."""
+    starts_at = BEGAN + timedelta(hours=index // TECHNICIANS * 2)
+    return {
+        "organization_id": owner, "work_order_id": order.id, "site_id": order.site_id, "customer_id": order.customer_id,
+        "number": 1, "status": "SCHEDULED" if waits else "DISPATCHED", "starts_at": starts_at,
+        "ends_at": starts_at + timedelta(minutes=90), "duration_minutes": 90, "technician_ids": [technician_id],
+        "dispatched_at": None if waits else BEGAN - timedelta(hours=1),
+    }  # fmt: skip
 
 
 async def sign_in(owner: str, number: int, people: Sequence[dict[str, str]]) -> list[Person]:
@@ -188,41 +179,32 @@ async def sign_in(owner: str, number: int, people: Sequence[dict[str, str]]) -> 
     from app.identity import models, rules
     from app.infrastructure import tokens
     from app.kernel.calendar import utc_now
-    from app.kernel.ids import new_id
 
-    now = utc_now()
-    users, sessions, signed_in = [], [], []
-    for index, person in enumerate(people):
-        role = person["role"]
-        own = {name: value for name, value in person.items() if name != "role"}
-        user = models.User(
-            id=new_id("usr"),
-            organization_id=owner,
-            email=f"person{index}@company{number}.example.com",
-            legal_name=f"Pat {role.title()} {index}",
-            roles=[role],
-            **own,
-        )
-        token = tokens.new_token(rules.ACCESS_TOKEN)
-        session = models.Session(
-            id=new_id("ses"),
-            organization_id=owner,
-            user_id=user.id,
-            family=tokens.hash_token(secrets.token_hex(16)),
-            rotation_secret=secrets.token_hex(32),
-            access_hash=tokens.hash_token(token),
-            access_expires_at=now + ACCESS_LASTS,
-            refresh_hash=tokens.hash_token(secrets.token_hex(16)),
-            refresh_expires_at=now + ACCESS_LASTS,
-            absolute_expires_at=now + ACCESS_LASTS,
-            last_used_at=now + ACCESS_LASTS,  # so that nobody's first steps are noted while others are measured
-        )
-        users.append(user)
-        sessions.append(session)
-        signed_in.append(Person(role, token, **own))
-    await models.User.bulk_create(users, batch_size=INSERTED_AT_ONCE)
-    await models.Session.bulk_create(sessions, batch_size=INSERTED_AT_ONCE)
-    return signed_in
+    users = await add_all(models.User, (user(owner, number, index, one) for index, one in enumerate(people)))
+    ends_at = utc_now() + ACCESS_LASTS
+    given = [tokens.new_token(rules.ACCESS_TOKEN) for _ in people]
+    sessions = [
+        {
+            "organization_id": owner, "user_id": one.id, "family": tokens.hash_token(secrets.token_hex(16)),
+            "rotation_secret": secrets.token_hex(32), "access_hash": tokens.hash_token(token), "access_expires_at": ends_at,
+            "refresh_hash": tokens.hash_token(secrets.token_hex(16)), "refresh_expires_at": ends_at,
+            "absolute_expires_at": ends_at,
+            # So that nobody's first steps are noted while others are measured.
+            "last_used_at": ends_at,
+        }
+        for one, token in zip(users, given, strict=True)
+    ]  # fmt: skip
+    await add_all(models.Session, sessions)
+    return [Person(token=token, **one) for token, one in zip(given, people, strict=True)]
+
+
+def user(owner: str, number: int, index: int, person: dict[str, str]) -> dict[str, Any]:
+    """Somebody who works there, or for whom they work."""
+    own = {name: value for name, value in person.items() if name != "role"}
+    return own | {
+        "organization_id": owner, "email": f"person{index}@company{number}.example.com",
+        "legal_name": f"Pat {person['role'].title()} {index}", "roles": [person["role"]],
+    }  # fmt: skip
 
 
 async def main(url: str, dispatchers: int, companies: int) -> list[dict[str, Any]]:
