@@ -1,4 +1,4 @@
-"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | followers | schema``."""
+"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | followers | audit | schema``."""
 
 import asyncio
 import sys
@@ -253,6 +253,65 @@ def replay(id: str, organization: str | None) -> None:
         click.echo("The follower has handled the fact.")
 
     run_connected(read_settings(), try_again)
+
+
+@main.group("audit")
+def audit_group() -> None:
+    """The journal as evidence: whether it is what was written."""
+
+
+@audit_group.command("verify")
+@click.option("--organization", metavar="ID", help="Whose journal; without it, all.")
+@click.option("--head", "heads", multiple=True, metavar="LINE", help="A line of `audit head` from earlier.")
+@click.option(
+    "--heads", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with such lines."
+)
+@click.option(
+    "--unkeyed-to", default=0, metavar="SEQ", help="Up to this fact seals may be without the key, which came later."
+)
+def verify(organization: str | None, heads: tuple[str, ...], file: Path | None, unkeyed_to: int) -> None:
+    """Walk along every fact and its seal; name the first one that was altered, taken out, put in or moved."""
+    from app.infrastructure import audit
+
+    lines = [*heads, *(file.read_text(encoding="utf-8").splitlines() if file else ())]
+    kept = [audit.read_head(line) for line in lines if line.strip()]
+
+    async def walk() -> bool:
+        wanted = [organization] if organization is not None else await audit.organizations()
+        asked: list[tuple[str, audit.Head | None]] = [
+            (one.organization_id, one) for one in kept if organization in (None, one.organization_id)
+        ]
+        asked += [(id, None) for id in wanted if id not in {one.organization_id for one in kept}]
+        verdicts = [await audit.verify(id, head=head, unkeyed_to=unkeyed_to) for id, head in sorted(asked, key=str)]
+        for one in verdicts:
+            if one.broken is not None:
+                click.echo(f"{one.organization_id}: fact {one.broken.seq} is wrong: {one.broken.reason}.", err=True)
+            else:
+                click.echo(
+                    f"{one.organization_id}: {one.facts} facts, {one.sealed} of them sealed: as they were written."
+                )
+        return all(one.broken is None for one in verdicts)
+
+    sys.exit(0 if run_connected(read_settings(), walk) else 1)
+
+
+@audit_group.command("head")
+@click.option("--organization", metavar="ID", help="Whose journal; without it, all.")
+@click.option("--to", "target", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of the terminal.")
+def show_head(organization: str | None, target: Path | None) -> None:
+    """Print the last sealed fact of each journal, to be kept elsewhere and given to `audit verify` later."""
+    from app.infrastructure import audit
+
+    async def look() -> list[str]:
+        wanted = [organization] if organization is not None else await audit.organizations()
+        return [str(head) for id in wanted if (head := await audit.find_head(id)) is not None]
+
+    lines = run_connected(read_settings(), look)
+    if target is None:
+        click.echo("\n".join(lines) or "Nothing is sealed yet.", err=not lines)
+    else:
+        target.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        click.echo(f"Wrote {len(lines)} heads to {target}.")
 
 
 @main.group("schema")

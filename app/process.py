@@ -11,7 +11,20 @@ import structlog
 
 from app import database
 from app.identity import reactions as identity_reactions
-from app.infrastructure import broadcast, followers, jobs, limits, logs, outbox, storage, tail, texts, timers
+from app.infrastructure import (
+    broadcast,
+    chain,
+    followers,
+    jobs,
+    limits,
+    logs,
+    outbox,
+    sealing,
+    storage,
+    tail,
+    texts,
+    timers,
+)
 from app.integrations import reactions as integrations_reactions
 from app.kernel.errors import ConfigurationError
 from app.scheduling import reactions as scheduling_reactions
@@ -65,6 +78,7 @@ def listen(host: str, port: int, port_setting: str) -> socket.socket:
 async def connected(settings: Settings) -> AsyncIterator[None]:
     """The database, connected and up to date; no background work, no broadcast."""
     prepare_folders(settings)
+    chain.configure(settings.journal_keys)
     await database.connect(settings.database_url, pool_max=settings.database_pool_max)
     try:
         yield
@@ -110,6 +124,7 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
 def _start_background(settings: Settings) -> list[asyncio.Task[None]]:
     return [
         asyncio.create_task(followers.run_followers(), name="followers"),
+        asyncio.create_task(sealing.run_sealing(), name="sealing"),
         asyncio.create_task(jobs.run_jobs(concurrency=settings.planner_processes + 1), name="jobs"),
         asyncio.create_task(jobs.run_jobs(concurrency=1, apart=True), name="long jobs"),
         asyncio.create_task(timers.run_timers(), name="timers"),

@@ -17,6 +17,7 @@ from app.kernel.budgets import Allowance, Caller, read_budgets
 from app.kernel.errors import ConfigurationError
 
 PREFIX = "TRUCKROLL_"
+KEY_LENGTH_MIN = 32
 NOT_SETTINGS = frozenset({"TRUCKROLL_REQUIRE_SERVICES", "TRUCKROLL_SETUP_PASSWORD"})
 
 
@@ -90,6 +91,10 @@ class Settings(BaseModel):
     export_megabytes_max: int = Field(1024, ge=1, le=2047, description="the largest bulk export, in megabytes")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR")
     log_format: LogFormat = Field(LogFormat.AUTO, description="auto, json or text")
+    journal_key: str | None = Field(
+        None,
+        description="a secret of at least 32 characters that seals the journal; earlier ones behind it, with commas",
+    )
     metrics_token: str | None = Field(None, min_length=16, description="bearer token that /metrics asks for, if set")
 
     @field_validator("database_url", "broadcast_url")
@@ -97,6 +102,13 @@ class Settings(BaseModel):
     def _has_a_scheme(cls, value: str) -> str:
         if "://" not in value:
             raise ValueError("it must be a URL such as sqlite:///var/truckroll.db or redis://localhost:6379/0")
+        return value
+
+    @field_validator("journal_key")
+    @classmethod
+    def _is_secret_enough(cls, value: str | None) -> str | None:
+        if value is not None and any(len(one.strip()) < KEY_LENGTH_MIN for one in value.split(",")):
+            raise ValueError(f"a key has at least {KEY_LENGTH_MIN} characters")
         return value
 
     @field_validator("documents")
@@ -124,6 +136,11 @@ class Settings(BaseModel):
     def budgets(self) -> Mapping[Caller, Allowance] | None:
         """What each kind of caller may ask for; None when nobody keeps count."""
         return read_budgets(self.cost_budget)
+
+    @property
+    def journal_keys(self) -> tuple[str, ...]:
+        """The keys of the journal, first the one that seals; none when it is sealed without."""
+        return () if self.journal_key is None else tuple(one.strip() for one in self.journal_key.split(","))
 
     @property
     def embedded(self) -> bool:

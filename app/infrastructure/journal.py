@@ -63,6 +63,16 @@ class Entry:
         return cursor_at(self.organization_id, self.seq)
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A fact with all that the journal keeps of it: the request it came with, and its seal, once it has one."""
+
+    entry: Entry
+    request_id: str | None
+    previous_hash: str | None
+    hash: str | None
+
+
 _recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -161,30 +171,45 @@ async def heads(organization_ids: Sequence[str] | None = None) -> dict[str, int]
 
 async def read(organization_id: str, after: int, limit: int = 500) -> list[Entry]:
     """The facts after a place, oldest first."""
-    rows = await database.read_rows(
-        'SELECT "id", "organization_id", "seq", "at", "actor_kind", "actor_id", "command", "type", "noun", "subject_id", '
-        '"customer_id", "technician_ids", "payload" FROM "journal_entry" '
-        f'WHERE "organization_id" = {mark(1)} AND "seq" > {mark(2)} ORDER BY "seq" LIMIT {int(limit)}',
+    return [_entry(row) for row in await _rows(_COLUMNS, organization_id, after, limit)]
+
+
+async def read_records(organization_id: str, after: int, limit: int = 500) -> list[Record]:
+    """As ``read``, with all that the journal keeps of them."""
+    rows = await _rows(f'{_COLUMNS}, "request_id", "previous_hash", "hash"', organization_id, after, limit)
+    return [Record(_entry(row), request_id=row[13], previous_hash=row[14], hash=row[15]) for row in rows]
+
+
+_COLUMNS = (
+    '"id", "organization_id", "seq", "at", "actor_kind", "actor_id", "command", "type", "noun", "subject_id", '
+    '"customer_id", "technician_ids", "payload"'
+)
+
+
+async def _rows(columns: str, organization_id: str, after: int, limit: int) -> list[Any]:
+    return await database.read_rows(
+        f'SELECT {columns} FROM "journal_entry" WHERE "organization_id" = {mark(1)} AND "seq" > {mark(2)} '
+        f'ORDER BY "seq" LIMIT {int(limit)}',
         [organization_id, after],
     )
-    return [
-        Entry(
-            id=row[0],
-            organization_id=row[1],
-            seq=int(row[2]),
-            at=moment(row[3]),
-            actor_kind=row[4],
-            actor_id=row[5],
-            command=row[6],
-            type=row[7],
-            noun=row[8],
-            subject_id=row[9],
-            customer_id=row[10],
-            technician_ids=tuple(_json(row[11])),
-            payload=_json(row[12]),
-        )
-        for row in rows
-    ]
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        id=row[0],
+        organization_id=row[1],
+        seq=int(row[2]),
+        at=moment(row[3]),
+        actor_kind=row[4],
+        actor_id=row[5],
+        command=row[6],
+        type=row[7],
+        noun=row[8],
+        subject_id=row[9],
+        customer_id=row[10],
+        technician_ids=tuple(_json(row[11])),
+        payload=_json(row[12]),
+    )
 
 
 def plain(value: Any) -> Any:

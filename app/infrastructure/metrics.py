@@ -13,6 +13,12 @@ _requests = Histogram(
 _commands = Counter("truckroll_commands", "Commands by name and outcome", ["command", "outcome"], registry=_registry)
 _facts = Counter("truckroll_facts", "Facts written to the journal", registry=_registry)
 _lag = Gauge("truckroll_follower_lag_facts", "Facts a follower has yet to look at", ["follower"], registry=_registry)
+_unsealed = Gauge("truckroll_journal_unsealed_facts", "Facts that have no seal yet", registry=_registry)
+_unsealed_seconds = Gauge(
+    "truckroll_journal_unsealed_seconds",
+    "Age of the oldest fact without a seal; 0 when there is none",
+    registry=_registry,
+)
 _parked = Counter("truckroll_facts_parked", "Facts set aside after the last try", ["follower"], registry=_registry)
 _jobs = Histogram(
     "truckroll_job_seconds", "Jobs by kind and outcome", ["kind", "outcome"], buckets=JOB_BUCKETS, registry=_registry
@@ -44,6 +50,12 @@ def count_facts(number: int) -> None:
 def follower_lag(follower: str, facts: int) -> None:
     """How many facts a follower of this process has yet to look at."""
     _lag.labels(follower).set(facts)
+
+
+def sealing_lag(facts: int, seconds: float) -> None:
+    """How many facts have no seal yet, and how old the oldest of them is."""
+    _unsealed.set(facts)
+    _unsealed_seconds.set(seconds)
 
 
 def count_parked(follower: str) -> None:

@@ -28,7 +28,7 @@ class JournalEntry(Model):
     """One fact. Append-only; ``seq`` has no gaps within an organization and follows the order of commits.
 
     ``previous_hash`` and ``hash`` are the seal of an organization's chain. A command leaves them empty, so that it never
-    waits for the chain: a follower that seals the facts in their order is who writes them.
+    waits for the chain: ``sealing`` writes them afterwards, in the order of the facts.
     """
 
     id = fields.CharField(max_length=ID_LENGTH_MAX, primary_key=True)
@@ -52,6 +52,22 @@ class JournalEntry(Model):
         table = "journal_entry"
         unique_together = (("organization_id", "seq"),)
         indexes = [Index(fields=("organization_id", "subject_id", "seq"))]
+
+
+class JournalSeal(Model):
+    """How far an organization's facts are sealed, and up to which they are in the archive and no longer in the table.
+
+    Whoever seals holds the row; ``hash`` and ``archived_hash`` are those of the last facts, with which the chain goes on.
+    """
+
+    organization_id = fields.CharField(max_length=ID_LENGTH_MAX, primary_key=True)
+    seq = fields.BigIntField(default=0)
+    hash = fields.CharField(max_length=64, default="")
+    archived_seq = fields.BigIntField(default=0)
+    archived_hash = fields.CharField(max_length=64, default="")
+
+    class Meta:
+        table = "journal_seal"
 
 
 class IdempotencyKey(Model):

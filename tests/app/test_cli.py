@@ -88,6 +88,31 @@ def test_followers_say_how_far_they_are_and_try_again_what_was_set_aside(embedde
     assert f"{follower}: 0 waiting, 0 set aside" in run_truckroll("followers", "status", environment=embedded).stdout
 
 
+def test_the_journal_is_verified_and_the_first_wrong_fact_named(embedded, tmp_path):
+    environment = {**embedded, "TRUCKROLL_JOURNAL_KEY": "a key that is known to few people only"}
+    run_truckroll("migrate", environment=environment)
+    run_truckroll(*SETUP, "--password", PASSWORD, environment=environment)
+    assert "Nothing is sealed yet" in run_truckroll("audit", "head", environment=environment).stderr
+    with Process("worker", environment, tmp_path / "worker.log") as worker:
+        deadline = time.monotonic() + 30
+        while not (head := run_truckroll("audit", "head", environment=environment).stdout.strip()):
+            assert time.monotonic() < deadline, worker.log.read_text()
+        assert worker.stop() == 0
+    organization_id, seq, seal = head.split()
+    assert seal.startswith("hmac-sha256-")
+    kept = tmp_path / "heads.txt"
+    run_truckroll("audit", "head", "--to", str(kept), environment=environment)
+    assert kept.read_text() == f"{head}\n"
+    whole = f"{organization_id}: {seq} facts, {seq} of them sealed: as they were written.\n"
+    assert run_truckroll("audit", "verify", environment=environment).stdout == whole
+    assert run_truckroll("audit", "verify", "--heads", str(kept), environment=environment).stdout == whole
+    assert "TRUCKROLL_JOURNAL_KEY" in refused("audit", "verify", environment=embedded)
+    with closing(sqlite3.connect(embedded["TRUCKROLL_DATABASE_URL"].removeprefix("sqlite:///"))) as database, database:
+        database.execute("UPDATE journal_entry SET actor_id = 'usr_nobody' WHERE seq = 1")
+    said = refused("audit", "verify", "--organization", organization_id, environment=environment)
+    assert f"{organization_id}: fact 1 is wrong: it was altered" in said
+
+
 def test_a_worker_answers_probes_where_it_is_told_to_and_still_ends_by_a_signal(embedded, tmp_path):
     run_truckroll("migrate", environment=embedded)
     port = free_port()
