@@ -13,6 +13,7 @@ import schema.journal.operations
 import schema.messaging.operations
 import schema.scheduling.boards
 import schema.scheduling.operations
+import schema.scheduling.syncing
 import schema.search.operations
 import schema.technicians.operations
 import schema.work_orders.operations
@@ -30,6 +31,7 @@ ROOMS = (
     schema.work_orders.operations,
     schema.scheduling.operations,
     schema.scheduling.boards,
+    schema.scheduling.syncing,
     schema.integrations.operations,
     schema.journal.operations,
     schema.search.operations,

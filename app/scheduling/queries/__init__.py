@@ -10,6 +10,7 @@ from app.scheduling.queries.boards import (
     find_board_rows,
     find_day_visits,
 )
+from app.scheduling.queries.briefcase import SyncChange, SyncPage, get_briefcase, sync_page
 from app.scheduling.queries.queues import (
     Queued,
     count_dispatch_queues,
@@ -41,6 +42,8 @@ __all__ = [
     "BoardVisit",
     "DayBoard",
     "Queued",
+    "SyncChange",
+    "SyncPage",
     "board_rows_of",
     "count_dispatch_queues",
     "day_board",
@@ -57,6 +60,7 @@ __all__ = [
     "find_technicians_of_run",
     "find_visits_to_watch",
     "find_work_without_visit",
+    "get_briefcase",
     "get_plan_status",
     "get_time_zone",
     "given_to",
@@ -65,5 +69,6 @@ __all__ = [
     "of_day",
     "of_technicians",
     "queued_of",
+    "sync_page",
     "visit_of",
 ]
