@@ -1,4 +1,4 @@
-"""Live: one event to thousands of subscribers, ours beside Strawberry with broadcaster and graphql-ws on Node.
+"""Live: one event to thousands of subscribers, ours beside Strawberry with broadcaster, graphql-ws on Node and a floor.
 
 Every server is one process; each subscriber has a socket of its own with the same subscription and gets the same event of
 about 600 bytes. Ours is `truckroll serve` on PostgreSQL and Redis where they are reachable: everybody is signed in,

@@ -21,6 +21,7 @@ from tests.benchmarks.node import PEERS, node_is_ready
 OURS = "Truckroll"
 STOCK = "Strawberry + broadcaster"
 NODE = "graphql-ws on Node"
+FLOOR = "floor, prepared frames"
 MADE_UP_ORGANIZATION = "org_01m89qp647fnkt805d7438tqyc"
 TRUCKROLL = str(Path(sys.executable).parent / "truckroll")
 IDLE_SECONDS_MAX = 2.0
@@ -218,6 +219,7 @@ def peers() -> list[Contestant]:
         return Contestant(name, running, _posting)
 
     found = [peer(STOCK, sys.executable, "-m", "tests.benchmarks.peers.live_stock")]
+    found.append(peer(FLOOR, sys.executable, "-m", "tests.benchmarks.peers.live_floor"))
     if node_is_ready():
         found.append(peer(NODE, "node", str(PEERS / "live_graphql_ws.mjs")))
     return found

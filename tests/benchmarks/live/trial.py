@@ -21,7 +21,7 @@ LATE_MILLISECONDS = 250
 RATES = (1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000, 150_000, 200_000)
 WARM_SUBSCRIBERS, WARM_EVENTS = 20, 50
 PUBLICATIONS_PER_SECOND_MAX = 100
-QUIET_SHARE, QUIET_SECONDS_MAX = 0.05, 30.0
+QUIET_SHARE, QUIET_SECONDS, QUIET_SECONDS_MAX = 0.05, 1.0, 30.0
 STALLED_SECONDS = 15.0
 BUSY_SHARE = 0.9
 
@@ -111,17 +111,22 @@ class Trial:
 
     async def connect(self, contestant: Contestant) -> None:
         """Everybody comes; what that takes, and what each of them weighs."""
-        before, cpu = memory_kilobytes(self._running.pid), self._cpu()
+        before = memory_kilobytes(self._running.pid)
+        cpu, began = self._cpu(), monotonic()
         seconds = await self._people.ask("connect", self._running.port, contestant.wishes(self._subscribers))
         await self._quiet()
-        self.figures.connects_per_second = self._subscribers / seconds
-        self.figures.connect_cpu = (self._cpu() - cpu) / self._subscribers * 1000
+        spent_seconds, took = self._cpu() - cpu, monotonic() - began
         after = memory_kilobytes(self._running.pid)
         self.figures.resident, self.figures.proportional = (
             (now - then) / self._subscribers for now, then in zip(after, before, strict=True)
         )
+        await self._idle()
+        # Those who are there already cost something while the others come: half of them, on average.
+        idle_seconds = self.figures.idle_cpu / 1000 * (took - seconds / 2)
+        self.figures.connects_per_second = self._subscribers / seconds
+        self.figures.connect_cpu = max(spent_seconds - idle_seconds, 0) / self._subscribers * 1000
 
-    async def idle(self) -> None:
+    async def _idle(self) -> None:
         """Nothing happens."""
         cpu, began = self._cpu(), monotonic()
         await asyncio.sleep(self._plan.idle_seconds)
@@ -219,14 +224,16 @@ class Trial:
             count, since = (now, monotonic()) if now != count else (count, since)
 
     async def _quiet(self) -> None:
-        """Until the server has little to do."""
-        deadline = monotonic() + QUIET_SECONDS_MAX
+        """Until the server has little to do, or no longer less than a moment ago."""
+        deadline, before = monotonic() + QUIET_SECONDS_MAX, float("inf")
         await asyncio.sleep(0.2)
         while monotonic() < deadline:
             cpu = self._cpu()
-            await asyncio.sleep(0.5)
-            if self._cpu() - cpu < 0.5 * QUIET_SHARE:
+            await asyncio.sleep(QUIET_SECONDS)
+            share = (self._cpu() - cpu) / QUIET_SECONDS
+            if share < QUIET_SHARE or (share < BUSY_SHARE / 2 and share > 0.7 * before):
                 return
+            before = share
 
     def _cpu(self) -> float:
         return exact_cpu_seconds(self._running.pid)
@@ -246,7 +253,6 @@ async def try_out(contestant: Contestant, subscribers: int, plan: Plan) -> Figur
             trial = Trial(running, people, publisher, subscribers, plan)
             await trial.warm_up(contestant)
             await trial.connect(contestant)
-            await trial.idle()
             await trial.first_event()
             if not trial.figures.wrong:
                 await trial.paced()
