@@ -1,4 +1,4 @@
-"""Real subscribers: the graphql-ws client from npm in a Node process, and the gql client in Python."""
+"""Real subscribers that reconnect by themselves and resume by cursor: graphql-ws and an EventSource in Node, gql in Python."""
 
 import asyncio
 import fcntl
@@ -7,11 +7,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gql import Client, GraphQLRequest
+from gql.transport.exceptions import TransportError
+from gql.transport.websockets import WebsocketsTransport
 
 from tests.servers import Server
 
@@ -45,7 +48,7 @@ def require_node() -> str:
 
 
 class NodeFollower:
-    """A graphql-ws subscription in a process of its own. It reconnects by itself and resumes by cursor."""
+    """A subscription in a process of its own. It reconnects by itself and resumes by cursor."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -79,12 +82,20 @@ class NodeFollower:
 
 @asynccontextmanager
 async def node_follower(
-    server: Server, token: str, field: str, noun: str, selection: str, after: str | None = None
+    server: Server,
+    token: str,
+    field: str,
+    noun: str,
+    selection: str,
+    after: str | None = None,
+    *,
+    by_events: bool = False,
 ) -> AsyncIterator[NodeFollower]:
-    """Follow a subscription with graphql-ws."""
+    """Follow a subscription with graphql-ws, or with an EventSource."""
     document = FOLLOW % (field, noun, noun, selection)
+    script, address = ("events.mjs", server.url) if by_events else ("follow.mjs", f"ws://127.0.0.1:{server.port}")
     process = await asyncio.create_subprocess_exec(
-        require_node(), "follow.mjs", f"ws://127.0.0.1:{server.port}/graphql", token, document, field, after or "",
+        require_node(), script, f"{address}/graphql", token, document, field, after or "",
         cwd=CLIENTS, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**22,
     )  # fmt: skip
     follower = NodeFollower(process)
@@ -92,3 +103,47 @@ async def node_follower(
         yield follower
     finally:
         await follower.stop()
+
+
+class GqlFollower:
+    """A subscription with gql, which an app follows anew with its last cursor when the connection has broken."""
+
+    def __init__(self, server: Server, token: str, field: str, noun: str, after: str) -> None:
+        self._server = server
+        self._token = token
+        self._field = field
+        self._document = GraphQLRequest(FOLLOW % (field, noun, noun, "id"), variable_values={"after": after})
+        self.events: list[dict[str, Any]] = []
+        self.ended = 0
+
+    async def run(self) -> None:
+        """Follow until canceled."""
+        while True:
+            transport = WebsocketsTransport(
+                url=f"ws://127.0.0.1:{self._server.port}/graphql",
+                init_payload={"authorization": f"Bearer {self._token}"},
+                subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
+            )
+            try:
+                async with Client(transport=transport) as session:
+                    async for answer in session.subscribe(self._document):
+                        event = answer[self._field]
+                        self._document.variable_values = {"after": event["cursor"]}
+                        self.events.append(event)
+            except (TransportError, OSError, TimeoutError):
+                pass  # the server is away: it may also say nothing, and the events end
+            self.ended += 1
+            await asyncio.sleep(0.1)
+
+
+@asynccontextmanager
+async def gql_follower(server: Server, token: str, field: str, noun: str, after: str) -> AsyncIterator[GqlFollower]:
+    """Follow a subscription with gql."""
+    follower = GqlFollower(server, token, field, noun, after)
+    running = asyncio.create_task(follower.run())
+    try:
+        yield follower
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running

@@ -352,7 +352,7 @@ def test_the_readme_names_the_versions_that_are_tested():
     packages = json.loads((CLIENTS / "package.json").read_text())["dependencies"]
     [section] = re.findall(r"^### Clients\n(.*?)^### ", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     named = (
-        "@apollo/client", "@urql/core", "relay-compiler", "relay-runtime", "graphql-ws", "graphql-sse",
+        "@apollo/client", "@urql/core", "relay-compiler", "relay-runtime", "graphql-ws", "graphql-sse", "eventsource",
         "@graphql-codegen/client-preset", "@graphql-inspector/core",
     )  # fmt: skip
     assert [name for name in named if packages[name] not in section] == []

@@ -8,7 +8,7 @@ from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
 from tests.journeys.followers import node_follower
-from tests.journeys.steps import REAL_FILE, city_file, hire, open_account, plan_and_dispatch, work_to_the_end
+from tests.journeys.steps import REAL_FILE, city_file, hire, plan_and_dispatch, work_to_the_end
 from tests.journeys.worlds import ADMINISTRATOR
 from tests.servers import Api, until
 
@@ -86,36 +86,6 @@ async def test_a_second_import_changes_nothing_and_a_dry_run_records_nothing(wor
             second = await api.ask(count)
             assert second["workOrders"] == first["workOrders"]
             assert second["customers"] == first["customers"]
-
-
-async def test_a_subscriber_resumes_after_the_server_was_killed_without_gap_or_repeat(world, tmp_path):
-    with world.server() as server:
-        async with Api(server.url) as api:
-            await api.sign_in(ADMINISTRATOR)
-            place = await open_account(api)
-            acknowledged = []
-            async with node_follower(server, api.token, "workOrderChanged", "workOrder", "number") as follower:
-
-                async def connected():
-                    return any("connected" in one for one in follower.said)
-
-                await until(connected, what="the connection")
-                await asyncio.sleep(0.5)
-                for round_number in range(3):
-                    for _ in range(5):
-                        made = await api.do(
-                            "createWorkOrder", "workOrder { id }", **place, summary=f"Round {round_number}"
-                        )
-                        acknowledged.append(made["workOrder"]["id"])
-                    server.kill()
-                    server.start()
-
-                async def heard_all():
-                    return len(follower.events) >= len(acknowledged)
-
-                await until(heard_all, what="every fact")
-                await asyncio.sleep(1)
-                assert [event["workOrderId"] for event in follower.events] == acknowledged
 
 
 async def test_the_gql_client_asks_and_listens(small):

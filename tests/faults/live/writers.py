@@ -14,6 +14,14 @@ from app.kernel.ids import new_id
 from tests.faults.live.company import Company
 
 ANSWER_SECONDS_MAX = 10
+# Each visit has an hour of its own, so that none is refused because of another.
+_hours = itertools.count()
+
+
+def free_hour() -> str:
+    """The beginning of an hour, from tomorrow on, for which nobody is booked."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    return (now + timedelta(days=1, hours=next(_hours))).isoformat()
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Attempt:
 
 
 class Writer:
-    """One of several: each has appointments and hours of its own, so that none is refused because of another."""
+    """One of several."""
 
     def __init__(self, number: int, company: Company, urls: Sequence[str]) -> None:
         self.attempts: list[Attempt] = []
@@ -53,14 +61,11 @@ class Writer:
 
     def _story(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """What happens: orders come, are changed, planned and sent out, and technicians say how they are."""
-        tomorrow = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=1)
         for round in itertools.count():
             order, visit = new_id("wo"), new_id("apt")
             place = self._company.places[(self._number + round) % len(self._company.places)]
-            # The hours of a technician are dealt out among those who write about them.
-            begins = tomorrow + timedelta(hours=100 * self._number + round)
             standing = self._company.orders[round % len(self._company.orders)]
-            booked = {"technicianIds": [self._technician], "startsAt": begins.isoformat(), "durationMinutes": 45}
+            booked = {"technicianIds": [self._technician], "startsAt": free_hour(), "durationMinutes": 45}
             yield "createWorkOrder", {**place, "id": order, "summary": f"Order {self._number}.{round}"}
             yield "updateWorkOrder", {"id": standing, "summary": f"Changed by {self._number}.{round}"}
             yield "createAppointment", {"id": visit, "workOrderId": order}
