@@ -279,7 +279,10 @@ async def answer_query(field: OperationField, info: Info, raw: dict[str, Any]) -
     """What a function says."""
     field.admit(info.context)
     assert isinstance(field.declaration, Call) and field.declaration.function is not None
-    return await _called(field.declaration.function, field, info, raw)
+    answer = await _called(field.declaration.function, field, info, raw)
+    if info.path.prev is None and isinstance(nodes := getattr(answer, "nodes", None), list):
+        info.context.rows[str(info.path.key)] = len(nodes)  # a page: points for rows that are not there come back
+    return answer
 
 
 async def answer_mutation(field: OperationField, info: Info, raw: dict[str, Any]) -> Outcome:

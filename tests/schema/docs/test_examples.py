@@ -32,6 +32,9 @@ NAME = re.compile(r"^(?:query|mutation|subscription) (\w+)")
 # What the README leaves to the reader: whose ids, and who asks.
 VARIABLES: dict[str, dict[str, Any]] = {
     "Follow": {"after": "<cursor start>"},
+    "DayBoard": {"day": "<day today>"},
+    "FollowBoard": {"day": "<day today>", "after": "<cursor start>"},
+    "MyDay": {"day": "<day today>"},
     "PlanOf": {"id": "<run ready>"},
     "Commit": {"id": "<run ready>", "day": "<day today>"},
     "Depart": {"input": {"id": "<apt dispatched>"}},
@@ -47,12 +50,12 @@ ROLES = {
     "Key": Role.ADMINISTRATOR,
     "MyDay": Role.TECHNICIAN,
     "Report": Role.TECHNICIAN,
+    "Sync": Role.TECHNICIAN,
 }
 
 SLACK = 8  # points: a short list that stays empty, a row that is not there
-# Facts of `changes` are no list at the root: points for those that are not there do not come back. Neither do those for the row
-# with which an export is tried, which no answer shows.
-NOT_GIVEN_BACK = frozenset({"README Changes", "README Export"})
+# Points for the row with which an export is tried, which no answer shows, do not come back.
+NOT_GIVEN_BACK = frozenset({"README Export"})
 # Each value of a facet counts a page of rows, and as many values as there may be are counted.
 PAGES_FOR_EACH_VALUE = frozenset({"README Kanban", "kanban", "lists Columns"})
 
