@@ -29,10 +29,17 @@ from app.integrations import reactions as integrations_reactions
 from app.kernel.errors import ConfigurationError
 from app.scheduling import reactions as scheduling_reactions
 from app.settings import LogFormat, Settings
+from app.technicians import reactions as technicians_reactions
 from app.work_orders import reactions as work_orders_reactions
 
 # What the rooms do in the background registers itself when it is imported.
-REACTIONS = (identity_reactions, work_orders_reactions, scheduling_reactions, integrations_reactions)
+REACTIONS = (
+    identity_reactions,
+    technicians_reactions,
+    work_orders_reactions,
+    scheduling_reactions,
+    integrations_reactions,
+)
 DRAIN_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)

@@ -183,15 +183,14 @@ function follow() {
       },
     );
   }
-  const variables = { after: state.cursor };
+  // Everybody comes first, after a reconnect as well: there is no cursor to keep.
   listen(
-    `subscription Positions($after: String) { positionChanged(after: $after) { cursor position { technician { id } ${POSITION} } } }`,
-    variables,
-    ({ positionChanged: { cursor, position } }) => {
-      variables.after = cursor;
-      const technician = state.technicians.get(position?.technician?.id);
+    "subscription Positions { technicianPositions { technicianId coordinates { latitude longitude } at isStale removed } }",
+    {},
+    ({ technicianPositions: { technicianId, removed, ...position } }) => {
+      const technician = state.technicians.get(technicianId);
       if (technician) {
-        technician.position = position;
+        technician.position = removed ? null : position;
         draw();
       }
     },

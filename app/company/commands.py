@@ -40,6 +40,8 @@ class OrganizationChanges(TypedDict, total=False):
     locale: str
     country: str
     settings: Mapping[str, Any]
+    position_history_days: int
+    arrival_radius_metres: int
 
 
 class ServiceTypeChanges(TypedDict, total=False):
@@ -87,6 +89,12 @@ ORGANIZATION_FIELDS: dict[str, Cleaner] = {
     "locale": rules.require_locale,
     "country": rules.require_country,
     "settings": _settings,
+    "position_history_days": lambda value: rules.require_range(
+        value, "positionHistoryDays", 0, rules.POSITION_HISTORY_DAYS_MAX
+    ),
+    "arrival_radius_metres": lambda value: rules.require_range(
+        value, "arrivalRadiusMetres", rules.ARRIVAL_RADIUS_METRES_MIN, rules.ARRIVAL_RADIUS_METRES_MAX
+    ),
 }
 SERVICE_TYPE_FIELDS: dict[str, Cleaner] = {
     "name": _name,

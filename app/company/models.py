@@ -4,6 +4,7 @@ from tortoise import fields
 from tortoise.fields import OnDelete
 from tortoise.indexes import Index
 
+from app.company.rules import ARRIVAL_RADIUS_METRES_DEFAULT, POSITION_HISTORY_DAYS_DEFAULT
 from app.infrastructure.conditions import Condition, column
 from app.infrastructure.tables import OwnedTable, Table, register
 from app.kernel.actor import Actor
@@ -23,6 +24,12 @@ class Organization(Table):
     locale = fields.CharField(max_length=16, default="en-US")
     country = fields.CharField(max_length=2)
     settings: fields.JSONField[dict[str, object]] = fields.JSONField(default=dict)
+    position_history_days = fields.IntField(
+        default=POSITION_HISTORY_DAYS_DEFAULT, db_default=POSITION_HISTORY_DAYS_DEFAULT
+    )
+    arrival_radius_metres = fields.IntField(
+        default=ARRIVAL_RADIUS_METRES_DEFAULT, db_default=ARRIVAL_RADIUS_METRES_DEFAULT
+    )
 
     class Meta:
         table = "organization"

@@ -21,6 +21,8 @@ from app.kernel.places import Point, great_circle_metres
 TICK_SECONDS = 2.0
 IDLE_SECONDS = 5.0
 DRIVING_METRES_PER_MINUTE = 420.0  # city traffic, stops and parking included
+ACCURACY_METRES = 8.0
+POSITIONS_AT_ONCE = 2
 SHORTEST_DRIVE_SECONDS = 4.0
 SHORTEST_WORK_SECONDS = 4.0
 
@@ -123,7 +125,7 @@ class SimulatedTechnician:
         self._where = Point(**me["position"]["coordinates"]) if me["position"] else self._homes[who["technicianId"]]
         if me["status"] == "OFF":
             await self._client.do("checkIn")
-        await self._report()
+        await self._client.do("reportPositions", positions=[self._position()])
 
     async def _next_visit(self) -> dict[str, Any] | None:
         visits = (await self._client.ask(VISITS))["appointments"]["nodes"]
@@ -139,7 +141,9 @@ class SimulatedTechnician:
             status = "EN_ROUTE"
         if status == "EN_ROUTE":
             await self._drive(there)
-            await self._client.do("arrive", id=id, latitude=there.latitude, longitude=there.longitude)
+            await self._client.do(
+                "arrive", id=id, latitude=there.latitude, longitude=there.longitude, accuracyMetres=ACCURACY_METRES,
+            )  # fmt: skip
             status = "ON_SITE"
         if status == "ON_SITE":
             await self._pace.pass_minutes(3, 1.0)
@@ -173,6 +177,8 @@ class SimulatedTechnician:
         start = self._where
         seconds = self._pace.seconds(self._minutes_to(there), SHORTEST_DRIVE_SECONDS)
         steps = max(2, math.ceil(seconds / TICK_SECONDS))
+        heading = heading_between(start, there)
+        noted: list[dict[str, Any]] = []
         for step in range(1, steps + 1):
             await asyncio.sleep(seconds / steps)
             done = step / steps
@@ -180,10 +186,28 @@ class SimulatedTechnician:
                 start.latitude + (there.latitude - start.latitude) * done,
                 start.longitude + (there.longitude - start.longitude) * done,
             )
-            with suppress(Refused):  # a position that is refused is no reason to stop driving
-                await self._report()
+            moves = step < steps
+            noted.append(self._position(heading=heading, speed=DRIVING_METRES_PER_MINUTE / 60 if moves else 0.0))
+            # As a phone does that saves its battery: some at once, and what did not get through comes along next time.
+            if len(noted) >= POSITIONS_AT_ONCE or not moves:
+                with suppress(Refused):  # positions that are refused are no reason to stop driving
+                    await self._client.do("reportPositions", positions=noted)
+                    noted = []
 
-    async def _report(self) -> None:
+    def _position(self, *, heading: float | None = None, speed: float = 0.0) -> dict[str, Any]:
         assert self._where is not None
-        position = {"latitude": self._where.latitude, "longitude": self._where.longitude, "at": utc_now().isoformat()}
-        await self._client.do("reportPositions", positions=[position])
+        return {
+            "latitude": self._where.latitude,
+            "longitude": self._where.longitude,
+            "at": utc_now().isoformat(),
+            "accuracyMetres": ACCURACY_METRES,
+            "heading": heading,
+            "speedMetresPerSecond": speed,
+        }
+
+
+def heading_between(start: Point, there: Point) -> float:
+    """In which direction somebody drives: degrees from north, clockwise. In a city the earth is flat."""
+    north = there.latitude - start.latitude
+    east = (there.longitude - start.longitude) * math.cos(math.radians(start.latitude))
+    return math.degrees(math.atan2(east, north)) % 360

@@ -73,10 +73,19 @@ class AppointmentTurnedBack(AppointmentFact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ArrivalSuggested(AppointmentFact):
+    """The device of a technician on the way says that they have come to the site; they have not said so yet."""
+
+    technician_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AppointmentArrived(AppointmentFact):
-    """The technicians are on site; ``distance_metres`` is how far from it their device said they were."""
+    """The technicians are on site; ``distance_metres`` is how far from it their device said they were, and
+    ``is_near_site`` whether that counts as there."""
 
     distance_metres: int | None = None
+    is_near_site: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,14 +71,6 @@ class TechnicianStatusChanged(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TechnicianPositionChanged(Fact):
-    """A technician moves. It does not say where: the journal keeps for ever, a position is kept for a while only."""
-
-    noun: ClassVar[str] = "position"
-    technician_id: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class ShiftCreated(Fact):
     """A technician is to work at a time."""
 

@@ -1,4 +1,4 @@
-"""The tables of technicians, their skills, shifts and absences, and of the last position of each."""
+"""The tables of technicians, their skills, shifts and absences, of when they were on duty, and of where they were then."""
 
 from tortoise import fields
 from tortoise.indexes import Index
@@ -185,7 +185,7 @@ class Absence(OwnedTable):
 
 @register
 class Position(OwnedTable):
-    """Where a technician on duty was last. ``announced_at`` is when followers were told last, which is rarer."""
+    """Where a technician on duty was last; and since when they have stayed near a place, which says that they stopped."""
 
     prefix = "pos"
     noun = "position"
@@ -198,8 +198,11 @@ class Position(OwnedTable):
     longitude = fields.FloatField()
     accuracy_metres = fields.FloatField(null=True)
     heading = fields.FloatField(null=True)
+    speed_metres_per_second = fields.FloatField(null=True)
     at = fields.DatetimeField()
-    announced_at = fields.DatetimeField()
+    still_latitude = fields.FloatField()
+    still_longitude = fields.FloatField()
+    still_since = fields.DatetimeField()
 
     class Meta:
         table = "position"
@@ -208,9 +211,66 @@ class Position(OwnedTable):
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
-        if actor.is_technician_only or actor.holds(Permission.VIEW_POSITIONS):
-            return _own_or_staff(actor)
-        return nothing()
+        return _own_or_with_permission(actor)
+
+
+@register
+class PositionSample(OwnedTable):
+    """Where a technician on duty was at a moment: one of few, kept for as many days as the organization says."""
+
+    prefix = "psm"
+    noun = "position sample"
+
+    technician: fields.ForeignKeyRelation[Technician] = fields.ForeignKeyField(
+        "truckroll.Technician", related_name=False, on_delete=fields.OnDelete.CASCADE
+    )
+    technician_id: str
+    latitude = fields.FloatField()
+    longitude = fields.FloatField()
+    accuracy_metres = fields.FloatField(null=True)
+    heading = fields.FloatField(null=True)
+    speed_metres_per_second = fields.FloatField(null=True)
+    at = fields.DatetimeField()
+
+    class Meta:
+        table = "position_sample"
+        # Those whose time is over are found by the clock.
+        indexes = [listed("technician_id", "at"), Index(fields=("organization_id", "at"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _own_or_with_permission(actor)
+
+
+@register
+class Duty(OwnedTable):
+    """A time on duty, which lasts while it has no end: where somebody was at another time concerns nobody. It is kept for
+    as long as positions may come late."""
+
+    prefix = "duty"
+    noun = "time on duty"
+
+    technician: fields.ForeignKeyRelation[Technician] = fields.ForeignKeyField(
+        "truckroll.Technician", related_name=False, on_delete=fields.OnDelete.CASCADE
+    )
+    technician_id: str
+    starts_at = fields.DatetimeField()
+    ends_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "duty"
+        indexes = [Index(fields=("organization_id", "technician_id", "starts_at"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _own_or_staff(actor)
+
+
+def _own_or_with_permission(actor: Actor) -> Condition:
+    """The technician's own, or all of the organization's for those who may see where people are."""
+    if actor.is_technician_only or actor.holds(Permission.VIEW_POSITIONS):
+        return _own_or_staff(actor)
+    return nothing()
 
 
 def _own_or_staff(actor: Actor) -> Condition:

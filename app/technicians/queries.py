@@ -7,13 +7,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from app import database
+from app.infrastructure import journal
 from app.infrastructure.conditions import Condition, column
+from app.infrastructure.sharing import SharedReads
 from app.infrastructure.tables import find_rows
 from app.kernel.actor import Actor
 from app.kernel.calendar import day_bounds, local_day, zone
 from app.kernel.places import Point
 from app.technicians import models
-from app.technicians.rules import HeldSkill, has_skills
+from app.technicians.rules import HeldSkill, TechnicianStatus, has_skills
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,48 @@ async def shifts_between(
         )
         for row in rows
     ]
+
+
+async def find_last_position(organization_id: str, technician_id: str) -> models.Position | None:
+    """Where a technician on duty was last."""
+    of_this = (column("organization_id") == organization_id) & (column("technician_id") == technician_id)
+    found = await find_rows(models.Position, of_this)
+    return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class LastPosition:
+    """Where a technician on duty was last."""
+
+    technician_id: str
+    point: Point
+    at: datetime
+    still_since: datetime
+    accuracy_metres: float | None
+    heading: float | None
+    speed_metres_per_second: float | None
+
+
+async def find_last_positions(organization_id: str) -> dict[str, LastPosition]:
+    """Where all technicians on duty were last, by their ids. Boards look whenever somebody moves, and many at once: those
+    of one moment look together."""
+    return await _last_positions.get(organization_id)
+
+
+async def _read_last_positions(organization_id: str) -> dict[str, LastPosition]:
+    rows = await database.read_rows(
+        'SELECT p."technician_id", p."latitude", p."longitude", p."at", p."still_since", p."accuracy_metres", '
+        'p."heading", p."speed_metres_per_second" FROM "position" p JOIN "technician" t ON t."id" = p."technician_id" '
+        f'WHERE p."organization_id" = {journal.mark(1)} AND t."status" <> {journal.mark(2)} ORDER BY p."technician_id"',
+        [organization_id, TechnicianStatus.OFF.value],
+    )
+    return {
+        row[0]: LastPosition(row[0], Point(row[1], row[2]), journal.moment(row[3]), journal.moment(row[4]), *row[5:8])
+        for row in rows
+    }
+
+
+_last_positions = SharedReads(_read_last_positions)
 
 
 async def shifts_on(

@@ -89,6 +89,12 @@ class UpdateOrganizationInput:
     locale: Maybe[str] = about("Its language and region, such as en-US.")
     country: Maybe[str] = about("Its ISO 3166 country code.")
     settings: Maybe[JSON] = about("All settings of its own; they take the place of those before.")
+    position_history_days: Maybe[int] = about(
+        "For how many days it is kept where technicians were on duty, 0 to 90; what is older is deleted at once."
+    )
+    arrival_radius_metres: Maybe[int] = about(
+        "How near to a site, in metres, a technician counts as being there, 30 to 2,000."
+    )
 
 
 @inputs

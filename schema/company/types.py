@@ -73,6 +73,13 @@ class Organization(Node):
     locale: str = col("Its language and region, such as en-US.")
     country: str = col("Its ISO 3166 country code.")
     settings: JSON | None = col("Settings of its own, by name.", permission=Permission.VIEW_ORGANIZATION)
+    position_history_days: int | None = col(
+        "For how many days it is kept where technicians were on duty; 0 means not at all.",
+        permission=Permission.VIEW_ORGANIZATION,
+    )
+    arrival_radius_metres: int | None = col(
+        "How near to a site, in metres, a technician counts as being there.", permission=Permission.VIEW_ORGANIZATION
+    )
     created_at: datetime = col("When it was founded here.")
 
 

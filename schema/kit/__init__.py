@@ -3,7 +3,7 @@
 from strawberry import ID, Maybe, Private, Some
 from strawberry.scalars import JSON
 
-from schema.kit.areas import AreaInput, BoxInput, RadiusInput, within
+from schema.kit.areas import AreaInput, BoxInput, RadiusInput, holds, require_box, within
 from schema.kit.building import build_schema
 from schema.kit.connections import Connection, Edge, PageInfo
 from schema.kit.context import Context
@@ -108,6 +108,7 @@ __all__ = [
     "given",
     "group",
     "heard",
+    "holds",
     "inputs",
     "link",
     "many",
@@ -125,6 +126,7 @@ __all__ = [
     "read_many",
     "read_one",
     "readable",
+    "require_box",
     "single",
     "sql_value",
     "sum_of",

@@ -56,11 +56,23 @@ def within(area: dict[str, Any], latitude: str = "latitude", longitude: str = "l
     )
 
 
-def _in_box(box: dict[str, float], latitude: str, longitude: str) -> Condition:
-    if not -90 <= box["south"] <= box["north"] <= 90:
+def holds(box: BoxInput, point: Point) -> bool:
+    """Whether a point lies within a box, by the same rule as rows do."""
+    is_east, is_west = point.longitude >= box.west, point.longitude <= box.east
+    is_between = is_east and is_west if box.west <= box.east else is_east or is_west
+    return is_between and box.south <= point.latitude <= box.north
+
+
+def require_box(south: float, west: float, north: float, east: float) -> None:
+    """Raise ``InvalidInput`` when this is no box."""
+    if not -90 <= south <= north <= 90:
         raise InvalidInput("The south of a box lies below its north, both between -90 and 90.", path=["south"])
-    if not all(-180 <= box[edge] <= 180 for edge in ("west", "east")):
+    if not (-180 <= west <= 180 and -180 <= east <= 180):
         raise InvalidInput("The edges of a box lie between -180 and 180.", path=["west"])
+
+
+def _in_box(box: dict[str, float], latitude: str, longitude: str) -> Condition:
+    require_box(**box)
     rows = (column(latitude) >= box["south"]) & (column(latitude) <= box["north"])
     return rows & _between_meridians(box["west"], box["east"], longitude)
 

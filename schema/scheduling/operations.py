@@ -18,6 +18,7 @@ from app.kernel.permissions import Permission
 from app.scheduling import commands, queries
 from app.scheduling.rules import AppointmentStatus, ReasonCode
 from app.technicians import models as technicians
+from app.technicians.rules import IgnoredReason, PositionReport
 from schema.kit import ID, Connection, about, arg, inputs, many, mutation, one
 from schema.kit.live import changed
 from schema.scheduling.types import (
@@ -34,6 +35,7 @@ from schema.scheduling.types import (
     PlanRunFilter,
     PlanRunOrder,
 )
+from schema.technicians.types import IgnoredPositions, PositionsReceipt
 
 VERSION = "The version you saw; refused when it is not the current one. Leave it out to change whatever is there."
 NEW_ID = "Your own id for it, so that you may send this again; without it we make one."
@@ -233,7 +235,29 @@ class ArriveInput:
     id: ID = about("Which visit.")
     latitude: float | None = about("Where the device is; only together with the longitude.", default=None)
     longitude: float | None = about("Where the device is; only together with the latitude.", default=None)
+    accuracy_metres: float | None = about("How many metres off that may be.", default=None)
     version: int | None = about(VERSION, default=None)
+
+
+@inputs
+class PositionInput:
+    """Where your device was."""
+
+    latitude: float = about("Degrees north.")
+    longitude: float = about("Degrees east.")
+    at: datetime = about("When it was there, by its own clock.")
+    accuracy_metres: float | None = about("How many metres off it may be.", default=None)
+    heading: float | None = about("In which direction it moved: degrees from north, clockwise.", default=None)
+    speed_metres_per_second: float | None = about("How fast it moved.", default=None)
+
+
+@inputs
+class ReportPositionsInput:
+    """A batch of your device's positions, in any order."""
+
+    positions: list[PositionInput] = about(
+        "1 to 1,000 positions. Those taken hours ago may come late, and again: each counts once, as of when it was taken."
+    )
 
 
 @inputs
@@ -465,15 +489,44 @@ class Mutations:
 
     @mutation(
         Appointment,
-        "Arrives on site.",
+        "Arrives on site. With the device's place the visit says how far from the site that was, and whether it counts as "
+        "there; who is far away arrives all the same.",
         permission=Permission.EXECUTE_APPOINTMENTS,
         problems=STEP,
     )
     async def arrive(actor: Actor, input: ArriveInput) -> str:
         """See the command."""
         return await commands.arrive(
-            actor, input.id, version=input.version, latitude=input.latitude, longitude=input.longitude
+            actor,
+            input.id,
+            version=input.version,
+            latitude=input.latitude,
+            longitude=input.longitude,
+            accuracy_metres=input.accuracy_metres,
         )
+
+    @mutation(
+        PositionsReceipt,
+        "Uploads where the asker's own device was: the newest position is shown, on duty only, and a few are kept for as "
+        "many days as the organization says. Who has come to the site they are on the way to is asked whether they have "
+        "arrived: see arrivalSuggestedAt of the visit.",
+        permission=Permission.REPORT_OWN_STATUS,
+        noun="receipt",
+        problems=(Conflict,),
+    )
+    async def report_positions(actor: Actor, input: ReportPositionsInput) -> PositionsReceipt:
+        """See the command."""
+        reports = [
+            PositionReport(
+                one.latitude, one.longitude, one.at, one.accuracy_metres, one.heading, one.speed_metres_per_second
+            )
+            for one in input.positions
+        ]
+        said = await commands.report_positions(actor, reports)
+        ignored = [
+            IgnoredPositions(reason=IgnoredReason(reason), count=count) for reason, count in said["ignored"].items()
+        ]
+        return PositionsReceipt(technician_id=ID(said["technician_id"]), taken=said["taken"], ignored=ignored)
 
     @mutation(
         Appointment,

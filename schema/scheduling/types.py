@@ -356,6 +356,9 @@ class AppointmentFilter:
     en_route_at: DateTimeFilter | None = by("When they set out.")
     eta_at: DateTimeFilter | None = by("When they should arrive, once they are on their way.")
     arrived_at: DateTimeFilter | None = by("When they arrived.")
+    arrived_distance_metres: IntFilter | None = by("How far from the site their device was then.")
+    arrived_near_site: BooleanFilter | None = by("Whether that counts as being there.")
+    arrival_suggested_at: DateTimeFilter | None = by("Since when their device says that they have come to the site.")
     started_at: DateTimeFilter | None = by("When work began.")
     paused_at: DateTimeFilter | None = by("When work was interrupted; empty once it goes on.")
     completed_at: DateTimeFilter | None = by("When the visit ended, however it did.")
@@ -404,6 +407,9 @@ AppointmentOrder = orderable(
     en_route_at="When they set out.",
     eta_at="When they should arrive, once they are on their way.",
     arrived_at="When they arrived.",
+    arrived_distance_metres="How far from the site their device was then.",
+    arrived_near_site="Whether that counts as being there.",
+    arrival_suggested_at="Since when their device says that they have come to the site.",
     started_at="When work began.",
     paused_at="When work was interrupted; empty once it goes on.",
     completed_at="When the visit ended, however it did.",
@@ -611,6 +617,18 @@ class Appointment(Node):
         latitude="arrived_latitude",
         longitude="arrived_longitude",
         null_without="latitude",
+    )
+    arrived_distance_metres: int | None = col(
+        "How far from the site that was; null if the device did not say where it was, or nobody knows where the site is.",
+        totals=True,
+    )
+    arrived_near_site: bool | None = col(
+        "Whether that counts as being there, by the organization's arrivalRadiusMetres and the accuracy of the device; "
+        "null if nobody knows."
+    )
+    arrival_suggested_at: datetime | None = col(
+        "Since when, on this way, the device of a technician says that they have come to the site: ask them to arrive. "
+        "Null while it does not."
     )
     started_at: datetime | None = col("When work began; null until then.")
     paused_at: datetime | None = col("When work was interrupted; null once it goes on.")

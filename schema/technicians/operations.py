@@ -6,13 +6,31 @@ from typing import Annotated
 
 from app.infrastructure.conditions import Condition, column
 from app.kernel.actor import Actor
-from app.kernel.calendar import require_aware
+from app.kernel.calendar import require_aware, utc_now
 from app.kernel.errors import AlreadyExists, Conflict, IllegalTransition, InvalidInput, ScheduleConflict, StaleVersion
+from app.kernel.ids import require_id
 from app.kernel.permissions import Permission
-from app.technicians import commands, queries
-from app.technicians.rules import AbsenceKind, PositionReport, ShiftTimes, SkillGrant, TechnicianStatus
-from schema.kit import ID, SIGNED_IN, Connection, Maybe, about, arg, given, inputs, many, mutation, one
-from schema.kit.live import changed
+from app.technicians import commands, models, queries, rules
+from app.technicians.events import TechnicianStatusChanged
+from app.technicians.rules import AbsenceKind, ShiftTimes, SkillGrant, TechnicianStatus
+from schema.customers.types import Coordinates
+from schema.kit import (
+    ID,
+    SIGNED_IN,
+    BoxInput,
+    Connection,
+    Maybe,
+    about,
+    arg,
+    given,
+    holds,
+    inputs,
+    many,
+    mutation,
+    one,
+    require_box,
+)
+from schema.kit.live import changed, watched
 from schema.technicians.types import (
     Absence,
     AbsenceFilter,
@@ -30,8 +48,10 @@ from schema.technicians.types import (
     Technician,
     TechnicianFilter,
     TechnicianOrder,
+    TechnicianPosition,
 )
 
+FOLLOWED_MAX = 100
 VERSION = "The version you saw; refused when it is not the current one. Leave it out to change whatever is there."
 NEW_ID = "Your own id for it, so that you may send this again; without it we make one."
 
@@ -319,24 +339,6 @@ class CheckOutInput:
     technician_id: ID | None = about("Who; yourself unless you say otherwise.", default=None)
 
 
-@inputs
-class PositionInput:
-    """Where your device was."""
-
-    latitude: float = about("Degrees north.")
-    longitude: float = about("Degrees east.")
-    at: datetime = about("When it was there, by its own clock.")
-    accuracy_metres: float | None = about("How many metres off it may be.", default=None)
-    heading: float | None = about("In which direction it moved: degrees from north, clockwise.", default=None)
-
-
-@inputs
-class ReportPositionsInput:
-    """A batch of your device's positions, in any order."""
-
-    positions: list[PositionInput] = about("1 to 1,000 positions; the newest one is kept.")
-
-
 def shift_times(shift: ShiftInput) -> ShiftTimes:
     """The input as the rules know it."""
     return ShiftTimes(
@@ -346,6 +348,27 @@ def shift_times(shift: ShiftInput) -> ShiftTimes:
         break_earliest_at=shift.break_earliest_at,
         break_latest_at=shift.break_latest_at,
         overtime_minutes_max=shift.overtime_minutes_max,
+    )
+
+
+def _followed(technician_ids: list[ID] | None) -> frozenset[str] | None:
+    if technician_ids is None:
+        return None
+    if len(technician_ids) > FOLLOWED_MAX:
+        raise InvalidInput(f"Follow at most {FOLLOWED_MAX} technicians by their ids.", path=["technicianIds"])
+    return frozenset(require_id(id, models.Technician.prefix, "technicianIds") for id in technician_ids)
+
+
+def _position(last: queries.LastPosition, now: datetime) -> TechnicianPosition:
+    return TechnicianPosition(
+        technician_id=ID(last.technician_id),
+        coordinates=Coordinates(latitude=last.point.latitude, longitude=last.point.longitude),
+        at=last.at,
+        is_stale=rules.is_stale(last.at, now),
+        still_since=last.still_since,
+        accuracy_metres=last.accuracy_metres,
+        heading=last.heading,
+        speed_metres_per_second=last.speed_metres_per_second,
     )
 
 
@@ -519,33 +542,43 @@ class Mutations:
     async def check_out(actor: Actor, input: CheckOutInput) -> str:
         return await commands.check_out(actor, input.technician_id)
 
-    @mutation(
-        Technician,
-        "Uploads where the asker's own device was. Of all that ever came the newest position is kept, and shared on duty "
-        "only.",
-        permission=Permission.REPORT_OWN_STATUS,
-        problems=(Conflict,),
-    )
-    async def report_positions(actor: Actor, input: ReportPositionsInput) -> str:
-        reports = [
-            PositionReport(one.latitude, one.longitude, one.at, one.accuracy_metres, one.heading)
-            for one in input.positions
-        ]
-        return await commands.report_positions(actor, reports)
-
 
 class Subscriptions:
     """What clients may hear."""
+
+    @watched(
+        "Where technicians on duty are: first of all of them, then of each who moves. It needs VIEW_POSITIONS; a technician "
+        "hears of the own position.",
+        permission=Permission.VIEW_TECHNICIANS,
+        facts=(TechnicianStatusChanged,),
+        topics=(commands.TOPIC,),
+    )
+    async def technician_positions(
+        actor: Actor,
+        box: Annotated[BoxInput | None, arg("Only those on this part of the map.")] = None,
+        technician_ids: Annotated[
+            list[ID] | None, arg(f"Only these, at most {FOLLOWED_MAX}; without it, all that you may see.")
+        ] = None,
+    ) -> dict[str, TechnicianPosition]:
+        """By technician; all who look at the same moment read once."""
+        if not actor.is_technician_only:
+            actor.require(Permission.VIEW_POSITIONS)
+        if box is not None:
+            require_box(box.south, box.west, box.north, box.east)
+        wanted = _followed(technician_ids)
+        now = utc_now()
+        return {
+            id: _position(last, now)
+            for id, last in (await queries.find_last_positions(actor.organization_id)).items()
+            if (not actor.is_technician_only or id == actor.technician_id)
+            and (wanted is None or id in wanted)
+            and (box is None or holds(box, last.point))
+        }
 
     technician_changed = changed(
         Technician,
         "Technicians, as they are added, change their status, learn, leave.",
         permission=Permission.VIEW_TECHNICIANS,
-    )
-    position_changed = changed(
-        Position,
-        "Positions, as technicians move: at most one event in 15 seconds for each of them.",
-        permission=Permission.VIEW_POSITIONS,
     )
     shift_changed = changed(
         Shift, "Shifts, as they are rostered, moved or taken off.", permission=Permission.VIEW_TECHNICIANS

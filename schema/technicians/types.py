@@ -9,7 +9,7 @@ from app.infrastructure.conditions import Condition, column, exists, selected
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
 from app.technicians import models, rules
-from app.technicians.rules import AbsenceKind, TechnicianStatus
+from app.technicians.rules import AbsenceKind, IgnoredReason, TechnicianStatus
 from schema.company.types import Territory, TerritoryFilter
 from schema.customers.types import Coordinates
 from schema.identity.types import User
@@ -42,6 +42,7 @@ from schema.kit import (
     from_parent,
     group,
     inputs,
+    link,
     orderable,
     overlaps,
     parent,
@@ -64,6 +65,16 @@ describe_enum(
     },
 )
 describe_enum(
+    IgnoredReason,
+    "Why a position that was uploaded is not kept.",
+    {
+        IgnoredReason.TOO_OLD: "It was taken more than 24 hours ago.",
+        IgnoredReason.FROM_THE_FUTURE: "It says that it was taken later than now: set the device's clock.",
+        IgnoredReason.OFF_DUTY: "It was taken while the technician was not on duty.",
+        IgnoredReason.NOT_NEEDED: "It came before, or says no more than others: of many the newest counts, and a few are kept.",
+    },
+)
+describe_enum(
     AbsenceKind,
     "Why a technician is away.",
     {
@@ -82,6 +93,14 @@ class AllowedTechnicianStep:
 
     to: TechnicianStatus = about("The status it leads to.")
     blocked_by: list[str] = about("Sentences that say why it cannot be taken right now; empty if it can.")
+
+
+@plain
+class IgnoredPositions:
+    """How many positions of a batch are not kept for a reason."""
+
+    reason: IgnoredReason = about("Why.")
+    count: int = about("How many.")
 
 
 @inputs
@@ -267,6 +286,8 @@ class PositionFilter:
     at: DateTimeFilter | None = by("When it was taken.")
     accuracy_metres: FloatFilter | None = by("How far off it may be.")
     heading: FloatFilter | None = by("In which direction they moved: degrees from north, clockwise.")
+    speed_metres_per_second: FloatFilter | None = by("How fast they moved.")
+    still_since: DateTimeFilter | None = by("Since when they have been near there.")
     within: AreaInput | None = by("On this part of the map.", where=lambda _actor, area: within(area))
 
 
@@ -277,6 +298,8 @@ PositionOrder = orderable(
     at="When it was taken.",
     accuracy_metres="How far off it may be.",
     heading="In which direction they moved: degrees from north, clockwise.",
+    speed_metres_per_second="How fast they moved.",
+    still_since="Since when they have been near there.",
     technician_name=from_parent("The technician's name.", models.Technician, "name", via="technician_id"),
 )
 
@@ -292,6 +315,50 @@ class Position(Node):
     heading: float | None = col(
         "In which direction they moved: degrees from north, clockwise; null if the device did not say."
     )
+    speed_metres_per_second: float | None = col("How fast they moved; null if the device did not say.")
+    at: datetime = col("When the device was there.")
+    still_since: datetime = col("Since when they have been near there, within about 50 metres.")
+    technician: "Technician" = parent("Who.")
+
+
+@filterable(models.PositionSample)
+class PositionSampleFilter:
+    """Which of the positions that are kept."""
+
+    id: IdFilter | None = by("Its id.")
+    technician_id: IdFilter | None = by("Whose.")
+    at: DateTimeFilter | None = by("When it was taken.")
+    accuracy_metres: FloatFilter | None = by("How far off it may be.")
+    heading: FloatFilter | None = by("In which direction they moved: degrees from north, clockwise.")
+    speed_metres_per_second: FloatFilter | None = by("How fast they moved.")
+    within: AreaInput | None = by("On this part of the map.", where=lambda _actor, area: within(area))
+
+
+PositionSampleOrder = orderable(
+    "PositionSampleOrder",
+    models.PositionSample,
+    default=("at",),
+    at="When it was taken.",
+    accuracy_metres="How far off it may be.",
+    heading="In which direction they moved: degrees from north, clockwise.",
+    speed_metres_per_second="How fast they moved.",
+    technician_name=from_parent("The technician's name.", models.Technician, "name", via="technician_id"),
+)
+
+
+@readable(models.PositionSample, permission=None)
+class PositionSample(Node):
+    """Where a technician on duty was at a moment: at most one in a minute is kept of who moves, one in ten minutes of who
+    stays, for as many days as the organization says. The office sees all with VIEW_POSITIONS, technicians their own."""
+
+    coordinates: Coordinates | None = group(
+        "Where on the map.", latitude="latitude", longitude="longitude", null_without="latitude"
+    )
+    accuracy_metres: float | None = col("How many metres off it may be; null if the device did not say.")
+    heading: float | None = col(
+        "In which direction they moved: degrees from north, clockwise; null if the device did not say."
+    )
+    speed_metres_per_second: float | None = col("How fast they moved; null if the device did not say.")
     at: datetime = col("When the device was there.")
     technician: "Technician" = parent("Who.")
 
@@ -360,6 +427,39 @@ TechnicianOrder = orderable(
 )
 
 
+@plain
+class TechnicianPosition:
+    """Where a technician on duty is, as far as it is known."""
+
+    technician_id: ID = about("Who.")
+    technician: "Technician | None" = link(
+        "Them as they are now; null when you may not see them (any more).", "technician_id"
+    )
+    coordinates: Coordinates = about("Where on the map.")
+    at: datetime = about("When the device was there.")
+    is_stale: bool = about("Whether that was more than five minutes ago, so that it says little about now.")
+    still_since: datetime = about("Since when they have been near there, within about 50 metres.")
+    accuracy_metres: float | None = about("How many metres off it may be; null if the device did not say.")
+    heading: float | None = about(
+        "In which direction they moved: degrees from north, clockwise; null if the device did not say."
+    )
+    speed_metres_per_second: float | None = about("How fast they moved; null if the device did not say.")
+    removed: bool = about(
+        "Take them off the map: they went off duty, left the box, or you may not see them any more.", default=False
+    )
+    cursor: str = about("Where the journal stood when this was looked at.", default="")
+
+
+@plain
+class PositionsReceipt:
+    """What became of a batch of positions. The device can let go of all of them."""
+
+    technician_id: ID = about("Who was there.")
+    technician: "Technician | None" = link("As they are now, with the position that is shown.", "technician_id")
+    taken: int = about("How many are kept.")
+    ignored: list[IgnoredPositions] = about("How many are not, by the reason; empty when all are kept.")
+
+
 @extends_filter(SkillFilter)
 class SkillsHolders:
     """Who holds it."""
@@ -390,6 +490,13 @@ class AbsencesTechnician:
 
 @extends_filter(PositionFilter)
 class PositionsTechnician:
+    """Who was there."""
+
+    technician: TechnicianFilter | None = by_parent("Who was there.")
+
+
+@extends_filter(PositionSampleFilter)
+class PositionSamplesTechnician:
     """Who was there."""
 
     technician: TechnicianFilter | None = by_parent("Who was there.")
@@ -438,6 +545,13 @@ class Technician(Node):
     territory: Territory = parent("Where they work mostly.", facet="name")
     position: Position = single(
         "Where they were last; only on duty, and only for those who may see it.", via="technician_id"
+    )
+    position_history: Connection[PositionSample] = children(
+        "Where they were on duty in the last days, oldest first; only for those who may see it. Narrow it by time with "
+        "`at`.",
+        via="technician_id",
+        filter=PositionSampleFilter,
+        order=PositionSampleOrder,
     )
     skills: Connection[TechnicianSkill] = children(
         "What they can do, best first.", via="technician_id", filter=TechnicianSkillFilter, order=TechnicianSkillOrder

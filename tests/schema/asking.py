@@ -83,6 +83,7 @@ def unlisted() -> list[str]:
 # What commands ask for beyond their operation, when they are asked about a thing that does not exist.
 BEYOND: dict[str, tuple[Permission, frozenset[Role]]] = {
     "changeTechnicianStatus": (Permission.MANAGE_SCHEDULE, frozenset()),
+    "technicianPositions": (Permission.VIEW_POSITIONS, frozenset({Role.TECHNICIAN})),
     "registerEquipment": (
         Permission.MANAGE_EQUIPMENT,
         frozenset(role for role in CUSTOMER_ROLES if Permission.REQUEST_WORK in ROLES[role]),
@@ -112,8 +113,11 @@ async def verdict(kind: str, name: str, actor: Actor | None) -> Verdict:
         # Whoever gets past the door is told that this cursor is none, or how things are.
         arguments = {"after": "?", **documents.least(field, lambda place: new_id(documents.prefix_at(name, place)))}
         text = documents.document(kind, name, arguments, documents.selection(get_named_type(field.type), 0))
-        [answer, *_] = await heard(actor, text, arguments, until_quiet=True)
-        if not isinstance(SUBSCRIPTIONS[name], State):
+        # There may be nothing to see, such as of a technician who is off duty.
+        is_state = isinstance(SUBSCRIPTIONS[name], State)
+        told = await heard(actor, text, arguments, until_quiet=True)
+        answer = told[0] if told or not is_state else {"data": None}
+        if not is_state:
             assert codes(answer)[0] in (*REFUSALS, "INVALID_INPUT"), answer
     else:
         answer = await ask(actor, *least(kind, name))

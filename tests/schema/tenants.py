@@ -32,7 +32,7 @@ from app.messaging.rules import MessageVisibility
 from app.scheduling import commands as scheduling
 from app.scheduling.models import Appointment, Assignment, PlannedVisit, PlanRun
 from app.technicians import commands as technicians
-from app.technicians.models import Absence, Position, Shift, Skill, Technician, TechnicianSkill
+from app.technicians.models import Absence, Position, PositionSample, Shift, Skill, Technician, TechnicianSkill
 from app.work_orders import commands as work_orders
 from app.work_orders.models import LineItem, Note, TimeEntry, WorkOrder
 
@@ -221,7 +221,9 @@ async def _account_rows(writer: Writer, tenant: Tenant, account: Account) -> Non
         ends_at=NINE + timedelta(days=10),
         kind="SICK",
     )
-    await add(Position, technician_id=technician, at=NINE, announced_at=NINE, **coordinates)
+    still = {"still_latitude": 52.5, "still_longitude": 13.4, "still_since": NINE}
+    await add(Position, technician_id=technician, at=NINE, **still, **coordinates)
+    await add(PositionSample, technician_id=technician, at=NINE, **coordinates)
     work_order = await add(
         WorkOrder, customer_id=customer, site_id=site, equipment_id=device, service_type_id=company["svc"].id,
         status="SUBMITTED", priority="HIGH", channel="PHONE", duration_minutes=60, currency="EUR", hold_reason=None,

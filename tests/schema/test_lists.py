@@ -311,7 +311,7 @@ async def test_sites_work_visits_and_technicians_are_found_on_the_map(company: C
     now = datetime(2026, 3, 2, 9, tzinfo=UTC)
     await add_row(
         Position, organization_id=company.organization_id, technician_id=company.technician_id, latitude=52.5,
-        longitude=13.4, at=now, announced_at=now,
+        longitude=13.4, at=now, still_latitude=52.5, still_longitude=13.4, still_since=now,
     )  # fmt: skip
     near = {"within": {"radius": {"latitude": 52.51, "longitude": 13.4, "metres": 2000}}}
     far = {"within": {"box": {"south": 0, "west": 0, "north": 1, "east": 1}}}

@@ -23,6 +23,7 @@ from app.scheduling.commands.office import (
     unschedule_appointment,
 )
 from app.scheduling.commands.plans import commit_plan, undo_plan
+from app.scheduling.commands.positions import report_positions
 from app.scheduling.commands.runs import (
     begin_plan_run,
     cancel_plan_run,
@@ -54,6 +55,7 @@ __all__ = [
     "pin_appointment",
     "plan_day",
     "release_assignment",
+    "report_positions",
     "reschedule_appointment",
     "resume_work",
     "schedule_appointment",

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.customers.models import Site
+from app.company.queries import get_organization
 from app.infrastructure import journal
 from app.infrastructure.command import command
-from app.infrastructure.conditions import column
-from app.infrastructure.tables import find_rows, lock_one, require_text
+from app.infrastructure.tables import lock_one, require_text
 from app.kernel.actor import Actor, system_actor
 from app.kernel.calendar import require_aware, utc_now
 from app.kernel.errors import InvalidInput
@@ -20,7 +19,7 @@ from app.scheduling.models import Appointment
 from app.scheduling.rules import AppointmentStatus, AssignmentStatus, ReasonCode
 from app.technicians import commands as technicians
 from app.technicians.models import Technician
-from app.technicians.rules import TechnicianStatus
+from app.technicians.rules import ACCURACY_METRES_MAX, TechnicianStatus
 from app.work_orders import commands as work_orders
 from app.work_orders.rules import TimeKind
 
@@ -44,8 +43,8 @@ async def depart(actor: Actor, id: str, *, version: int | None = None, eta_at: d
 
     def values(appointment: Appointment) -> dict[str, Any]:
         if eta is not None or appointment.travel_minutes is None:
-            return {"eta_at": eta}
-        return {"eta_at": now + timedelta(minutes=appointment.travel_minutes)}
+            return {"eta_at": eta, "arrival_suggested_at": None}
+        return {"eta_at": now + timedelta(minutes=appointment.travel_minutes), "arrival_suggested_at": None}
 
     def fact(appointment: Appointment, about: dict[str, Any]) -> events.AppointmentFact:
         at = appointment.eta_at
@@ -63,7 +62,7 @@ async def turn_back(actor: Actor, id: str, *, version: int | None = None, reason
         return events.AppointmentTurnedBack(**about, reason=why)
 
     def values(appointment: Appointment) -> dict[str, Any]:
-        return {"en_route_at": None, "eta_at": None, "dispatched_at": appointment.dispatched_at}
+        return {**steps.UNSENT, "dispatched_at": appointment.dispatched_at}
 
     return await _step(actor, id, version, A.DISPATCHED, fact, values, came_from=A.EN_ROUTE)
 
@@ -76,20 +75,35 @@ async def arrive(
     version: int | None = None,
     latitude: float | None = None,
     longitude: float | None = None,
+    accuracy_metres: float | None = None,
 ) -> str:
-    """Be on site. The device's position is kept with the visit, and how far from the site it was is told."""
+    """Be on site. The device's position is kept with the visit, how far from the site it was, and whether that counts as
+    there. Who is far away arrives all the same: sites are drawn wrong, and devices err.
+    """
     if (latitude is None) != (longitude is None):
         raise InvalidInput("A position has a latitude and a longitude.", path=["latitude"])
+    if accuracy_metres is not None and not 0 <= accuracy_metres <= ACCURACY_METRES_MAX:
+        raise InvalidInput(f"An accuracy is 0 to {ACCURACY_METRES_MAX:,} metres.", path=["accuracyMetres"])
     here = Point(latitude, longitude) if latitude is not None and longitude is not None else None
     distance: int | None = None
+    is_near: bool | None = None
     if here is not None:
         appointment = await lock_one(Appointment, actor, id, version=version)
-        distance = await _metres_from_site(appointment, here)
+        site = await queries.find_place_of(appointment)
+        if site is not None:
+            radius = (await get_organization(actor)).arrival_radius_metres
+            distance = round(great_circle_metres(here, site))
+            is_near = rules.may_be_there(distance, radius, accuracy_metres)
 
     def fact(appointment: Appointment, about: dict[str, Any]) -> events.AppointmentFact:
-        return events.AppointmentArrived(**about, distance_metres=distance)
+        return events.AppointmentArrived(**about, distance_metres=distance, is_near_site=is_near)
 
-    where = {"arrived_latitude": latitude, "arrived_longitude": longitude}
+    where = {
+        "arrived_latitude": latitude,
+        "arrived_longitude": longitude,
+        "arrived_distance_metres": distance,
+        "arrived_near_site": is_near,
+    }
     return await _step(actor, id, version, A.ON_SITE, fact, lambda _: where)
 
 
@@ -238,10 +252,3 @@ async def _tell_status(
             doing is TechnicianStatus.AVAILABLE and member.status == TechnicianStatus.OFF
         ):
             await technicians.change_status(system_actor(actor.organization_id), member.id, doing)
-
-
-async def _metres_from_site(appointment: Appointment, here: Point) -> int | None:
-    sites = await find_rows(Site, column("id") == appointment.site_id)
-    if not sites or sites[0].latitude is None or sites[0].longitude is None:
-        return None
-    return round(great_circle_metres(here, Point(sites[0].latitude, sites[0].longitude)))

@@ -33,7 +33,7 @@ STAMPS = {
     AppointmentStatus.CANCELED: "canceled_at",
 }
 # What a visit that was sent back to the office has no longer.
-UNSENT: dict[str, Any] = {"dispatched_at": None, "en_route_at": None, "eta_at": None}
+UNSENT: dict[str, Any] = {"dispatched_at": None, "en_route_at": None, "eta_at": None, "arrival_suggested_at": None}
 UNPLANNED: dict[str, Any] = {
     **UNSENT,
     "starts_at": None,

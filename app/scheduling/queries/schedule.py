@@ -13,11 +13,12 @@ from app.infrastructure.tables import find_rows, walk_rows
 from app.kernel.actor import Actor
 from app.kernel.calendar import day_bounds, zone
 from app.kernel.dialects import Dialect
+from app.kernel.places import Point
 from app.messaging import queries as messaging
 from app.messaging.rules import AlertKind, Danger
 from app.scheduling import rules
 from app.scheduling.models import HELD, Appointment, Assignment, PlanRun
-from app.scheduling.rules import Availability, Busy, SkillHeld
+from app.scheduling.rules import AppointmentStatus, Availability, Busy, SkillHeld
 from app.technicians import models as technicians
 from app.work_orders.models import TimeEntry, WorkOrder
 
@@ -83,6 +84,30 @@ async def find_busy_names(
     )
     busy = {assignment.technician_id for assignment in await find_rows(Assignment, elsewhere)}
     return tuple(technician.name for technician in crew if technician.id in busy)
+
+
+async def find_visit_on_the_way(actor: Actor) -> Appointment | None:
+    """The visit that the actor, a technician, is on the way to, unless an arrival there was suggested already."""
+    if actor.technician_id is None:
+        return None
+    own = column("organization_id") == actor.organization_id
+    mine = own & (column("technician_id") == actor.technician_id) & (column("is_active") == True)  # noqa: E712  # builds SQL
+    wanted = (
+        own
+        & (column("status") == AppointmentStatus.EN_ROUTE.value)
+        & column("arrival_suggested_at").is_null()
+        & exists("assignment", "appointment_id", mine)
+    )
+    found = await find_rows(Appointment, wanted, limit=1)
+    return found[0] if found else None
+
+
+async def find_place_of(appointment: Appointment) -> Point | None:
+    """Where a visit's site is, if anybody knows."""
+    sites = await find_rows(Site, column("id") == appointment.site_id)
+    if not sites or sites[0].latitude is None or sites[0].longitude is None:
+        return None
+    return Point(sites[0].latitude, sites[0].longitude)
 
 
 async def find_running_timers(appointment: Appointment) -> list[TimeEntry]:

@@ -1,5 +1,14 @@
 """The lifecycles of appointments, assignments and plan runs, and when a visit fits a technician. Pure."""
 
+from app.scheduling.rules.arriving import (
+    SLOW_METRES_PER_SECOND,
+    SLOW_SECONDS,
+    STOPPED_SECONDS,
+    Sighting,
+    has_arrived,
+    has_stopped,
+    may_be_there,
+)
 from app.scheduling.rules.boards import (
     Board,
     BoardRemoval,
@@ -113,6 +122,9 @@ __all__ = [
     "PLAN_VISITS_MAX",
     "RESULTS",
     "SETTLED",
+    "SLOW_METRES_PER_SECOND",
+    "SLOW_SECONDS",
+    "STOPPED_SECONDS",
     "TECHNICIAN_RULES",
     "VISITS",
     "WATCHED_AHEAD",
@@ -136,6 +148,7 @@ __all__ = [
     "Progress",
     "ReasonCode",
     "Said",
+    "Sighting",
     "SkillHeld",
     "Span",
     "StepFacts",
@@ -151,11 +164,14 @@ __all__ = [
     "ends_at",
     "excluded",
     "expected_at",
+    "has_arrived",
+    "has_stopped",
     "holds_visits",
     "inactive",
     "is_decided",
     "late_minutes",
     "lateness_danger",
+    "may_be_there",
     "outside_shift",
     "outside_territory",
     "outside_window",

@@ -48,7 +48,7 @@ async def _state(
     else:
         organization_id = _admitted(live, asker).organization_id
     told: dict[str, Any] = {}
-    with broadcast.news() as news:
+    with broadcast.news(live.topics) as news:
         while True:
             if live.organization_of is not None:
                 viewer = anyone(organization_id)

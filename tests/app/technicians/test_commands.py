@@ -49,6 +49,8 @@ ROOM = (
     models.Shift,
     models.Absence,
     models.Position,
+    models.PositionSample,
+    models.Duty,
 )
 
 
@@ -312,62 +314,6 @@ async def test_checking_in_and_out_may_be_repeated(company: Company) -> None:
     assert (await models.Technician.get(id=id)).status == "OFF"
 
 
-def report(minutes_ago: float, latitude: float = 40.7) -> PositionReport:
-    return PositionReport(latitude, -73.9, utc_now() - timedelta(minutes=minutes_ago))
-
-
-async def test_the_newest_position_wins_and_followers_are_told_once_in_fifteen_seconds(company: Company) -> None:
-    id = await hire(company)
-    me = field_actor(company, id)
-    await commands.check_in(me)
-    before = len(await company.facts())
-    await commands.report_positions(me, [report(9, 40.1), report(5, 40.5), report(7, 40.3)])
-    await commands.report_positions(me, [report(8, 40.2)])
-    await commands.report_positions(me, [report(1, 40.9)])
-    (row,) = await models.Position.all()
-    assert (row.technician_id, row.latitude) == (id, 40.9)
-    facts = (await company.facts())[before:]
-    assert [(fact.type, fact.subject_id, fact.technician_ids) for fact in facts] == [
-        ("TechnicianPositionChanged", row.id, (id,))
-    ]
-    assert "40." not in str(facts[0].payload)
-    await models.Position.all().update(announced_at=utc_now() - timedelta(seconds=16))
-    await commands.report_positions(me, [report(0, 41.0)])
-    assert await company.types(after=before) == ["TechnicianPositionChanged"] * 2
-
-
-async def test_positions_are_taken_and_kept_on_duty_only(company: Company) -> None:
-    id = await hire(company)
-    me = field_actor(company, id)
-    await refused_without_a_trace(company, commands.report_positions(me, [report(1)]), Conflict)
-    await commands.check_in(me)
-    await commands.report_positions(me, [report(1)])
-    assert await models.Position.all().count() == 1
-    await commands.check_out(me)
-    assert await models.Position.all().count() == 0
-    await refused_without_a_trace(company, commands.report_positions(me, [report(0)]), Conflict)
-
-
-async def test_positions_sent_all_at_once_leave_the_newest(company: Company) -> None:
-    me = field_actor(company, await hire(company))
-    await commands.check_in(me)
-    sent = [commands.report_positions(me, [report(place, 40.0 + place)]) for place in (4, 2, 0, 3, 1)]
-    await asyncio.gather(*sent)
-    (row,) = await models.Position.all()
-    assert row.latitude == 40.0
-    assert (await company.types()).count("TechnicianPositionChanged") == 1
-
-
-async def test_nobody_reports_where_somebody_else_is(company: Company) -> None:
-    await hire(company)
-    for actor, problem in (
-        (company.dispatcher, NotPermitted),
-        (company.actor(Role.TECHNICIAN), InvalidInput),
-        (company.actor(Role.TECHNICIAN, technician_id=new_id("tech")), NotFound),
-    ):
-        await refused_without_a_trace(company, commands.report_positions(actor, [report(0)]), problem)
-
-
 async def absence_of(company: Company, technician_id: str, begin: float, end: float) -> str:
     return await commands.create_absence(
         company.dispatcher, technician_id, starts_at=at(begin), ends_at=at(end), kind=AbsenceKind.SICK
@@ -480,7 +426,7 @@ async def test_each_kind_of_person_sees_what_concerns_them(company: Company) -> 
     await commands.create_shift(company.dispatcher, colleague, shift(0, 8))
     for technician in (ids["technician"], colleague):
         await commands.check_in(company.dispatcher, technician)
-        await commands.report_positions(field_actor(company, technician), [report(0)])
+        await commands.take_positions(field_actor(company, technician), [PositionReport(40.7, -73.9, utc_now())])
     customer = await open_account(company)
     site = await create_site(company.dispatcher, customer_id=customer, name="Main Street 1")
     await send(company, colleague, site, AssignmentStatus.ACCEPTED)
@@ -493,14 +439,14 @@ async def test_each_kind_of_person_sees_what_concerns_them(company: Company) -> 
         "other customer": company.actor(Role.CUSTOMER_USER, customer_id=new_id("cus")),
         "stranger": stranger_to(company),
     }
-    # Skills, technicians, skills held, shifts, absences, positions.
+    # Skills, technicians, skills held, shifts, absences, positions, samples of them, times on duty.
     assert {who: [await visible(model, actor) for model in ROOM] for who, actor in seen.items()} == {
-        "dispatcher": [1, 2, 1, 2, 1, 2],
-        "finance": [1, 2, 1, 2, 1, 0],
-        "technician": [1, 2, 1, 1, 1, 1],
-        "customer": [0, 1, 0, 0, 0, 0],
-        "other customer": [0, 0, 0, 0, 0, 0],
-        "stranger": [0, 0, 0, 0, 0, 0],
+        "dispatcher": [1, 2, 1, 2, 1, 2, 2, 2],
+        "finance": [1, 2, 1, 2, 1, 0, 0, 2],
+        "technician": [1, 2, 1, 1, 1, 1, 1, 1],
+        "customer": [0, 1, 0, 0, 0, 0, 0, 0],
+        "other customer": [0, 0, 0, 0, 0, 0, 0, 0],
+        "stranger": [0, 0, 0, 0, 0, 0, 0, 0],
     }
 
 

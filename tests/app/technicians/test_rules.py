@@ -1,4 +1,4 @@
-"""Shifts, skills and positions, as pure rules."""
+"""Shifts and skills, as pure rules."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 
@@ -8,12 +8,9 @@ from app.kernel.errors import InvalidInput, ScheduleConflict
 from app.technicians.rules import (
     STATUS_LIFECYCLE,
     HeldSkill,
-    PositionReport,
     ShiftTimes,
     TechnicianStatus,
     has_skills,
-    is_to_be_announced,
-    newest_report,
     require_apart,
     require_shift,
 )
@@ -111,41 +108,3 @@ def test_a_skill_counts_on_its_last_day_at_its_level_or_below() -> None:
     assert not has_skills(held, {"gas": 4}, date(2026, 3, 2))
     assert not has_skills(held, {"gas": 3}, date(2026, 3, 3))
     assert not has_skills(held, {"gas": 3, "ladder": 1}, date(2026, 3, 2))
-
-
-def test_the_newest_of_a_batch_wins_whatever_its_place() -> None:
-    reports = [PositionReport(40.0 + minute / 100, -73.0, at(minute / 60)) for minute in (3, 9, 1)]
-    assert newest_report(reports, at(0.2)) == reports[1]
-
-
-def test_a_batch_of_yesterday_matters_no_more() -> None:
-    assert newest_report([PositionReport(40.0, -73.0, at(-24.1))], at(0)) is None
-
-
-@pytest.mark.parametrize(
-    ("report", "path"),
-    [
-        (PositionReport(91.0, 0.0, EIGHT), "latitude"),
-        (PositionReport(0.0, float("inf"), EIGHT), "longitude"),
-        (PositionReport(0.0, 0.0, EIGHT.replace(tzinfo=None)), "at"),
-        (PositionReport(0.0, 0.0, EIGHT + timedelta(seconds=121)), "at"),
-        (PositionReport(0.0, 0.0, EIGHT, accuracy_metres=-1.0), "accuracyMetres"),
-        (PositionReport(0.0, 0.0, EIGHT, heading=360.0), "heading"),
-    ],
-)
-def test_refuses_a_position_that_cannot_be_and_says_which(report: PositionReport, path: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        newest_report([PositionReport(40.0, -73.0, EIGHT), report], EIGHT)
-    assert refused.value.path == ("positions", "1", path)
-
-
-@pytest.mark.parametrize("count", [0, 1001])
-def test_a_batch_has_a_size(count: int) -> None:
-    with pytest.raises(InvalidInput):
-        newest_report([PositionReport(40.0, -73.0, EIGHT)] * count, EIGHT)
-
-
-@pytest.mark.parametrize(("seconds", "told"), [(0, False), (14, False), (15, True), (60, True)])
-def test_followers_are_told_every_fifteen_seconds_at_most(seconds: int, told: bool) -> None:
-    assert is_to_be_announced(EIGHT + timedelta(seconds=seconds), EIGHT) is told
-    assert is_to_be_announced(EIGHT, None)

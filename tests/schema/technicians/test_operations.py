@@ -13,6 +13,9 @@ from app.kernel.calendar import utc_now
 from app.kernel.ids import new_id
 from app.kernel.permissions import Role
 from app.scheduling.rules import AssignmentStatus
+from app.technicians.commands import take_positions
+from app.technicians.models import Duty
+from app.technicians.rules import PositionReport
 from tests.app.customers.world import Company, found_company, hire, open_account, send, stranger_to
 from tests.schema.asking import heard
 from tests.schema.customers.api import asked, codes, data, done, sent
@@ -57,9 +60,7 @@ async def test_a_technician_is_read_with_skills_shifts_absences_and_place_in_one
     ids = await prepared(company)
     me = field_actor(company, ids["technician"])
     await done(me, "checkIn", {}, "status", "technician")
-    at = (utc_now() - timedelta(minutes=1)).isoformat()
-    spot = {"latitude": 40.71, "longitude": -73.95, "at": at, "accuracyMetres": 5.0}
-    await done(me, "reportPositions", {"positions": [spot]}, "id", "technician")
+    await take_positions(me, [PositionReport(40.71, -73.95, utc_now(), accuracy_metres=5.0)])
     found = await data(
         company.dispatcher,
         """query($id: ID!) { technician(id: $id) {
@@ -246,15 +247,6 @@ async def test_technicians_say_what_they_do_and_others_do_not(company: Company) 
     assert [error["code"] for error in foreign["errors"]] == ["NOT_FOUND"]
 
 
-async def test_positions_are_refused_off_duty(company: Company) -> None:
-    ids = await prepared(company)
-    spot = {"latitude": 40.71, "longitude": -73.95, "at": utc_now().isoformat()}
-    payload = await sent(
-        field_actor(company, ids["technician"]), "reportPositions", {"positions": [spot]}, "technician { id }"
-    )
-    assert [error["code"] for error in payload["errors"]] == ["CONFLICT"]
-
-
 async def test_costs_and_homes_are_shown_to_who_may_see_them(company: Company) -> None:
     ids = await prepared(company)
     text = "query($id: ID!) { technician(id: $id) { name costPerHour home { latitude } } }"
@@ -278,8 +270,7 @@ async def test_a_customer_sees_the_name_of_who_is_sent_and_no_more(company: Comp
     assert await data(actor, "query($id: ID!) { node(id: $id) { id } }", id=ids["technician"]) == {"node": None}
     await send(company, ids["technician"], site, AssignmentStatus.ACCEPTED)
     await done(company.dispatcher, "checkIn", {"technicianId": ids["technician"]}, "id", "technician")
-    spot = {"latitude": 40.71, "longitude": -73.95, "at": utc_now().isoformat()}
-    await done(field_actor(company, ids["technician"]), "reportPositions", {"positions": [spot]}, "id", "technician")
+    await take_positions(field_actor(company, ids["technician"]), [PositionReport(40.71, -73.95, utc_now())])
     seen = (await asked(actor, text, id=ids["technician"]))["data"]["node"]
     assert (seen["name"], seen["phone"], seen["position"]) == ("Toni Park", None, None)
     assert [seen[name] for name in ("skills", "shifts")] in ([None, None], [{"nodes": []}, {"nodes": []}])
@@ -298,16 +289,36 @@ async def test_strangers_find_nothing(company: Company) -> None:
     }
 
 
-async def test_followers_hear_statuses_and_positions_apart(company: Company) -> None:
+async def test_followers_hear_statuses_and_nothing_of_positions(company: Company) -> None:
     ids = await prepared(company)
     me = field_actor(company, ids["technician"])
     start = journal.cursor_at(company.organization_id, len(await company.facts()))
     await done(me, "checkIn", {}, "id", "technician")
-    spot = {"latitude": 40.71, "longitude": -73.95, "at": utc_now().isoformat()}
-    await done(me, "reportPositions", {"positions": [spot]}, "id", "technician")
-    facts = {}
-    for name in ("technicianChanged", "positionChanged"):
-        document = f"subscription($after: String) {{ heard: {name}(after: $after) {{ fact }} }}"
-        [event] = await heard(company.dispatcher, document, {"after": start}, most=1)
-        facts[name] = event["data"]["heard"]["fact"]
-    assert facts == {"technicianChanged": "TechnicianStatusChanged", "positionChanged": "TechnicianPositionChanged"}
+    await take_positions(me, [PositionReport(40.71, -73.95, utc_now())])
+    await done(me, "checkOut", {}, "id", "technician")
+    document = "subscription($after: String) { technicianChanged(after: $after) { fact } }"
+    told = await heard(company.dispatcher, document, {"after": start}, most=2)
+    assert [event["data"]["technicianChanged"]["fact"] for event in told] == ["TechnicianStatusChanged"] * 2
+
+
+async def test_history_is_read_by_time_and_by_those_who_may_see_positions(company: Company) -> None:
+    ids = await prepared(company)
+    me, colleague = field_actor(company, ids["technician"]), field_actor(company, await hire(company, "Sam"))
+    await done(me, "checkIn", {}, "id", "technician")
+    await Duty.all().update(starts_at=utc_now() - timedelta(hours=1))
+    now = utc_now()
+    road = [PositionReport(40.7 + minute / 100, -73.9, now - timedelta(minutes=minute)) for minute in (30, 20, 10)]
+    await take_positions(me, road)
+    document = """query($id: ID!, $from: DateTime!) { technician(id: $id) {
+        positionHistory(filter: { at: { gte: $from } }) { totalCount nodes { at coordinates { latitude } } } } }"""
+    since = (now - timedelta(minutes=20)).isoformat()
+    for actor, expected in (
+        (company.dispatcher, [40.9, 40.8]),
+        (me, [40.9, 40.8]),
+        (colleague, []),
+        (company.actor(Role.SUPPORT), []),
+    ):
+        found = await data(actor, document, id=ids["technician"], **{"from": since})
+        history = found["technician"]["positionHistory"]
+        assert history["totalCount"] == len(expected)
+        assert [node["coordinates"]["latitude"] for node in history["nodes"]] == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""What is true of technicians: the lifecycle of their status, levels of skill, shifts, and which position to believe."""
+"""What is true of technicians: the lifecycle of their status, levels of skill, and shifts."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,14 +22,8 @@ SHIFTS_AT_ONCE_MAX = 366
 OVERTIME_MINUTES_MAX = 480
 SHIFT_LENGTH_MAX = timedelta(hours=SHIFT_HOURS_MAX, minutes=OVERTIME_MINUTES_MAX)
 ABSENCE_DAYS_MAX = 731
-REPORTS_MAX = 1000
-CLOCK_SKEW_SECONDS_MAX = 120
-POSITION_AGE_HOURS_MAX = 24
 SPEED_FACTOR_MIN = 0.25
 SPEED_FACTOR_MAX = 4.0
-# How often followers are told that a technician moves. The position itself is always the newest.
-ANNOUNCEMENT_SECONDS = 15
-
 COST_PER_HOUR_MAX = Decimal(1_000_000)
 
 _COLOR = re.compile(r"#[0-9a-f]{6}")
@@ -145,17 +139,6 @@ class ShiftTimes:
     def last_at(self) -> datetime:
         """The latest end, overtime included."""
         return self.ends_at + timedelta(minutes=self.overtime_minutes_max)
-
-
-@dataclass(frozen=True, slots=True)
-class PositionReport:
-    """Where a device was, and when. The heading is in degrees from north, clockwise."""
-
-    latitude: float
-    longitude: float
-    at: datetime
-    accuracy_metres: float | None = None
-    heading: float | None = None
 
 
 def require_skill_code(code: str) -> str:
@@ -282,32 +265,3 @@ def require_absence(starts_at: datetime, ends_at: datetime) -> tuple[datetime, d
     if not timedelta(0) < ends - begins <= timedelta(days=ABSENCE_DAYS_MAX):
         raise InvalidInput(f"An absence ends after it begins, within {ABSENCE_DAYS_MAX} days.", path=["endsAt"])
     return begins, ends
-
-
-def newest_report(reports: Sequence[PositionReport], now: datetime) -> PositionReport | None:
-    """The newest of a batch, in UTC; None when all are too old to matter. One from the future is refused."""
-    if not 1 <= len(reports) <= REPORTS_MAX:
-        raise InvalidInput(f"A batch has 1 to {REPORTS_MAX} positions.", path=["positions"])
-    newest = max((_checked(report, place, now) for place, report in enumerate(reports)), key=lambda one: one.at)
-    return newest if now - newest.at <= timedelta(hours=POSITION_AGE_HOURS_MAX) else None
-
-
-def _checked(report: PositionReport, place: int, now: datetime) -> PositionReport:
-    path = ["positions", str(place)]
-    try:
-        Point(report.latitude, report.longitude)
-        at = require_aware(report.at, "at")
-    except InvalidInput as problem:
-        raise InvalidInput(problem.message, path=[*path, *problem.path]) from None
-    if at - now > timedelta(seconds=CLOCK_SKEW_SECONDS_MAX):
-        raise InvalidInput("This position is from the future: set the device's clock.", path=[*path, "at"])
-    if report.accuracy_metres is not None and not 0 <= report.accuracy_metres <= 1_000_000:
-        raise InvalidInput("An accuracy is 0 to 1,000,000 metres.", path=[*path, "accuracyMetres"])
-    if report.heading is not None and not 0 <= report.heading < 360:
-        raise InvalidInput("A heading is 0 to 360 degrees, 360 excluded.", path=[*path, "heading"])
-    return replace(report, at=at)
-
-
-def is_to_be_announced(at: datetime, announced_at: datetime | None) -> bool:
-    """Whether followers are told of a move at a moment, given when they were told last."""
-    return announced_at is None or at - announced_at >= timedelta(seconds=ANNOUNCEMENT_SECONDS)

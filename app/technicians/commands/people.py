@@ -1,4 +1,4 @@
-"""What people do to technicians: hire, teach, roster, and what technicians report about themselves."""
+"""What people do to technicians: hire, teach, roster; and what technicians say they are doing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -29,7 +29,8 @@ from app.kernel.contact_details import email_address, phone_number
 from app.kernel.errors import Conflict, InvalidInput, NotPermitted
 from app.kernel.permissions import Permission
 from app.technicians import events, models, rules
-from app.technicians.rules import AbsenceKind, PositionReport, ShiftTimes, SkillGrant, TechnicianStatus
+from app.technicians.commands.positions import begin_duty, end_duty, own_id
+from app.technicians.rules import AbsenceKind, ShiftTimes, SkillGrant, TechnicianStatus
 
 Cleaner = Callable[[Any], Any]
 
@@ -510,9 +511,10 @@ async def change_status(
     if not row.is_active:
         raise Conflict("This technician is not active: reactivate them first.", path=["technicianId"])
     changed = await change_row(row, status=status)
-    if status is TechnicianStatus.OFF:
-        # Off duty, where somebody is concerns nobody.
-        await models.Position.filter(technician_id=row.id).delete()
+    if before is TechnicianStatus.OFF:
+        await begin_duty(row)
+    elif status is TechnicianStatus.OFF:
+        await end_duty(row)
     journal.record(events.TechnicianStatusChanged(subject_id=row.id, technician_ids=(row.id,), changes=changed))
     return row.id
 
@@ -520,7 +522,7 @@ async def change_status(
 @command(None)
 async def check_in(actor: Actor, technician_id: str | None = None) -> str:
     """Go on duty, oneself unless a technician is named. Whoever is on duty stays as they are."""
-    technician_id = technician_id or _own_id(actor)
+    technician_id = technician_id or own_id(actor)
     _require_own_or_dispatch(actor, technician_id)
     row = await lock_one(models.Technician, actor, technician_id, path="technicianId")
     if row.status != TechnicianStatus.OFF:
@@ -531,54 +533,7 @@ async def check_in(actor: Actor, technician_id: str | None = None) -> str:
 @command(None)
 async def check_out(actor: Actor, technician_id: str | None = None) -> str:
     """Go off duty, oneself unless a technician is named. Refused on the road and at work."""
-    return await change_status(actor, technician_id or _own_id(actor), TechnicianStatus.OFF)
-
-
-@command(Permission.REPORT_OWN_STATUS)
-async def report_positions(actor: Actor, positions: Sequence[PositionReport]) -> str:
-    """Upload where the own device was. The newest position wins, whatever the order of arrival, and none is kept beside
-    it. Refused off duty.
-    """
-    technician_id = _own_id(actor)
-    now = utc_now()
-    newest = rules.newest_report(positions, now)
-    technician = await lock_one(models.Technician, actor, technician_id)
-    if technician.status == TechnicianStatus.OFF:
-        raise Conflict("Positions are taken on duty only: check in first.", path=["positions"])
-    if newest is None:
-        return technician.id
-    found = await find_rows(models.Position, _of(technician))
-    values: dict[str, Any] = {
-        "latitude": newest.latitude,
-        "longitude": newest.longitude,
-        "accuracy_metres": newest.accuracy_metres,
-        "heading": newest.heading,
-        "at": newest.at,
-    }
-    if found and newest.at <= found[0].at:
-        return technician.id
-    is_news = rules.is_to_be_announced(now, found[0].announced_at if found else None)
-    if is_news:
-        values["announced_at"] = now
-    if found:
-        row = found[0]
-        await change_row(row, **values)
-    else:
-        owner = {"organization_id": actor.organization_id, "technician_id": technician.id}
-        row = await add_row(models.Position, **owner, **values)
-    if is_news:
-        journal.record(
-            events.TechnicianPositionChanged(
-                subject_id=row.id, technician_id=technician.id, technician_ids=(technician.id,)
-            )
-        )
-    return technician.id
-
-
-def _own_id(actor: Actor) -> str:
-    if actor.technician_id is None:
-        raise InvalidInput("You are not a technician: name the technician.", path=["technicianId"])
-    return actor.technician_id
+    return await change_status(actor, technician_id or own_id(actor), TechnicianStatus.OFF)
 
 
 def _require_own_or_dispatch(actor: Actor, technician_id: str) -> None:
