@@ -129,6 +129,8 @@ def show(subscribers: int, figures: dict[str, Figures]) -> None:
     ]  # fmt: skip
     print_table(f"{subscribers:,} subscribers to the same, paced at {PACE} deliveries/s", COLUMNS, rows)
     for name, one in figures.items():
+        if one.stopped:
+            print(f"\nNo more: {name}, {one.stopped}")
         for wrong in one.wrong:
             print(f"\nVoid: {name}, {wrong}")
 

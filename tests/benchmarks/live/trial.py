@@ -5,7 +5,7 @@ CPU is that of the server's process. What it uses while nothing happens is measu
 
 import asyncio
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, isnan
 from statistics import median
 from time import monotonic
 from typing import Any
@@ -23,7 +23,8 @@ WARM_SUBSCRIBERS, WARM_EVENTS = 20, 50
 PUBLICATIONS_PER_SECOND_MAX = 100
 QUIET_SHARE, QUIET_SECONDS, QUIET_SECONDS_MAX = 0.05, 1.0, 30.0
 STALLED_SECONDS = 15.0
-BUSY_SHARE = 0.9
+BUSY_SHARE, REACHED_SHARE = 0.9, 0.9
+EVENTS_MIN = 5
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class Figures:
     most_p50: float = float("nan")
     most_p99: float = float("nan")
     most_cpu: float = float("nan")
+    stopped: str = ""
     frame: str = ""
     wrong: list[str] = field(default_factory=list)
 
@@ -72,6 +74,7 @@ class Window:
     server_cpu: float
     database_cpu: float | None
     seconds: float
+    published_per_second: float
     crowd_share: float
 
     @property
@@ -160,31 +163,37 @@ class Trial:
 
     async def most(self) -> None:
         """The highest of some rates at which 99 of 100 deliveries are not late, looked for from where the bursts point."""
-        at = max((index for index, rate in enumerate(RATES) if rate <= self.figures.burst_per_second), default=0)
-        found = await self._bears(at)
-        if not found:
-            while at and not found:
-                at -= 1
-                found = await self._bears(at)
-        else:
-            while found and at + 1 < len(RATES):
-                at += 1
-                found = await self._bears(at)
+        if self.figures.paced_p99 >= LATE_MILLISECONDS:
+            self.figures.stopped = "late at a trickle already"
+            return
+        start = max((index for index, rate in enumerate(RATES) if rate <= self.figures.burst_per_second), default=0)
+        for rate in RATES[start:]:
+            if (refusal := await self._try(rate)) is not None:
+                self.figures.stopped = refusal
+                break
+        if isnan(self.figures.most_per_second):
+            for rate in reversed(RATES[:start]):
+                if (refusal := await self._try(rate)) is None:
+                    break
+                self.figures.stopped = refusal
 
-    async def _bears(self, at: int) -> bool:
-        """Whether a rate is borne; if so, it is the best so far."""
-        rate = RATES[at] / self._subscribers
-        events = max(ceil(rate * self._plan.step_seconds), 5)
+    async def _try(self, per_second: int) -> str | None:
+        """Why a rate is not borne; if it is, it is the best so far."""
+        rate = per_second / self._subscribers
+        events = max(ceil(rate * self._plan.step_seconds), EVENTS_MIN)
         window, _ = await self._window(self._paced(rate, events), events)
-        late = window.verdict.percentile(99) >= LATE_MILLISECONDS
-        # Who publishes too slowly, or hears too slowly, has not measured the server.
-        ours_to_blame = window.per_second < 0.9 * RATES[at] or window.crowd_share > BUSY_SHARE
-        if window.verdict.wrong or late or (ours_to_blame and events >= self._plan.step_seconds * rate):
-            return False
-        self.figures.most_per_second = RATES[at]
-        self.figures.most_p50, self.figures.most_p99 = window.verdict.percentile(50), window.verdict.percentile(99)
-        self.figures.most_cpu = window.per_thousand
-        return True
+        verdict, p99 = window.verdict, window.verdict.percentile(99)
+        if verdict.wrong:
+            return f"{per_second:,}/s: {verdict.wrong[0]}"
+        if window.crowd_share > BUSY_SHARE:
+            return f"{per_second:,}/s: the subscribers' own process had no time left"
+        if p99 >= LATE_MILLISECONDS:
+            return f"{per_second:,}/s: p99 {p99:,.0f} ms"
+        if window.published_per_second < REACHED_SHARE * per_second:
+            return f"{per_second:,}/s: only {window.published_per_second:,.0f}/s were published"
+        self.figures.most_per_second, self.figures.most_cpu = per_second, window.per_thousand
+        self.figures.most_p50, self.figures.most_p99 = verdict.percentile(50), p99
+        return None
 
     async def _burst(self, events: int) -> Moments:
         return await self._publisher.publish(events)
@@ -212,8 +221,11 @@ class Trial:
         heard: Heard = await self._people.ask("take")
         numbers = sorted(moments)
         verdict = judge(heard, [Expectation(numbers)] * self._subscribers, [moments] * self._subscribers)
-        seconds = max(heard.when, default=ended) - min(moments.values())
-        return Window(verdict, len(heard.who), server_cpu, database_cpu, seconds, crowd_share), heard
+        first, last = min(moments.values()), max(moments.values())
+        seconds = max(heard.when, default=ended) - first
+        # The first event begins the time in which the others happen.
+        published = (events - 1) * self._subscribers / max(last - first, 1e-6)
+        return Window(verdict, len(heard.who), server_cpu, database_cpu, seconds, published, crowd_share), heard
 
     async def _all_heard(self, expected: int) -> None:
         """Until everything has arrived, or nothing more does."""
