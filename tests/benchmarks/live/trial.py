@@ -199,13 +199,15 @@ class Trial:
         return await self._publisher.publish(events)
 
     async def _paced(self, rate: float, events: int) -> Moments:
-        """So many events per second; at high rates several at once, as one command may record several facts."""
-        at_once = ceil(rate / PUBLICATIONS_PER_SECOND_MAX)
+        """So many events per second. What is due at the same time, or was late, happens together: one command may record
+        several facts."""
+        pause = 1 / PUBLICATIONS_PER_SECOND_MAX
         moments: Moments = {}
         began = monotonic()
         while len(moments) < events:
             await asyncio.sleep(max(began + len(moments) / rate - monotonic(), 0))
-            moments |= await self._publisher.publish(min(at_once, events - len(moments)))
+            due = int((monotonic() + pause - began) * rate) + 1 - len(moments)
+            moments |= await self._publisher.publish(min(max(due, 1), events - len(moments)))
         return moments
 
     async def _window(self, happening: Any, events: int) -> tuple[Window, Heard]:
