@@ -193,15 +193,13 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument("--subscribers", help="how many, with commas; 100,1000,5000 unless told")
     parser.add_argument("--only", default="same,mixed", help="same, mixed or both, with commas")
     parser.add_argument("--peers", default="", help="only servers whose names contain one of these words, with commas")
-    parser.add_argument("--seconds", type=float, help="of the paced part; 15 unless told")
-    parser.add_argument("--rounds", type=int, help="bursts; 5 unless told")
+    parser.add_argument("--seconds", type=float, help="of the paced part; 20 unless told")
     parser.add_argument("--database", default="truckroll_bench_live", help="the database's name")
     # Options of the other benchmarks, which `make bench` hands to all of them, mean nothing here.
     options, _ = parser.parse_known_args()
     asked = options.subscribers or ("100,500" if options.quick else "100,1000,5000")
     options.subscribers = [int(one) for one in asked.split(",")]
-    options.seconds = options.seconds or (4.0 if options.quick else 15.0)
-    options.rounds = options.rounds or (2 if options.quick else 5)
+    options.seconds = options.seconds or (3.0 if options.quick else 20.0)
     options.peers = [one.replace("ours", OURS).lower() for one in options.peers.split(",")]
     return options
 
@@ -215,10 +213,10 @@ def main() -> None:
         options.subscribers = [min(one, most) for one in options.subscribers]
     known = versions(PACKAGES) | node_versions()
     plan = Plan(
-        idle_seconds=2 if options.quick else 6,
+        beat_seconds=3 if options.quick else 20,
         paced_seconds=options.seconds,
         burst_deliveries=4_000 if options.quick else 20_000,
-        rounds=options.rounds,
+        burst_seconds=2 if options.quick else 8,
         step_seconds=1.5 if options.quick else 4,
     )
     results: dict[int, dict[str, Figures]] = {}

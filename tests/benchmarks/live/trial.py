@@ -4,9 +4,11 @@ CPU is that of the server's process. What it uses while nothing happens is measu
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from math import ceil, isnan
-from statistics import median
+from statistics import mean, median
 from time import monotonic
 from typing import Any
 
@@ -24,17 +26,18 @@ PUBLICATIONS_PER_SECOND_MAX = 100
 QUIET_SHARE, QUIET_SECONDS, QUIET_SECONDS_MAX = 0.05, 1.0, 30.0
 STALLED_SECONDS = 15.0
 BUSY_SHARE, REACHED_SHARE = 0.9, 0.9
-EVENTS_MIN = 5
+EVENTS_MIN, PACED_EVENTS_MIN, BURSTS_MIN = 5, 3, 3
 
 
 @dataclass(slots=True)
 class Plan:
-    """How long each part lasts."""
+    """How long each part lasts. What servers do by themselves has a beat, such as a ping every 20 seconds: idleness and the
+    trickle last for whole beats."""
 
-    idle_seconds: float
+    beat_seconds: float
     paced_seconds: float
     burst_deliveries: int
-    rounds: int
+    burst_seconds: float
     step_seconds: float
 
 
@@ -76,6 +79,8 @@ class Window:
     seconds: float
     published_per_second: float
     crowd_share: float
+    heard: Heard
+    moments: Moments
 
     @property
     def per_thousand(self) -> float:
@@ -88,9 +93,15 @@ class Window:
         return None if self.database_cpu is None else self.database_cpu * 1000 / max(self.deliveries, 1) * 1000
 
     @property
-    def per_second(self) -> float:
-        """Deliveries per second, from the first event to the last arrival."""
-        return self.deliveries / self.seconds
+    def burst_per_second(self) -> float:
+        """Deliveries per second, from the moment of a burst to its last arrival; the middle of all bursts."""
+        last: dict[float, float] = {}
+        count: Counter[float] = Counter()
+        for which, when in zip(self.heard.which, self.heard.when, strict=True):
+            moment = self.moments[which]
+            last[moment] = max(when, last.get(moment, when))
+            count[moment] += 1
+        return median(count[moment] / (when - moment) for moment, when in last.items())
 
 
 class Trial:
@@ -99,6 +110,7 @@ class Trial:
     def __init__(self, running: Running, people: Remote, publisher: Publisher, subscribers: int, plan: Plan) -> None:
         self._running, self._people, self._publisher = running, people, publisher
         self._subscribers, self._plan = subscribers, plan
+        self._idle_shares: list[float] = []
         self.figures = Figures(subscribers)
 
     async def warm_up(self, contestant: Contestant) -> None:
@@ -132,34 +144,36 @@ class Trial:
     async def _idle(self) -> None:
         """Nothing happens."""
         cpu, began = self._cpu(), monotonic()
-        await asyncio.sleep(self._plan.idle_seconds)
-        self.figures.idle_cpu = (self._cpu() - cpu) / (monotonic() - began) * 1000
+        await asyncio.sleep(self._plan.beat_seconds)
+        self._idle_shares.append((self._cpu() - cpu) / (monotonic() - began))
+        self.figures.idle_cpu = mean(self._idle_shares) * 1000
 
     async def first_event(self) -> None:
         """Everybody must hear one event before anything is measured."""
-        window, heard = await self._window(self._paced(1000.0, 1), 1)
-        self.figures.frame, self.figures.frame_bytes = heard.frame.decode(), len(heard.frame)
+        window = await self._window(self._paced(1000.0, 1))
+        self.figures.frame, self.figures.frame_bytes = window.heard.frame.decode(), len(window.heard.frame)
         self._note("first event", window.verdict)
 
     async def paced(self) -> None:
-        """A steady trickle."""
+        """A steady trickle, with idleness before and after."""
         rate = PACE / self._subscribers
-        events = max(ceil(rate * self._plan.paced_seconds), 3)
-        window, _ = await self._window(self._paced(rate, events), events)
+        events = max(ceil(rate * self._plan.paced_seconds), PACED_EVENTS_MIN)
+        window = await self._window(self._paced(rate, events), self._plan.beat_seconds)
+        before = self.figures.idle_cpu
+        await self._idle()
+        # What the window took off was the idleness before it alone.
+        window.server_cpu -= (self.figures.idle_cpu - before) / 1000 * window.seconds
         if self._note("paced", window.verdict):
             self.figures.paced_cpu, self.figures.paced_database = window.per_thousand, window.database_per_thousand
             self.figures.paced_p50 = window.verdict.percentile(50)
             self.figures.paced_p99 = window.verdict.percentile(99)
 
     async def bursts(self) -> None:
-        """Many events at once, several times."""
-        events = max(self._plan.burst_deliveries // self._subscribers, 2)
-        windows = [(await self._window(self._burst(events), events))[0] for _ in range(self._plan.rounds)]
-        if self._note("burst", *(one.verdict for one in windows)):
-            self.figures.burst_cpu = median(one.per_thousand for one in windows)
-            databases = [one.database_per_thousand for one in windows if one.database_per_thousand is not None]
-            self.figures.burst_database = median(databases) if databases else None
-            self.figures.burst_per_second = median(one.per_second for one in windows)
+        """Many events at once, again and again."""
+        window = await self._window(self._bursts(max(self._plan.burst_deliveries // self._subscribers, 2)))
+        if self._note("bursts", window.verdict):
+            self.figures.burst_cpu, self.figures.burst_database = window.per_thousand, window.database_per_thousand
+            self.figures.burst_per_second = window.burst_per_second
 
     async def most(self) -> None:
         """The highest of some rates at which 99 of 100 deliveries are not late, looked for from where the bursts point."""
@@ -181,7 +195,7 @@ class Trial:
         """Why a rate is not borne; if it is, it is the best so far."""
         rate = per_second / self._subscribers
         events = max(ceil(rate * self._plan.step_seconds), EVENTS_MIN)
-        window, _ = await self._window(self._paced(rate, events), events)
+        window = await self._window(self._paced(rate, events))
         verdict, p99 = window.verdict, window.verdict.percentile(99)
         if verdict.wrong:
             return f"{per_second:,}/s: {verdict.wrong[0]}"
@@ -195,8 +209,15 @@ class Trial:
         self.figures.most_p50, self.figures.most_p99 = verdict.percentile(50), p99
         return None
 
-    async def _burst(self, events: int) -> Moments:
-        return await self._publisher.publish(events)
+    async def _bursts(self, events: int) -> Moments:
+        """So many events at once, the next when all have been heard."""
+        moments: Moments = {}
+        deadline, bursts, all_heard = monotonic() + self._plan.burst_seconds, 0, True
+        while all_heard and (bursts < BURSTS_MIN or monotonic() < deadline):
+            moments |= await self._publisher.publish(events)
+            all_heard = await self._all_heard(len(moments))
+            bursts += 1
+        return moments
 
     async def _paced(self, rate: float, events: int) -> Moments:
         """So many events per second. What is due at the same time, or was late, happens together: one command may record
@@ -210,32 +231,35 @@ class Trial:
             moments |= await self._publisher.publish(min(max(due, 1), events - len(moments)))
         return moments
 
-    async def _window(self, happening: Any, events: int) -> tuple[Window, Heard]:
-        """Let things happen, wait until all was heard, and judge it."""
+    async def _window(self, happening: Coroutine[Any, Any, Moments], beat_seconds: float = 0) -> Window:
+        """Let things happen, wait until all was heard and whole beats are over, and judge it."""
         database = await backends(self._running.applications)
         cpu, crowd_cpu, began = self._cpu(), exact_cpu_seconds(self._people.pid), monotonic()
         moments = await happening
-        await self._all_heard(events * self._subscribers)
-        ended = monotonic()
-        server_cpu = self._cpu() - cpu - self.figures.idle_cpu / 1000 * (ended - began)
+        await self._all_heard(len(moments))
+        if beat_seconds:
+            await asyncio.sleep(beat_seconds - (monotonic() - began) % beat_seconds)
+        seconds = monotonic() - began
+        server_cpu = self._cpu() - cpu - self.figures.idle_cpu / 1000 * seconds
         database_cpu = spent(database, await backends(self._running.applications))
-        crowd_share = (exact_cpu_seconds(self._people.pid) - crowd_cpu) / (ended - began)
+        crowd_share = (exact_cpu_seconds(self._people.pid) - crowd_cpu) / seconds
         heard: Heard = await self._people.ask("take")
-        numbers = sorted(moments)
-        verdict = judge(heard, [Expectation(numbers)] * self._subscribers, [moments] * self._subscribers)
-        first, last = min(moments.values()), max(moments.values())
-        seconds = max(heard.when, default=ended) - first
+        expected = Expectation(sorted(moments))
+        verdict = judge(heard, [expected] * self._subscribers, [moments] * self._subscribers)
         # The first event begins the time in which the others happen.
-        published = (events - 1) * self._subscribers / max(last - first, 1e-6)
-        return Window(verdict, len(heard.who), server_cpu, database_cpu, seconds, published, crowd_share), heard
+        published = (len(moments) - 1) * self._subscribers / max(max(moments.values()) - min(moments.values()), 1e-6)
+        return Window(
+            verdict, len(heard.who), server_cpu, database_cpu, seconds, published, crowd_share, heard, moments
+        )
 
-    async def _all_heard(self, expected: int) -> None:
-        """Until everything has arrived, or nothing more does."""
+    async def _all_heard(self, events: int) -> bool:
+        """Wait until everybody has heard so many events, or nothing more arrives."""
         count, since = -1, monotonic()
-        while count < expected and monotonic() - since < STALLED_SECONDS:
-            await asyncio.sleep(0.05)
+        while count < events * self._subscribers and monotonic() - since < STALLED_SECONDS:
+            await asyncio.sleep(0.02)
             now = await self._people.ask("count")
             count, since = (now, monotonic()) if now != count else (count, since)
+        return count >= events * self._subscribers
 
     async def _quiet(self) -> None:
         """Until the server has little to do, or no longer less than a moment ago."""
