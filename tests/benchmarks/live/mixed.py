@@ -25,7 +25,7 @@ Transaction = tuple[str, list[Fact]]
 
 @dataclass(slots=True)
 class MixedFigures:
-    """What was measured. CPU is in milliseconds per second of the burst, for each who had a part in it."""
+    """What was measured. CPU is in milliseconds per 1,000 facts, for each who had a part in it."""
 
     subscribers: int
     facts: int = 0
@@ -35,13 +35,16 @@ class MixedFigures:
     conflated: int = 0
     p50: float = float("nan")
     p99: float = float("nan")
-    server: float = float("nan")
-    worker: float = float("nan")
+    server: float | None = None
+    worker: float | None = None
     database: float | None = None
     writer_database: float | None = None
-    seconds: float = 0
     caught_up_seconds: float = 0
     wrong: list[str] = field(default_factory=list)
+
+    def per_thousand(self, seconds: float | None) -> float | None:
+        """Milliseconds per 1,000 facts."""
+        return None if seconds is None else seconds / self.facts * 1_000_000
 
 
 async def burst(services: Services, companies: Sequence[Company], seconds: float) -> MixedFigures:
@@ -76,12 +79,11 @@ async def _measured(
     wrote = monotonic()
     expected, moments = _expected(companies, subscriptions, transactions, written)
     await _all_heard(people, sum(len(each.numbers) for each in expected))
-    seconds = figures.seconds = monotonic() - began
     figures.server, figures.worker = (
-        (exact_cpu_seconds(each.pid) - then) / seconds * 1000 for each, then in zip(ours, cpu, strict=True)
+        figures.per_thousand(exact_cpu_seconds(each.pid) - then) for each, then in zip(ours, cpu, strict=True)
     )
-    figures.database = _per_second(spent(database, await backends(applications)), seconds)
-    figures.writer_database = _per_second(spent(for_writer, await backends(WRITER)), seconds)
+    figures.database = figures.per_thousand(spent(database, await backends(applications)))
+    figures.writer_database = figures.per_thousand(spent(for_writer, await backends(WRITER)))
     heard: Heard = await people.ask("take")
     verdict = judge(heard, expected, moments)
     figures.wrong, figures.deliveries = verdict.wrong, len(heard.who)
@@ -93,13 +95,14 @@ async def _measured(
 
 
 async def write_paced(one: Writer, transactions: Sequence[Transaction]) -> list[tuple[str, int, float]]:
-    """Write at the pace of the burst, a twentieth of a second's worth at once; what was written, in the same order."""
+    """Write at the pace of the burst, a twentieth of a second's worth at once, and at once what was late; what was written, in
+    the same order."""
     done: list[tuple[str, int, float]] = []
     began, at, facts = monotonic(), 0, 0
     while at < len(transactions):
         await asyncio.sleep(max(began + facts / FACTS_PER_SECOND - monotonic(), 0))
         batch: list[Transaction] = []
-        due = facts + FACTS_PER_SECOND / TICKS_PER_SECOND
+        due = (monotonic() - began + 1 / TICKS_PER_SECOND) * FACTS_PER_SECOND
         while at < len(transactions) and facts < due:
             batch.append(transactions[at])
             facts += len(transactions[at][1])
@@ -109,10 +112,6 @@ async def write_paced(one: Writer, transactions: Sequence[Transaction]) -> list[
             of_organization[each[0]].append(each)
         done += [of_organization[organization].pop(0) for organization, _ in batch]
     return done
-
-
-def _per_second(cpu: float | None, seconds: float) -> float | None:
-    return None if cpu is None else cpu / seconds * 1000
 
 
 def _expected(

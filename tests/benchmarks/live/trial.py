@@ -53,6 +53,7 @@ class Figures:
     idle_cpu: float = 0
     frame_bytes: int = 0
     paced_cpu: float = float("nan")
+    paced_give_or_take: float = float("nan")
     paced_database: float | None = None
     paced_p50: float = float("nan")
     paced_p99: float = float("nan")
@@ -164,6 +165,8 @@ class Trial:
         # What the window took off was the idleness before it alone.
         window.server_cpu -= (self.figures.idle_cpu - before) / 1000 * window.seconds
         if self._note("paced", window.verdict):
+            unsure = (max(self._idle_shares) - min(self._idle_shares)) / 2 * window.seconds
+            self.figures.paced_give_or_take = unsure / window.deliveries * 1_000_000
             self.figures.paced_cpu, self.figures.paced_database = window.per_thousand, window.database_per_thousand
             self.figures.paced_p50 = window.verdict.percentile(50)
             self.figures.paced_p99 = window.verdict.percentile(99)
