@@ -27,6 +27,7 @@ from app.infrastructure import (
 )
 from app.integrations import reactions as integrations_reactions
 from app.kernel.errors import ConfigurationError
+from app.messaging import reactions as messaging_reactions
 from app.scheduling import reactions as scheduling_reactions
 from app.settings import LogFormat, Settings
 from app.technicians import reactions as technicians_reactions
@@ -36,6 +37,7 @@ from app.work_orders import reactions as work_orders_reactions
 REACTIONS = (
     identity_reactions,
     technicians_reactions,
+    messaging_reactions,
     work_orders_reactions,
     scheduling_reactions,
     integrations_reactions,

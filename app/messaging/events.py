@@ -57,3 +57,21 @@ class ConversationRead(Fact):
     noun = "conversation"
     user_id: str
     number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotificationAdded(Fact):
+    """Somebody is told something."""
+
+    noun = "notification"
+    user_id: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotificationsRead(Fact):
+    """Somebody has read so many notifications; the subject is the newest of them."""
+
+    noun = "notification"
+    user_id: str
+    count: int

@@ -1,4 +1,4 @@
-"""The tables of alerts, conversations and their messages."""
+"""The tables of alerts, conversations and their messages, and notifications."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from app.infrastructure.tables import OwnedTable, listed, listed_by_rank, regist
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
 from app.kernel.permissions import Permission
-from app.messaging.rules import AlertSeverity, AlertStatus, MessageVisibility
+from app.messaging.rules import BODY_LENGTH_MAX, TITLE_LENGTH_MAX, AlertSeverity, AlertStatus, MessageVisibility
 
 # Visits and who has them are a higher room's; a technician's own are those that were given and not taken away again.
 HELD_ASSIGNMENT_STATUSES = ("PROPOSED", "ACCEPTED")
@@ -191,6 +191,55 @@ class ConversationReader(OwnedTable):
     class Meta:
         table = "conversation_reader"
         unique_together = (("conversation", "user_id"),)
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return super().visible_to(actor) & (column("user_id") == actor.id)
+
+
+@register
+class Notification(OwnedTable):
+    """Something that one person is told. ``cause`` is the fact that led to it: nobody is told of it twice."""
+
+    prefix = "ntf"
+    noun = "notification"
+
+    user_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    kind = fields.CharField(max_length=32)
+    title = fields.CharField(max_length=TITLE_LENGTH_MAX)
+    body = fields.CharField(max_length=BODY_LENGTH_MAX)
+    subject_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    cause = fields.CharField(max_length=CAUSE_LENGTH_MAX)
+    read_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "notification"
+        unique_together = (("organization_id", "user_id", "cause"),)
+        indexes = [
+            listed("user_id", "created_at"),
+            Index(fields=("organization_id", "user_id", "read_at")),
+            # The timer looks through every organization.
+            Index(fields=("read_at",)),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        """Whoever it is for, and nobody else."""
+        return super().visible_to(actor) & (column("user_id") == actor.id)
+
+
+class NotificationPreference(OwnedTable):
+    """Of what somebody does not want to be told."""
+
+    prefix = "npref"
+    noun = "notification preference"
+
+    user_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    muted_kinds: fields.JSONField[list[str]] = fields.JSONField(default=list)
+
+    class Meta:
+        table = "notification_preference"
+        unique_together = (("organization_id", "user_id"),)
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:

@@ -1,13 +1,26 @@
 """What commands and other rooms ask about alerts and messages, and who writes them."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
 
+from app import database
 from app.identity.models import ApiKey, User
-from app.infrastructure.conditions import Condition, column
+from app.identity.rules import UserStatus
+from app.infrastructure.conditions import Condition, Writer, column
 from app.infrastructure.tables import BY_PREFIX, find_rows, walk_rows
 from app.kernel.actor import Actor, ActorKind
-from app.messaging.models import HELD_ASSIGNMENT_STATUSES, Alert, Conversation
-from app.messaging.rules import UNRESOLVED, AlertKind, AlertStatus, AuthorKind, Danger
+from app.kernel.permissions import Permission, Role, permissions_of
+from app.messaging.models import (
+    HELD_ASSIGNMENT_STATUSES,
+    Alert,
+    Conversation,
+    Message,
+    Notification,
+    NotificationPreference,
+)
+from app.messaging.rules import UNRESOLVED, AlertKind, AlertStatus, AuthorKind, Danger, MessageVisibility
+
+RECIPIENTS_MAX = 50
 
 
 def unresolved(kinds: Iterable[AlertKind] | None = None) -> Condition:
@@ -77,3 +90,135 @@ async def find_technicians_of(conversation: Conversation) -> tuple[str, ...]:
         & column("status").one_of(HELD_ASSIGNMENT_STATUSES)
     )
     return tuple(sorted({one.technician_id for one in await find_rows(table, held)}))  # type: ignore[attr-defined]  # an assignment has one
+
+
+async def number_of(conversation: Conversation) -> str | None:
+    """The number of the work that a conversation is about, if it is about any."""
+    row = await _work_of(conversation)
+    return None if row is None else str(row.number)
+
+
+async def find_recipients(conversation: Conversation, message: Message) -> list[User]:
+    """Whom a message is for: the technicians of the work and whoever took part; the customer if it is for everyone; and
+    the office if nobody of it took part, and a customer's has no technician to go to. Never its writer."""
+    technicians = await find_technicians_of(conversation)
+    wrote = await find_rows(Message, column("conversation_id") == conversation.id)
+    crew = await find_users_of_technicians(conversation.organization_id, technicians)
+    of_work = {user.id: user for user in crew.values()}
+    others = sorted({one.author_id for one in wrote} - set(of_work))
+    people = await find_rows(User, _active(conversation.organization_id) & column("id").one_of(others))
+    # Of the technicians who wrote, those whose work it is no more read no more.
+    chosen = [*of_work.values(), *(user for user in people if not _only_technician(user))]
+    theirs = [user for user in chosen if user.customer_id is not None and user.customer_id == conversation.customer_id]
+    chosen = [user for user in chosen if user.customer_id is None]
+    if message.author_kind in (AuthorKind.CUSTOMER, AuthorKind.TECHNICIAN):
+        of_us = [user for user in chosen if user.customer_id is None and user.id != message.author_id]
+        if message.author_kind == AuthorKind.TECHNICIAN:
+            of_us = [user for user in of_us if not _only_technician(user)]
+        if not of_us:
+            chosen += await _office(conversation.organization_id, (Role.DISPATCHER, Role.SUPPORT))
+    if message.visibility == MessageVisibility.EVERYONE:
+        chosen += theirs or await _customers_of(conversation)
+    return [user for user in chosen if user.id != message.author_id and _may(user, Permission.VIEW_MESSAGES)]
+
+
+async def find_dispatchers(organization_id: str) -> list[User]:
+    """Who looks after the day: the dispatchers, or whoever manages where there are none."""
+    for role in (Role.DISPATCHER, Role.OPERATIONS_MANAGER, Role.ADMINISTRATOR):
+        if found := await _office(organization_id, (role,)):
+            return found
+    return []
+
+
+async def find_users_of_technicians(organization_id: str, technician_ids: Iterable[str]) -> dict[str, User]:
+    """The people that technicians are, by technician; one without a login is left out."""
+    ids = sorted(set(technician_ids))
+    mine = _active(organization_id)
+    found = {
+        str(user.technician_id): user
+        for user in await find_rows(User, mine & column("technician_id").one_of(ids), order=["id"])
+    }
+    table = BY_PREFIX.get("tech")
+    missing = [id for id in ids if id not in found]
+    if missing and table is not None:
+        rows = await find_rows(table, (column("organization_id") == organization_id) & column("id").one_of(missing))
+        named = {row.user_id: row.id for row in rows if row.user_id}  # type: ignore[attr-defined]  # a technician may have one
+        for user in await find_rows(User, mine & column("id").one_of(sorted(named))):
+            found[named[user.id]] = user
+    return found
+
+
+async def find_technicians_who_are(organization_id: str, users: Iterable[User]) -> dict[str, str]:
+    """The technicians that people are, by user: named by the user or, as a higher room's table does, naming the user."""
+    found = {user.id: user.technician_id for user in users if user.technician_id is not None}
+    unnamed = [user.id for user in users if user.id not in found and Role.TECHNICIAN in user.roles]
+    table = BY_PREFIX.get("tech")
+    if unnamed and table is not None:
+        rows = await find_rows(
+            table, (column("organization_id") == organization_id) & column("user_id").one_of(unnamed)
+        )
+        found |= {row.user_id: row.id for row in rows}  # type: ignore[attr-defined]  # these have one
+    return found
+
+
+async def find_opener(organization_id: str, user_id: str | None, customer_id: str) -> list[User]:
+    """The customer's person who asked for work, if it was one: nobody or one."""
+    if user_id is None:
+        return []
+    theirs = (column("id") == user_id) & (column("customer_id") == customer_id)
+    return await find_rows(User, _active(organization_id) & theirs)
+
+
+async def count_unread_notifications(actor: Actor) -> int:
+    """How many notifications the actor has not read."""
+    writer = Writer(database.dialect())
+    unread = Notification.visible_to(actor) & column("read_at").is_null()
+    rows = await database.read_rows(
+        f'SELECT count(*) FROM "notification" r WHERE {unread.write(writer, "r")}', writer.values
+    )
+    return int(rows[0][0])
+
+
+async def find_muted_kinds(actor: Actor) -> list[str]:
+    """Of what the actor does not want to be told."""
+    found = await find_rows(NotificationPreference, NotificationPreference.visible_to(actor))
+    return list(found[0].muted_kinds) if found else []
+
+
+def _active(organization_id: str) -> Condition:
+    return (column("organization_id") == organization_id) & (column("status") == UserStatus.ACTIVE.value)
+
+
+def _may(user: User, permission: Permission) -> bool:
+    return permission in permissions_of(Role(role) for role in user.roles)
+
+
+def _only_technician(user: User) -> bool:
+    return set(user.roles) == {Role.TECHNICIAN}
+
+
+async def _office(organization_id: str, roles: tuple[Role, ...]) -> list[User]:
+    people = await find_rows(User, _active(organization_id) & column("customer_id").is_null(), order=["id"])
+    return [user for user in people if set(roles) & set(user.roles)]
+
+
+async def _customers_of(conversation: Conversation) -> list[User]:
+    """The customer's person who asked for the work, or all of the account who may read messages."""
+    if conversation.customer_id is None:
+        return []
+    work = await _work_of(conversation)
+    if work is not None:
+        opener = await find_opener(work.organization_id, work.opened_by_user_id, conversation.customer_id)
+        if opener:
+            return opener
+    theirs = column("customer_id") == conversation.customer_id
+    return await find_rows(User, _active(conversation.organization_id) & theirs, order=["id"], limit=RECIPIENTS_MAX)
+
+
+async def _work_of(conversation: Conversation) -> Any:
+    """The row of the work; its table is a higher room's, so found by its ids."""
+    table = BY_PREFIX.get("wo")
+    if conversation.work_order_id is None or table is None:
+        return None
+    found = await find_rows(table, column("id") == conversation.work_order_id)
+    return found[0] if found else None

@@ -5,10 +5,12 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import structlog
 
 import optimizer
+from app.customers.models import Site
 from app.infrastructure import journal
 from app.infrastructure.conditions import column, exists
 from app.infrastructure.followers import follows
@@ -17,9 +19,10 @@ from app.infrastructure.journal import Entry
 from app.infrastructure.tables import find_one
 from app.infrastructure.timers import every
 from app.kernel.actor import Actor, system_actor
-from app.kernel.calendar import utc_now
+from app.kernel.calendar import spoken, utc_now, zone
 from app.kernel.errors import Problem, Unavailable
 from app.messaging import commands as messaging
+from app.messaging import queries as messaging_queries
 from app.messaging.rules import AlertKind
 from app.scheduling import commands, planning, queries, rules
 from app.scheduling.commands.runs import JOB
@@ -34,10 +37,11 @@ from app.scheduling.events import (
     AppointmentTurnedBack,
     AppointmentUnscheduled,
     AssignmentDeclined,
+    AssignmentReleased,
     PlanReady,
     PlanRunFailed,
 )
-from app.scheduling.models import PlanRun
+from app.scheduling.models import Appointment, Assignment, PlanRun
 from app.scheduling.rules import AppointmentStatus, PlanRunStatus, ReasonCode
 from app.scheduling.solver import Progress, Request, SolveCanceled, SolveFailed, score_as_json, solve_apart
 from app.work_orders.events import (
@@ -48,11 +52,13 @@ from app.work_orders.events import (
     WorkOrderDeclined,
     WorkOrderTriaged,
 )
+from app.work_orders.models import WorkOrder
 
 TRIES = 3
 PROGRESS_SECONDS = 1.0
 WATCHED_AT_ONCE = 200
 OLD_HOURS = 7 * 24
+NEWS_HOURS = 24
 
 
 class Solve(Protocol):
@@ -206,3 +212,45 @@ async def tell_of_plans(actor: Actor, entry: Entry) -> None:
     run = await find_one(PlanRun, actor, entry.subject_id)
     same_day = exists("plan_run", "id", column("day") == run.day, ours="subject_id")
     await messaging.resolve_alerts(actor, [AlertKind.PLAN_FAILED], same_day)
+
+
+@follows(
+    AppointmentScheduled,
+    AppointmentRescheduled,
+    AppointmentUnscheduled,
+    AppointmentCanceled,
+    AssignmentReleased,
+    forget_after_hours=NEWS_HOURS,
+)
+async def tell_people_of_visits(actor: Actor, entry: Entry) -> None:
+    """The technicians whom a visit was given to or taken from, and the customer's person who asked for the work, are told."""
+    visit = await find_one(Appointment, actor, entry.subject_id)
+    work = await find_one(WorkOrder, actor, visit.work_order_id)
+    site = await find_one(Site, actor, visit.site_id)
+    released = await _released(actor, entry)
+    crew = await messaging_queries.find_users_of_technicians(actor.organization_id, entry.technician_ids)
+    place = f"{work.number} at {site.name}{_when(entry, visit, zone(site.time_zone))}"
+    notices = rules.notices_to_technicians(entry.type, entry.technician_ids, entry.payload["changes"], released)
+    for kind, technician_ids in notices.items():
+        # Who did it knows it.
+        users = [crew[id] for id in technician_ids if id in crew and crew[id].id != entry.actor_id]
+        title = f"{rules.TECHNICIANS_TITLES[kind]}: {place}"
+        await messaging.notify(actor, users, kind, title, work.summary, subject_id=visit.id, cause=entry.id)
+    told = rules.notice_to_customer(entry.type, entry.payload)
+    if told is not None:
+        opener = await messaging_queries.find_opener(actor.organization_id, work.opened_by_user_id, work.customer_id)
+        title = f"{rules.CUSTOMERS_TITLES[told]}: {place}"
+        await messaging.notify(actor, opener, told, title, work.summary, subject_id=visit.id, cause=entry.id)
+
+
+def _when(entry: Entry, visit: Appointment, tz: ZoneInfo) -> str:
+    """The time that a fact is about: the new one, else the one that was given up, else the visit's."""
+    said = entry.payload.get("starts_at") or entry.payload["changes"].get("starts_at", (None,))[0]
+    moment = datetime.fromisoformat(said) if said else visit.starts_at
+    return f", {spoken(moment, tz)}" if moment is not None else ""
+
+
+async def _released(actor: Actor, entry: Entry) -> str | None:
+    """The technician whom a fact takes off a visit, if it is about one assignment."""
+    id = entry.payload.get("assignment_id")
+    return None if id is None else (await find_one(Assignment, actor, id)).technician_id

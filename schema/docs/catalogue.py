@@ -31,7 +31,7 @@ from schema.kit.reading.selection import BACKREF
 ROOMS = {
     "company": "Company",
     "identity": "People and access",
-    "messaging": "Alerts and messages",
+    "messaging": "Alerts, messages, notifications",
     "customers": "Customers",
     "technicians": "Technicians",
     "equipment": "Equipment",

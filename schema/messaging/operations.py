@@ -1,4 +1,4 @@
-"""What clients may ask about alerts and messages, do with them, and hear of them."""
+"""What clients may ask about alerts, messages and notifications, do with them, and hear of them."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,9 +9,9 @@ from app.kernel.actor import Actor
 from app.kernel.errors import AlreadyExists, IllegalTransition, StaleVersion
 from app.kernel.permissions import Permission
 from app.messaging import commands, queries
-from app.messaging.events import MessageSent
-from app.messaging.rules import MessageVisibility
-from schema.kit import ID, Connection, about, arg, inputs, many, mutation, one
+from app.messaging.events import MessageSent, NotificationAdded, NotificationsRead
+from app.messaging.rules import MessageVisibility, NotificationKind
+from schema.kit import ID, SIGNED_IN, Connection, about, arg, inputs, many, mutation, one, query
 from schema.kit.live import changed, heard
 from schema.messaging.types import (
     Alert,
@@ -24,6 +24,12 @@ from schema.messaging.types import (
     MessageEvent,
     MessageFilter,
     MessageOrder,
+    Notification,
+    NotificationEvent,
+    NotificationFilter,
+    NotificationOrder,
+    NotificationPreferences,
+    ReadNotifications,
 )
 
 VERSION = "The version you saw; refused when it is no longer the current one."
@@ -61,6 +67,22 @@ class Queries:
         filter=MessageFilter,
         order=MessageOrder,
     )
+    notifications: Connection[Notification] = many(
+        "What you were told, the newest first unless told otherwise.",
+        permission=SIGNED_IN,
+        filter=NotificationFilter,
+        order=NotificationOrder,
+    )
+
+    @query("How many notifications you have not read.", permission=SIGNED_IN)
+    async def unread_notification_count(actor: Actor) -> int:
+        """The own ones."""
+        return await queries.count_unread_notifications(actor)
+
+    @query("Of what you are told, as you said with updateNotificationPreferences.", permission=SIGNED_IN)
+    async def notification_preferences(actor: Actor) -> NotificationPreferences:
+        """All but what is muted."""
+        return _preferences(await queries.find_muted_kinds(actor))
 
 
 @inputs
@@ -93,6 +115,20 @@ class MarkConversationReadInput:
 
     id: ID = about("Which conversation.")
     message_id: ID | None = about("Up to which message; to the end unless given.", default=None)
+
+
+@inputs
+class MarkNotificationsReadInput:
+    """What has been read."""
+
+    ids: list[ID] | None = about("Which notifications, at most 100; all unless given.", default=None)
+
+
+@inputs
+class UpdateNotificationPreferencesInput:
+    """Of what to be told."""
+
+    muted_kinds: list[NotificationKind] = about("Of what not to be told, all of it; an empty list mutes nothing.")
 
 
 class Mutations:
@@ -140,6 +176,31 @@ class Mutations:
         """See the command."""
         return await commands.mark_conversation_read(actor, input.id, message_id=input.message_id)
 
+    @mutation(
+        ReadNotifications,
+        "Notes that you have read some of your notifications, or all.",
+        permission=SIGNED_IN,
+    )
+    async def mark_notifications_read(actor: Actor, input: MarkNotificationsReadInput) -> ReadNotifications:
+        """See the command."""
+        count = await commands.mark_notifications_read(actor, input.ids)
+        return ReadNotifications(count=count, unread_count=await queries.count_unread_notifications(actor))
+
+    @mutation(
+        NotificationPreferences,
+        "Says of what you do not want to be told any more. What you were told stays.",
+        permission=SIGNED_IN,
+    )
+    async def update_notification_preferences(
+        actor: Actor, input: UpdateNotificationPreferencesInput
+    ) -> NotificationPreferences:
+        """See the command."""
+        return _preferences(await commands.update_notification_preferences(actor, input.muted_kinds))
+
+
+def _preferences(muted_kinds: Sequence[str]) -> NotificationPreferences:
+    return NotificationPreferences(muted_kinds=[NotificationKind(kind) for kind in muted_kinds])
+
 
 class Subscriptions:
     """What clients may hear."""
@@ -178,4 +239,25 @@ class Subscriptions:
             if (internal_too or said["visibility"] == MessageVisibility.EVERYONE)
             and conversation_id in (None, said["conversation_id"])
             and work_order_id in (None, said["work_order_id"])
+        ]
+
+    @heard(
+        "What you are told, and what you read of it, here or elsewhere.",
+        permission=SIGNED_IN,
+        facts=(NotificationAdded, NotificationsRead),
+        personal=True,
+    )
+    async def notifications(actor: Actor, entries: Sequence[Entry]) -> list[NotificationEvent]:
+        """The very user's own."""
+        own = [entry for entry in entries if entry.payload["user_id"] == actor.id]
+        unread_count = await queries.count_unread_notifications(actor) if own else 0
+        return [
+            NotificationEvent(
+                cursor=entry.cursor,
+                at=entry.at,
+                fact=entry.type,
+                unread_count=unread_count,
+                notification_id=ID(entry.subject_id),
+            )
+            for entry in own
         ]

@@ -1,4 +1,4 @@
-"""What clients may see of alerts, conversations and messages."""
+"""What clients may see of alerts, conversations and messages, and of their own notifications."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from app.infrastructure.conditions import Writer, quoted
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
 from app.messaging import models, rules
-from app.messaging.rules import AlertKind, AlertSeverity, AlertStatus, AuthorKind, MessageVisibility
+from app.messaging.rules import AlertKind, AlertSeverity, AlertStatus, AuthorKind, MessageVisibility, NotificationKind
 from schema.company.types import Territory
 from schema.identity.types import User
 from schema.kit import (
@@ -279,3 +279,85 @@ class MessageEvent:
     message_id: ID = about("Which message.")
     message: Message | None = link("The message; null when you may not see it (any more).", "message_id")
     conversation_id: ID = about("In which conversation.")
+
+
+N = NotificationKind
+describe_enum(
+    NotificationKind,
+    "What somebody is told.",
+    {
+        N.ASSIGNMENT_PROPOSED: "A technician is given a visit.",
+        N.ASSIGNMENT_RELEASED: "A visit is taken from a technician.",
+        N.VISIT_SCHEDULED: "The customer's visit is booked.",
+        N.VISIT_RESCHEDULED: "A visit has another time.",
+        N.VISIT_CANCELED: "A visit will not take place.",
+        N.WORK_COMPLETED: "The work that a customer asked for is done.",
+        N.MESSAGE_RECEIVED: "Somebody wrote.",
+        N.ALERT_RAISED: "Something needs a dispatcher's attention, or is graver than it was.",
+    },
+)
+
+
+@filterable(models.Notification)
+class NotificationFilter:
+    """Which notifications."""
+
+    id: IdFilter | None = by("Its id.")
+    kind: EnumFilter[NotificationKind] | None = by("What it tells.")
+    subject_id: IdFilter | None = by("The id of what it is about.")
+    title: StringFilter | None = by("What it says, in a line.")
+    body: StringFilter | None = by("What it says besides.")
+    created_at: DateTimeFilter | None = by("When you were told.")
+    read_at: DateTimeFilter | None = by("When you read it; isNull for what is unread.")
+
+
+NotificationOrder = orderable(
+    "NotificationOrder",
+    models.Notification,
+    default=("-created_at",),
+    created_at="When you were told.",
+    kind="What it tells.",
+    title="What it says, in a line.",
+    body="What it says besides.",
+    read_at="When you read it; what is unread comes last.",
+)
+
+
+@readable(models.Notification, permission=None)
+class Notification(Node):
+    """Something that you are told. You see your own; they are deleted 30 days after you read them."""
+
+    kind: NotificationKind = col("What it tells.", facet=True)
+    title: str = col("What it says, in a line.")
+    body: str = col("What it says besides.")
+    subject_id: ID = col("The id of what it is about: a visit, a work order, a message or an alert.")
+    subject: Node = either("What it is about, as it is now; null when you may not see it any more, or when it is gone.")
+    created_at: datetime = col("When you were told.")
+    read_at: datetime | None = col("When you read it; null until then.")
+
+
+@plain
+class NotificationPreferences:
+    """Of what you are told."""
+
+    muted_kinds: list[NotificationKind] = about("Of what you do not want to be told.")
+
+
+@plain
+class ReadNotifications:
+    """What marking notifications as read came to."""
+
+    count: int = about("How many had not been read before.")
+    unread_count: int = about("How many are left that you have not read.")
+
+
+@plain
+class NotificationEvent:
+    """You are told something, or have read something, here or elsewhere."""
+
+    cursor: str = about("Where you stand after this event; resume with it.")
+    at: datetime = about("When it happened.")
+    fact: str = about("NotificationAdded or NotificationsRead.")
+    unread_count: int = about("How many you have not read, as of now.")
+    notification_id: ID = about("Which; of those that were read, the newest.")
+    notification: Notification | None = link("The notification; null when it is gone.", "notification_id")

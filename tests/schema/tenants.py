@@ -27,7 +27,7 @@ from app.kernel.actor import Actor, user_actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import CUSTOMER_ROLES, Role
 from app.messaging import commands as messaging
-from app.messaging.models import Alert, Conversation, Message
+from app.messaging.models import Alert, Conversation, Message, Notification
 from app.messaging.rules import MessageVisibility
 from app.scheduling import commands as scheduling
 from app.scheduling.models import Appointment, Assignment, PlannedVisit, PlanRun
@@ -305,6 +305,11 @@ async def _people(writer: Writer, tenant: Tenant) -> None:
         email = f"{role.lower()}.{writer.text(tenant.mark)}@example.com"
         user = await writer.add({}, tenant.mark, User, email=email, roles=[role.value], time_zone=None, **own)
         tenant.actors[role] = user_actor(tenant.organization_id, user, frozenset({role}), **own)
+        rows = tenant.rows if role is Role.ADMINISTRATOR else {}
+        about = {"user_id": user, "kind": "MESSAGE_RECEIVED", "subject_id": tenant.first.rows["msg"].id}
+        await writer.add(rows, tenant.first.mark, Notification, **about)
+    about["user_id"] = tenant.rows["usr"].id
+    await writer.add({}, tenant.second.mark, Notification, **about)
 
 
 async def _deeds(tenant: Tenant) -> None:

@@ -1,4 +1,4 @@
-"""What is true of what is said to people: the words of alerts and messages, and the life of an alert. Pure."""
+"""What is true of what is said to people: the words of alerts, messages and notifications, the life of an alert. Pure."""
 
 from app.messaging.rules.alerts import (
     ALERT,
@@ -13,12 +13,26 @@ from app.messaging.rules.alerts import (
     severity_label,
 )
 from app.messaging.rules.messages import MESSAGE_TEXT_LENGTH_MAX, AuthorKind, MessageVisibility
+from app.messaging.rules.notifications import (
+    BODY_LENGTH_MAX,
+    EXCERPT_LENGTH,
+    MARKED_MAX,
+    READ_ONES_KEPT,
+    TITLE_LENGTH_MAX,
+    NotificationKind,
+    shortened,
+)
 
 __all__ = [
     "ALERT",
+    "BODY_LENGTH_MAX",
+    "EXCERPT_LENGTH",
     "KIND_LABELS",
+    "MARKED_MAX",
     "MESSAGE_TEXT_LENGTH_MAX",
+    "READ_ONES_KEPT",
     "SEVERITY_LABELS",
+    "TITLE_LENGTH_MAX",
     "UNRESOLVED",
     "AlertKind",
     "AlertSeverity",
@@ -26,6 +40,8 @@ __all__ = [
     "AuthorKind",
     "Danger",
     "MessageVisibility",
+    "NotificationKind",
     "kind_label",
     "severity_label",
+    "shortened",
 ]

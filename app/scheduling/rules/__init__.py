@@ -91,6 +91,12 @@ from app.scheduling.rules.lifecycles import (
     require_step_from,
     without_technician,
 )
+from app.scheduling.rules.notices import (
+    CUSTOMERS_TITLES,
+    TECHNICIANS_TITLES,
+    notice_to_customer,
+    notices_to_technicians,
+)
 from app.scheduling.rules.queues import (
     VISITS,
     WORK,
@@ -110,6 +116,7 @@ __all__ = [
     "APPOINTMENT_LABELS",
     "ASSIGNMENT",
     "CREW_MAX",
+    "CUSTOMERS_TITLES",
     "DAYS_AHEAD",
     "DAYS_AWAY_MAX",
     "DAYS_BACK",
@@ -125,6 +132,7 @@ __all__ = [
     "SLOW_METRES_PER_SECOND",
     "SLOW_SECONDS",
     "STOPPED_SECONDS",
+    "TECHNICIANS_TITLES",
     "TECHNICIAN_RULES",
     "VISITS",
     "WATCHED_AHEAD",
@@ -172,6 +180,8 @@ __all__ = [
     "late_minutes",
     "lateness_danger",
     "may_be_there",
+    "notice_to_customer",
+    "notices_to_technicians",
     "outside_shift",
     "outside_territory",
     "outside_window",

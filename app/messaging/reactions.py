@@ -1,0 +1,69 @@
+"""What this room does in the background: tells people of messages and alerts, and forgets what was read long ago."""
+
+from app.identity.models import User
+from app.infrastructure.conditions import column
+from app.infrastructure.followers import follows
+from app.infrastructure.journal import Entry
+from app.infrastructure.tables import find_rows
+from app.infrastructure.timers import every
+from app.kernel.actor import Actor
+from app.messaging import commands, queries
+from app.messaging.events import AlertRaised, AlertSeverityChanged, MessageSent
+from app.messaging.models import Alert, Conversation, Message
+from app.messaging.rules import (
+    EXCERPT_LENGTH,
+    AlertSeverity,
+    AlertStatus,
+    NotificationKind,
+    kind_label,
+    shortened,
+)
+
+# What is older is no news; whoever looks finds it in the list.
+NEWS_HOURS = 24
+
+every(seconds=6 * 3600, name="messaging.forget_old_notifications")(commands.forget_old_notifications)
+
+
+@follows(MessageSent, forget_after_hours=NEWS_HOURS)
+async def tell_of_messages(actor: Actor, entry: Entry) -> None:
+    """A message goes to the technicians of the work, to who took part, and to the customer if it is for everyone."""
+    [message] = await find_rows(Message, column("id") == entry.subject_id)
+    [conversation] = await find_rows(Conversation, column("id") == message.conversation_id)
+    users = await queries.find_recipients(conversation, message)
+    about = await queries.number_of(conversation)
+    title = f"{message.author_name} wrote about {about}" if about else f"{message.author_name} wrote to you"
+    await commands.notify(
+        actor,
+        users,
+        NotificationKind.MESSAGE_RECEIVED,
+        title,
+        shortened(message.text, EXCERPT_LENGTH),
+        subject_id=message.id,
+        cause=entry.id,
+    )
+
+
+@follows(AlertRaised, AlertSeverityChanged, forget_after_hours=NEWS_HOURS)
+async def tell_of_alerts(actor: Actor, entry: Entry) -> None:
+    """What needs attention goes to the dispatchers, if it still does when they are told."""
+    [alert] = await find_rows(Alert, column("id") == entry.subject_id)
+    if alert.status == AlertStatus.RESOLVED or alert.severity == AlertSeverity.INFO or _eased(entry):
+        return
+    users: list[User] = await queries.find_dispatchers(actor.organization_id)
+    await commands.notify(
+        actor,
+        users,
+        NotificationKind.ALERT_RAISED,
+        kind_label(alert.kind),
+        alert.message,
+        subject_id=alert.id,
+        cause=entry.id,
+    )
+
+
+def _eased(entry: Entry) -> bool:
+    """Whether an alert became less grave, which nobody needs to be called for."""
+    before, after = entry.payload["changes"].get("severity", (None, None))
+    order = list(AlertSeverity)
+    return before is not None and order.index(AlertSeverity(after)) < order.index(AlertSeverity(before))
