@@ -287,9 +287,9 @@ def verify(organization: str | None, heads: tuple[str, ...], file: Path | None, 
             if one.broken is not None:
                 click.echo(f"{one.organization_id}: fact {one.broken.seq} is wrong: {one.broken.reason}.", err=True)
             else:
-                click.echo(
-                    f"{one.organization_id}: {one.facts} facts, {one.sealed} of them sealed: as they were written."
-                )
+                where = f", {one.archived} in the archive" if one.archived else ""
+                told = f"{one.facts} facts, {one.sealed} of them sealed{where}: as they were written."
+                click.echo(f"{one.organization_id}: {told}")
         return all(one.broken is None for one in verdicts)
 
     sys.exit(0 if run_connected(read_settings(), walk) else 1)

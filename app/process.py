@@ -12,6 +12,7 @@ import structlog
 from app import database
 from app.identity import reactions as identity_reactions
 from app.infrastructure import (
+    archives,
     broadcast,
     chain,
     followers,
@@ -19,6 +20,7 @@ from app.infrastructure import (
     limits,
     logs,
     outbox,
+    retention,
     sealing,
     storage,
     tail,
@@ -88,6 +90,8 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
     """The database, connected and up to date; no background work, no broadcast."""
     prepare_folders(settings)
     chain.configure(settings.journal_keys)
+    archives.configure(settings.journal_archive or settings.data_folder / "journal")
+    retention.configure(settings.journal_days)
     await database.connect(settings.database_url, pool_max=settings.database_pool_max)
     try:
         yield

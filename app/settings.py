@@ -95,6 +95,13 @@ class Settings(BaseModel):
         None,
         description="a secret of at least 32 characters that seals the journal; earlier ones behind it, with commas",
     )
+    journal_days: int = Field(
+        0,
+        ge=0,
+        le=36500,
+        description="the days for which facts stay in the journal before they go to the archive; 0: all",
+    )
+    journal_archive: Path | None = Field(None, description="the folder of the journal's archive, one for all workers")
     metrics_token: str | None = Field(None, min_length=16, description="bearer token that /metrics asks for, if set")
 
     @field_validator("database_url", "broadcast_url")

@@ -1,9 +1,10 @@
 """Whether the journal is what was written: a walk along each organization's chain, which names the first fact that is not."""
 
+import asyncio
 from dataclasses import dataclass
 
 from app import database
-from app.infrastructure import journal
+from app.infrastructure import archives, journal
 from app.infrastructure.chain import BrokenChain, Chain
 from app.infrastructure.journal import Record
 from app.infrastructure.models import JournalSeal
@@ -35,11 +36,12 @@ def read_head(line: str) -> Head:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a walk along a chain found: how many facts there are and how many have a seal, and the first that is not right."""
+    """What a walk along a chain found: how many facts there are, are sealed and are in the archive, and the first that is wrong."""
 
     organization_id: str
     facts: int
     sealed: int
+    archived: int
     broken: BrokenChain | None
 
 
@@ -64,13 +66,18 @@ async def verify(organization_id: str, *, head: Head | None = None, unkeyed_to: 
 
     ``head`` is one that was kept elsewhere; up to ``unkeyed_to`` seals may be without the key.
     """
-    walk = _Walk(organization_id, Chain(unkeyed_to=unkeyed_to), head)
-    broken = None
-    try:
-        await walk.to_the_end()
-    except BrokenChain as found:
-        broken = found
-    return Verdict(organization_id, walk.chain.seq, walk.chain.sealed_seq, broken)
+    while True:
+        archived = await JournalSeal.get_or_none(organization_id=organization_id) or JournalSeal()
+        walk = _Walk(organization_id, Chain(unkeyed_to=unkeyed_to), head)
+        broken = None
+        try:
+            await walk.to_the_end(archived)
+        except BrokenChain as found:
+            broken = found
+        now = await JournalSeal.get_or_none(organization_id=organization_id)
+        if broken is None or now is None or now.archived_seq <= archived.archived_seq:
+            return Verdict(organization_id, walk.chain.seq, walk.chain.sealed_seq, archived.archived_seq, broken)
+        # Facts went into the archive meanwhile: what was missing in the table may be there.
 
 
 @dataclass(slots=True)
@@ -79,10 +86,11 @@ class _Walk:
     chain: Chain
     head: Head | None
 
-    async def to_the_end(self) -> None:
+    async def to_the_end(self, archived: JournalSeal) -> None:
         written = await journal.head(self.organization_id)
         heads = [one for one in (self.head, await find_head(self.organization_id)) if one is not None]
         sealed = max((one.seq for one in heads), default=0)
+        await self._through_the_archive(archived)
         await self._through_the_table()
         chain = self.chain
         if chain.seq < max(written, sealed):
@@ -92,12 +100,33 @@ class _Walk:
         if chain.sealed_seq < sealed:
             raise BrokenChain(chain.sealed_seq + 1, "it has lost its seal")
 
+    async def _through_the_archive(self, archived: JournalSeal) -> None:
+        chain = self.chain
+        while chain.seq < archived.archived_seq:
+            file = await asyncio.to_thread(archives.file_after, self.organization_id, chain.seq)
+            if file is None:
+                raise BrokenChain(chain.seq + 1, "it is missing: the archive has no file with it")
+            if not await asyncio.to_thread(file.is_whole):
+                raise BrokenChain(chain.seq + 1, f"the archive {file.path.name} is not the one that was written")
+            try:
+                async for page in archives.pages(file):
+                    await asyncio.to_thread(self._follow_all, page)
+            except (OSError, ValueError) as damage:
+                raise BrokenChain(chain.seq + 1, f"the archive {file.path.name} cannot be read: {damage}") from damage
+            if chain.seq != file.last:
+                raise BrokenChain(chain.seq + 1, f"it is missing in the archive {file.path.name}")
+        if archived.archived_seq and chain.hash != archived.archived_hash:
+            raise BrokenChain(chain.seq, "the archive ends with another fact than the one that was put there")
+
+    def _follow_all(self, records: list[Record]) -> None:
+        for record in records:
+            self._follow(record)
+
     async def _through_the_table(self) -> None:
         looks = 0
         while records := await journal.read_records(self.organization_id, self.chain.seq, PAGE_SIZE):
             try:
-                for record in records:
-                    self._follow(record)
+                self._follow_all(records)
             except BrokenChain as broken:
                 # A fact that had no seal when it was read may have had one when the next were: look at it again.
                 looks += 1

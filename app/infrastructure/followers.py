@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from app import database
-from app.infrastructure import broadcast, journal, metrics
+from app.infrastructure import archives, broadcast, journal, metrics
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
 from app.infrastructure.journal import Entry, Recorder
@@ -105,7 +105,7 @@ async def run_followers() -> None:
 
 async def status(organization_id: str) -> list[FollowerStatus]:
     """How each follower stands with an organization."""
-    cursors = await _cursors(organization_id)
+    cursors = await find_cursors(organization_id)
     rows = await database.read_rows(
         f'SELECT "follower", COUNT(*) FROM "parked_fact" WHERE "organization_id" = {journal.mark(1)} '
         'AND "replayed_at" IS NULL GROUP BY "follower"',
@@ -133,18 +133,29 @@ async def replay_parked_fact(actor: Actor, id: str) -> str:
     """Let the follower try a fact again that was set aside."""
     row = await lock_one(ParkedFact, actor, id)
     follower = FOLLOWERS.get(row.follower)
-    entries = await journal.read(actor.organization_id, row.seq - 1, 1)
-    if follower is None or not entries or entries[0].id != row.fact_id:
+    entry = await _find_fact(actor.organization_id, row.seq)
+    if follower is None or entry is None or entry.id != row.fact_id:
         raise InvalidInput("The follower or the fact no longer exists.", path=["id"])
     if row.replayed_at is not None:
         raise InvalidInput("This fact has been replayed already.", path=["id"])
-    await follower.react(system_actor(actor.organization_id), entries[0])
+    await follower.react(system_actor(actor.organization_id), entry)
     await change_row(row, replayed_at=utc_now())
     return row.id
 
 
+async def _find_fact(organization_id: str, seq: int) -> Entry | None:
+    """A fact, be it in the archive."""
+    entries = await journal.read(organization_id, seq - 1, 1)
+    if entries and entries[0].seq == seq:
+        return entries[0]
+    record = await archives.find_record(organization_id, seq)
+    return record.entry if record is not None else None
+
+
 @dataclass(frozen=True, slots=True)
-class _Cursor:
+class Cursor:
+    """How far a follower has come, and the fact that it fails at."""
+
     seq: int = 0
     failing_seq: int | None = None
     attempts: int = 0
@@ -152,7 +163,7 @@ class _Cursor:
     exists: bool = True
 
 
-_START = _Cursor(exists=False)
+_START = Cursor(exists=False)
 
 
 class Followers:
@@ -212,7 +223,7 @@ class Followers:
     async def _catch_up(self, organization_id: str, head: int) -> None:
         waiting = self._behind(organization_id, head)
         while waiting:
-            cursors = await _cursors(organization_id)
+            cursors = await find_cursors(organization_id)
             now = utc_now()
             for follower in waiting:
                 self._saw(follower, organization_id, cursors.get(follower.name, _START).seq)
@@ -233,9 +244,7 @@ class Followers:
                 if (reached > place or not todo) and reached < head:
                     waiting.append(follower)
 
-    async def _pass_on(
-        self, follower: Follower, organization_id: str, cursor: _Cursor, entries: Sequence[Entry]
-    ) -> int:
+    async def _pass_on(self, follower: Follower, organization_id: str, cursor: Cursor, entries: Sequence[Entry]) -> int:
         """Hand a page of facts to a follower; the place it reached."""
         now = utc_now()
         end = entries[-1].seq
@@ -367,14 +376,15 @@ async def _make_cursor(follower: str, organization_id: str) -> None:
     await database.unit_of_work(work)
 
 
-async def _cursors(organization_id: str) -> dict[str, _Cursor]:
+async def find_cursors(organization_id: str) -> dict[str, Cursor]:
+    """How far each follower has come in an organization's journal; one that is not there has yet to begin."""
     rows = await database.read_rows(
         'SELECT "follower", "seq", "failing_seq", "attempts", "retry_at" FROM "follower_cursor" '
         f'WHERE "organization_id" = {journal.mark(1)}',
         [organization_id],
     )
     return {
-        row[0]: _Cursor(int(row[1]), row[2], int(row[3]), None if row[4] is None else journal.moment(row[4]))
+        row[0]: Cursor(int(row[1]), row[2], int(row[3]), None if row[4] is None else journal.moment(row[4]))
         for row in rows
     }
 

@@ -19,7 +19,7 @@ from app.infrastructure.models import JournalEntry
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
-from app.kernel.errors import InvalidInput
+from app.kernel.errors import InvalidInput, ResyncRequired
 from app.kernel.events import Fact
 from app.kernel.ids import new_id
 from app.kernel.pages import decode_cursor, encode_cursor
@@ -154,6 +154,11 @@ async def head(organization_id: str) -> int:
         f'SELECT "seq" FROM "journal_head" WHERE "organization_id" = {mark(1)}', [organization_id]
     )
     return int(rows[0][0]) if rows else 0
+
+
+async def resync_required(organization_id: str) -> ResyncRequired:
+    """What is raised where facts after a cursor are not there: it tells from where to go on after reading all anew."""
+    return ResyncRequired(cursor_at(organization_id, await head(organization_id)))
 
 
 async def heads(organization_ids: Sequence[str] | None = None) -> dict[str, int]:

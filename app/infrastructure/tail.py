@@ -17,7 +17,6 @@ from app import database
 from app.infrastructure import broadcast, journal, metrics
 from app.infrastructure.journal import Entry
 from app.infrastructure.loops import Outage, to_the_end
-from app.kernel.errors import ResyncRequired
 
 RING_LENGTH = 1000
 PAGE_SIZE = 500
@@ -81,7 +80,7 @@ class Tail:
         """
         head = await journal.head(organization_id)
         if after_seq > head:
-            raise ResyncRequired()
+            raise await journal.resync_required(organization_id)
         with self._listening(organization_id, head) as stream:
             seq = after_seq
             while True:
@@ -89,7 +88,7 @@ class Tail:
                 if entries is None:
                     entries = await _page(organization_id, seq)
                     if not entries or entries[0].seq != seq + 1:
-                        raise ResyncRequired()
+                        raise await journal.resync_required(organization_id)
                 for entry in entries:
                     seq = entry.seq
                     yield entry

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.identity.queries import actor_now
-from app.infrastructure import storage, tokens
+from app.infrastructure import journal, storage, tokens
 from app.infrastructure.conditions import Condition, column
 from app.infrastructure.tables import find_rows
 from app.integrations import rules
@@ -99,3 +99,10 @@ async def find_kept_files() -> set[str]:
 def file_of(export: BulkExport) -> str:
     """The name of the file that the worker writes who has the export in hand."""
     return f"{export.id}.{export.runner}"
+
+
+async def seq_needed(organization_id: str) -> int | None:
+    """The place in the journal behind which facts are still needed by those who go on from an export; None for nobody."""
+    going_on = column("status").one_of(sorted({*rules.OPEN, ExportStatus.READY}))
+    exports = await find_rows(BulkExport, (column("organization_id") == organization_id) & going_on)
+    return min((journal.seq_of(one.cursor, organization_id) for one in exports if one.cursor), default=None)

@@ -6,6 +6,7 @@ from app.infrastructure import storage
 from app.infrastructure.conditions import column
 from app.infrastructure.jobs import OPEN
 from app.infrastructure.models import Job
+from app.infrastructure.retention import keeps_facts
 from app.infrastructure.tables import find_rows
 from app.infrastructure.timers import every
 from app.integrations import commands, queries
@@ -13,6 +14,9 @@ from app.kernel.actor import system_actor
 from app.kernel.calendar import utc_now
 
 EXPIRED_AT_ONCE = 200
+
+# Whoever has a file goes on from its cursor.
+keeps_facts(queries.seq_needed)
 
 log = structlog.get_logger(__name__)
 

@@ -252,12 +252,16 @@ class IdempotencyMismatch(Conflict):
 
 
 class ResyncRequired(Conflict):
-    """The journal no longer has every fact after the cursor: read everything anew, then go on from a fresh cursor."""
+    """The journal no longer has every fact after the cursor: read everything anew, then go on from the cursor it tells."""
 
     code = "RESYNC_REQUIRED"
 
-    def __init__(self) -> None:
+    def __init__(self, cursor: str | None = None) -> None:
         super().__init__("The facts after this cursor are no longer kept. Read everything anew and take a new cursor.")
+        self.cursor = cursor
+
+    def data(self) -> dict[str, Any]:
+        return {"cursor": self.cursor}
 
 
 class RateLimited(Problem):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from app.infrastructure import journal
 from app.kernel.actor import Actor, ActorKind
-from app.kernel.errors import InvalidInput, ResyncRequired
+from app.kernel.errors import InvalidInput
 from app.kernel.events import FACTS
 from app.kernel.pages import PAGE_SIZE_MAX
 from app.kernel.permissions import Permission
@@ -44,11 +44,10 @@ class Queries:
         _require_known("nouns", nouns, {kind.noun for kind in FACTS.values()})
         _require_known("facts", facts, FACTS)
         seq = await start_of(actor, after)
-        if seq > await journal.head(actor.organization_id):
-            raise ResyncRequired()
+        head = await journal.head(actor.organization_id)
         entries = await journal.read(actor.organization_id, seq, first + 1)
-        if entries and entries[0].seq != seq + 1:
-            raise ResyncRequired()
+        if seq > head or (entries[0].seq != seq + 1 if entries else seq < head):
+            raise await journal.resync_required(actor.organization_id)
         page = entries[:first]
         return Changes(
             nodes=[

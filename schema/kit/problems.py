@@ -150,6 +150,8 @@ class IdempotencyMismatch(Problem):
 class ResyncRequired(Problem):
     """See the kernel."""
 
+    cursor: str | None = _says("The newest cursor: read everything after you have it, then go on from it.")
+
 
 @strawberry.type(description="Too many requests of this kind.")
 class RateLimited(Problem):

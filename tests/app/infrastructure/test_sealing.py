@@ -54,12 +54,12 @@ async def test_facts_of_all_kinds_are_sealed_in_their_order_each_organization_al
         records = await journal.read_records(organization_id, 0)
         assert [record.previous_hash for record in records] == ["", *(record.hash for record in records[:-1])]
         assert len({record.hash for record in records}) == count
-        assert await verify(organization_id) == Verdict(organization_id, count, count, None)
+        assert await verify(organization_id) == Verdict(organization_id, count, count, 0, None)
     assert await sealing.seal_everything() == 0
     await break_bell(actor)
-    assert await verify("org_ours") == Verdict("org_ours", 5, 3, None)
+    assert await verify("org_ours") == Verdict("org_ours", 5, 3, 0, None)
     assert await sealing.seal_everything() == 2
-    assert await verify("org_ours") == Verdict("org_ours", 5, 5, None)
+    assert await verify("org_ours") == Verdict("org_ours", 5, 5, 0, None)
 
 
 async def alter(whole: list[dict[str, Any]], index: int, chance: random.Random) -> int:
@@ -236,7 +236,7 @@ async def test_facts_are_sealed_while_many_write_and_several_seal(database: Dial
     assert [one.broken for one in verdicts] == [None] * len(verdicts)
     for organization_id in organizations:
         head = await journal.head(organization_id)
-        assert await verify(organization_id) == Verdict(organization_id, head, head, None)
+        assert await verify(organization_id) == Verdict(organization_id, head, head, 0, None)
 
 
 async def test_two_who_seal_the_same_facts_do_it_once(database: Dialect, actor: Actor) -> None:

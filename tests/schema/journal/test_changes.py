@@ -150,6 +150,10 @@ async def test_a_place_that_is_no_longer_kept_or_not_there_yet_means_to_read_eve
     assert await refused(office.boss, start) == ["RESYNC_REQUIRED"]
     kept = await page(office.boss, journal.cursor_at(office.organization_id, head - 2))
     assert len(kept["nodes"]) == 2
+    await JournalEntry.filter(organization_id=office.organization_id).delete()
+    answer = await ask(office.boss, CHANGES, {"after": start})
+    assert answer["errors"][0]["extensions"] == {"code": "RESYNC_REQUIRED", "cursor": await head_of(office)}
+    assert (await page(office.boss, await head_of(office)))["nodes"] == []
 
 
 async def test_who_may_not_follow_hears_nothing(office: Office) -> None:
