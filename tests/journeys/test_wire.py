@@ -250,6 +250,17 @@ INIT = {"type": "connection_init"}
         ([INIT, {"id": "1", "type": "subscribe", "payload": {"query": 7}}], 4400),
         ([INIT, {"id": "1", "type": "subscribe"}], 4400),
         ([{"type": "connection_init", "payload": {"authorization": "Bearer nonsense"}}], 4403),
+        ([{"type": "connection_init", "payload": []}], 4400),
+        ([{"type": "connection_init", "payload": "Bearer"}], 4400),
+        ([{"type": "complete", "id": "1"}], 4400),
+        ([INIT, {"type": "complete"}], 4400),
+        ([INIT, {"id": "i" * 129, "type": "subscribe", "payload": {"query": "{ __typename }"}}], 4400),
+        ([INIT, {"id": "1", "type": "subscribe", "payload": []}], 4400),
+        *(
+            ([INIT, {"id": "1", "type": type, "payload": {}}], 4400)
+            for type in ("next", "error", "connection_ack", "start")
+        ),
+        ([INIT, {"type": "ping", "payload": "p" * 70_000}], 1009),
     ],
 )
 async def test_a_message_against_the_protocol_closes_with_its_code(served, messages, code):
@@ -269,6 +280,85 @@ async def test_binary_frames_and_other_protocols_are_refused(served):
     for others in (None, ["graphql-ws"], ["graphql-ws", "mqtt"]):
         async with connect(server, subprotocols=others) as connection:
             assert await Socket(connection).close_code() == 4406
+
+
+async def test_the_protocol_is_chosen_of_several_and_every_frame_is_text(served):
+    server, _ = served
+    async with connect(server, subprotocols=["mqtt", "graphql-transport-ws", "graphql-ws"]) as connection:
+        assert connection.subprotocol == "graphql-transport-ws"
+        await connection.send(json.dumps({"type": "ping"}))
+        await connection.send(json.dumps({**INIT, "payload": None}))
+        for query in ("{ __typename }", "{ viewer {"):
+            await connection.send(json.dumps({"id": query, "type": "subscribe", "payload": {"query": query}}))
+        frames = [await asyncio.wait_for(connection.recv(), 10) for _ in range(5)]
+        assert all(isinstance(frame, str) for frame in frames)
+        types = [json.loads(frame)["type"] for frame in frames]
+        assert types[:2] == ["pong", "connection_ack"]
+        assert sorted(types[2:]) == ["complete", "error", "next"]
+
+
+async def test_what_asks_for_nothing_gets_no_answer_and_an_id_that_is_done_is_free_again(served):
+    server, _ = served
+    async with Api(server.url) as api, connect(server) as connection:
+        await api.sign_in(ADMINISTRATOR)
+        socket = Socket(connection)
+        await socket.send({**INIT, "payload": {"authorization": f"Bearer {api.token}"}})
+        assert await socket.receive() == {"type": "connection_ack"}
+        await socket.send({"type": "pong", "payload": {"nobody": "asked"}})
+        await socket.send({"id": "unknown", "type": "complete"})
+        live = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { customerChanged { fact } }"}}
+        ask = {"id": "1", "type": "subscribe", "payload": {"query": "{ __typename }"}}
+        for _ in range(2):
+            await socket.send(live)
+            await socket.send({"id": "1", "type": "complete"})
+            await socket.send(ask)
+            assert (await socket.receive())["payload"]["data"] == {"__typename": "Query"}
+            assert await socket.receive() == {"id": "1", "type": "complete"}
+        await api.do("createCustomer", "customer { id }", name="Heard by nobody", type="ENTERPRISE")
+        await socket.send({"type": "ping"})
+        assert await socket.receive() == {"type": "pong"}
+
+
+async def test_each_operation_on_a_socket_sees_what_the_one_before_it_changed(served):
+    server, _ = served
+    rename = """mutation($input: UpdateCustomerInput!) { updateCustomer(input: $input) {
+      customer { name } errors { code } } }"""
+    read = {"query": "query($id: ID!) { customer(id: $id) { name } }"}
+    async with Api(server.url) as api, connect(server) as connection:
+        await api.sign_in(ADMINISTRATOR)
+        made = await api.do("createCustomer", "customer { id }", name="Name 0", type="ENTERPRISE")
+        id = made["customer"]["id"]
+        socket = Socket(connection)
+        await socket.send({**INIT, "payload": {"authorization": f"Bearer {api.token}"}})
+        await socket.receive()
+
+        async def ask(payload):
+            await socket.send({"id": "1", "type": "subscribe", "payload": payload})
+            answer = (await socket.receive())["payload"]
+            assert (await socket.receive())["type"] == "complete"
+            return answer["data"]
+
+        for number in range(1, 4):
+            assert await ask({**read, "variables": {"id": id}}) == {"customer": {"name": f"Name {number - 1}"}}
+            renamed = await ask({"query": rename, "variables": {"input": {"id": id, "name": f"Name {number}"}}})
+            assert renamed == {"updateCustomer": {"customer": {"name": f"Name {number}"}, "errors": []}}
+
+
+async def test_variables_that_do_not_fit_are_an_error_and_a_missing_permission_comes_with_the_data(served):
+    server, _ = served
+    async with connect(server) as connection:
+        socket = Socket(connection)
+        await socket.send(INIT)
+        await socket.receive()
+        wrong = {"query": "query($n: Int!) { customers(first: $n) { totalCount } }", "variables": {"n": "many"}}
+        await socket.send({"id": "1", "type": "subscribe", "payload": wrong})
+        answer = await socket.receive()
+        assert (answer["id"], answer["type"]) == ("1", "error")
+        await socket.send({"id": "1", "type": "subscribe", "payload": {"query": "{ customers { totalCount } }"}})
+        answer = await socket.receive()
+        assert (answer["id"], answer["type"]) == ("1", "next")
+        assert answer["payload"]["errors"][0]["extensions"]["code"] == "NOT_AUTHENTICATED"
+        assert await socket.receive() == {"id": "1", "type": "complete"}
 
 
 async def test_a_foreign_page_cannot_open_a_socket(served):

@@ -5,6 +5,7 @@ what they did hear differs from it.
 import asyncio
 import contextlib
 import json
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import NamedTuple
@@ -68,6 +69,11 @@ def complaint(heard: Sequence[Told], due: Sequence[Told]) -> str:
         if ones
     ]
     return "; ".join(said) or "hears in another order"
+
+
+def at_leisure(seconds: float) -> float:
+    """So many seconds, and as many times that as there are others who want a processor of this machine."""
+    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 async def complaints(

@@ -27,7 +27,7 @@ WRITERS = 4
 PAUSE_SECONDS = 0.25
 AWAY_SECONDS = 1.5
 DELIVERY_SECONDS_MAX = 2.0
-MUTATION_SECONDS_MAX = 1.0  # who waits for a Redis that is paused waits for two and more
+MUTATION_SECONDS_MAX = 1.9  # who waits for a Redis that is paused waits for two and more
 PATIENCE_SECONDS = 30
 PARTS: tuple[tuple[int, type[Hearer], str], ...] = (
     (60, Hearer, "workOrder"),
@@ -115,5 +115,5 @@ async def test_two_hundred_histories_are_the_journals_whatever_died_meanwhile(tm
         print(f"\nRedis was away {OUTAGES} times: {len(attempts)} commands, p99 {slow * 1000:.0f} ms; {len(delays)} deliveries,"
               f" p99 {late * 1000:.0f} ms; {sum(len(hearer.heard) for hearer in hearers)} events in all")  # fmt: skip
         assert slow < MUTATION_SECONDS_MAX
-        assert late < DELIVERY_SECONDS_MAX
+        assert late < chronicle.at_leisure(DELIVERY_SECONDS_MAX)
         assert '"bug"' not in stage.world.logs()
