@@ -83,6 +83,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
     router = Router(
         routes=[
             Route("/", show_board, methods=["GET"]),
+            Route("/track", show_tracking, methods=["GET"]),
             WebSocketRoute(GRAPHQL_PATH, sockets.handle),
             Route("/schema.graphql", show_schema, methods=["GET"]),
             Route("/docs{path:path}", documentation.handle, methods=["GET"]),
@@ -115,6 +116,11 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
 async def show_board(request: Request) -> Response:
     """The small live page."""
     return FileResponse(BOARD / "index.html")
+
+
+async def show_tracking(request: Request) -> Response:
+    """The page of one visit, for whoever has its link: the secret stays in the browser."""
+    return FileResponse(BOARD / "track.html", headers={"referrer-policy": "no-referrer", "cache-control": "no-cache"})
 
 
 def server_of(settings: Settings) -> uvicorn.Server:

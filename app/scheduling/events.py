@@ -121,6 +121,20 @@ class AppointmentCanceled(AppointmentFact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class VisitShared(AppointmentFact):
+    """There is a link that shows the visit to whoever has it."""
+
+    share_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisitShareRevoked(AppointmentFact):
+    """A link to the visit was shut."""
+
+    share_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class AssignmentAccepted(AppointmentFact):
     """A technician agreed to come."""
 

@@ -99,6 +99,31 @@ class Appointment(OwnedTable):
 
 
 @register
+class VisitShare(OwnedTable):
+    """A link that shows one visit to whoever has it. Only a hash of its secret is kept."""
+
+    prefix = "vsh"
+    noun = "visit share"
+
+    appointment: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField(
+        "truckroll.Appointment", related_name=False, on_delete=fields.OnDelete.CASCADE
+    )
+    appointment_id: str
+    customer_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    secret_hash = fields.CharField(max_length=64, unique=True)
+    created_by = fields.CharField(max_length=ID_LENGTH_MAX)
+    revoked_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "visit_share"
+        indexes = [Index(fields=("appointment", "created_at"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return nothing() if actor.is_technician_only else _in_scope(actor)
+
+
+@register
 class Assignment(OwnedTable):
     """An appointment given to a technician. While ``is_active`` its time is taken, and no other may overlap with it."""
 

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from typing import Annotated
 
+from app.identity.secret import Slip
 from app.infrastructure.conditions import Condition
 from app.infrastructure.tables import require_visible
 from app.kernel.actor import Actor
@@ -10,17 +11,21 @@ from app.kernel.errors import (
     AlreadyExists,
     Conflict,
     IllegalTransition,
+    LimitReached,
     PlanOutdated,
     ScheduleConflict,
     StaleVersion,
 )
 from app.kernel.permissions import Permission
 from app.scheduling import commands, queries
+from app.scheduling.events import AppointmentFact
 from app.scheduling.rules import AppointmentStatus, ReasonCode
+from app.technicians import commands as technician_commands
 from app.technicians import models as technicians
+from app.technicians.events import TechnicianStatusChanged
 from app.technicians.rules import IgnoredReason, PositionReport
-from schema.kit import ID, Connection, about, arg, inputs, many, mutation, one
-from schema.kit.live import changed
+from schema.kit import ANYONE, ID, Connection, about, arg, inputs, many, mutation, one, query
+from schema.kit.live import changed, watched
 from schema.scheduling.types import (
     Appointment,
     AppointmentFilter,
@@ -34,9 +39,15 @@ from schema.scheduling.types import (
     PlanRun,
     PlanRunFilter,
     PlanRunOrder,
+    SharedVisit,
+    TrackedVisit,
+    VisitShare,
+    shown_to_strangers,
 )
 from schema.technicians.types import IgnoredPositions, PositionsReceipt
 
+TRACKING_PATH = "/track"
+TOKEN = "The secret of the link, from shareVisit."
 VERSION = "The version you saw; refused when it is not the current one. Leave it out to change whatever is there."
 NEW_ID = "Your own id for it, so that you may send this again; without it we make one."
 ZONE = "IANA zone whose clocks say when the day begins and ends; your organization's unless you say otherwise."
@@ -94,6 +105,19 @@ class Queries:
         filter=PlannedVisitFilter,
         order=PlannedVisitOrder,
     )
+
+    @query(
+        "The visit behind a link, for anyone who has it. A link that is wrong, was revoked or is past its time finds nothing.",
+        permission=ANYONE,
+    )
+    async def tracked_visit(token: Annotated[str, arg(TOKEN)]) -> TrackedVisit:
+        """What may be known of it now."""
+        return shown_to_strangers(await queries.track(await queries.find_shared_visit(token)))
+
+
+async def organization_of_link(token: str) -> str:
+    """Whose visit a link shows."""
+    return (await queries.find_shared_visit(token)).organization_id
 
 
 @inputs
@@ -258,6 +282,20 @@ class ReportPositionsInput:
     positions: list[PositionInput] = about(
         "1 to 1,000 positions. Those taken hours ago may come late, and again: each counts once, as of when it was taken."
     )
+
+
+@inputs
+class ShareVisitInput:
+    """A visit to be followed by others."""
+
+    appointment_id: ID = about("Which visit.")
+
+
+@inputs
+class RevokeVisitShareInput:
+    """A link to shut."""
+
+    id: ID = about("Which link.")
 
 
 @inputs
@@ -506,6 +544,30 @@ class Mutations:
         )
 
     @mutation(
+        SharedVisit,
+        "Makes a link that shows one visit to whoever has it, until some hours after its end: the office to any visit "
+        "(MANAGE_SCHEDULE), customers to their own.",
+        permission=Permission.VIEW_SCHEDULE,
+        problems=(Conflict, LimitReached),
+    )
+    async def share_visit(actor: Actor, input: ShareVisitInput) -> SharedVisit:
+        """See the command."""
+        slip = Slip()
+        id = await commands.share_visit(actor, slip, input.appointment_id)
+        path = f"{TRACKING_PATH}#{slip.secret}" if slip.secret is not None else None
+        return SharedVisit(visit_share_id=ID(id), token=slip.secret, path=path)
+
+    @mutation(
+        VisitShare,
+        "Shuts a link to a visit at once: the office any (MANAGE_SCHEDULE), customers those to their own visits. May be "
+        "repeated.",
+        permission=Permission.VIEW_SCHEDULE,
+    )
+    async def revoke_visit_share(actor: Actor, input: RevokeVisitShareInput) -> str:
+        """See the command."""
+        return await commands.revoke_visit_share(actor, input.id)
+
+    @mutation(
         PositionsReceipt,
         "Uploads where the asker's own device was: the newest position is shown, on duty only, and a few are kept for as "
         "many days as the organization says. Who has come to the site they are on the way to is asked whether they have "
@@ -643,6 +705,20 @@ class Mutations:
 
 class Subscriptions:
     """What clients may hear."""
+
+    @watched(
+        "The visit behind a link, for anyone who has it: how it stands, then whenever that differs, such as the technician's "
+        "place on the way. It ends with NOT_FOUND when the link is revoked or past its time.",
+        permission=ANYONE,
+        facts=(AppointmentFact, TechnicianStatusChanged),
+        topics=(technician_commands.TOPIC,),
+        seconds=30.0,
+        pause=2.0,
+        organization_of=organization_of_link,
+    )
+    async def track_visit(actor: Actor, token: Annotated[str, arg(TOKEN)]) -> dict[str, TrackedVisit]:
+        """The one visit; the link is looked at anew each time."""
+        return {"visit": shown_to_strangers(await queries.track(await queries.find_shared_visit(token)))}
 
     appointment_changed = changed(
         Appointment,

@@ -14,6 +14,7 @@ from app.technicians.models import Technician as TechnicianRow
 from app.work_orders.models import WorkOrder as WorkOrderRow
 from schema.customers.types import Coordinates, Customer, CustomerFilter, Site, SiteFilter
 from schema.kit import (
+    ID,
     AreaInput,
     BooleanFilter,
     Connection,
@@ -23,6 +24,7 @@ from schema.kit import (
     IdFilter,
     IntFilter,
     Node,
+    Private,
     StringFilter,
     TimeRangeInput,
     about,
@@ -39,6 +41,7 @@ from schema.kit import (
     filterable,
     from_parent,
     group,
+    link,
     orderable,
     overlaps,
     parent,
@@ -648,6 +651,115 @@ class Appointment(Node):
         "Steps the lifecycle allows from here.",
         appointment_steps,
         needs=("status", "technician_ids", busy_elsewhere),
+    )
+
+
+@filterable(models.VisitShare)
+class VisitShareFilter:
+    """Which links."""
+
+    id: IdFilter | None = by("Its id.")
+    appointment_id: IdFilter | None = by("To which visit.")
+    created_at: DateTimeFilter | None = by("When it was made.")
+    revoked_at: DateTimeFilter | None = by("When it was shut; missing while it is not.")
+
+
+VisitShareOrder = orderable(
+    "VisitShareOrder",
+    models.VisitShare,
+    default=("-created_at",),
+    created_at="When it was made.",
+    revoked_at="When it was shut; missing while it is not.",
+)
+
+
+@extends_filter(VisitShareFilter)
+class VisitSharesVisit:
+    """The visit that it shows."""
+
+    appointment: AppointmentFilter | None = by_parent("The visit that it shows.")
+
+
+@readable(models.VisitShare, permission=Permission.VIEW_SCHEDULE)
+class VisitShare(Node):
+    """A link that shows one visit to whoever has it, until some hours after its end. Technicians do not see them."""
+
+    version: int = col("Counts up with every change.")
+    created_at: datetime = col("When it was made.")
+    revoked_at: datetime | None = col("When it was shut; null while it is not.")
+    appointment: Appointment = parent("The visit that it shows.")
+
+
+@extends(Appointment)
+class AppointmentShares:
+    """Who else may follow a visit."""
+
+    shares: Connection[VisitShare] = children(
+        "The links that show it to whoever has them, newest first.",
+        via="appointment_id",
+        filter=VisitShareFilter,
+        order=VisitShareOrder,
+    )
+
+
+@plain
+class SharedVisit:
+    """A link to a visit. Its secret is shown this once."""
+
+    visit_share_id: ID = about("The link, to revoke it by.")
+    visit_share: VisitShare | None = link("The link itself.", "visit_share_id")
+    token: str | None = about("The secret, for trackedVisit and trackVisit; null when the request was repeated.")
+    path: str | None = about(
+        "Where the page is that shows it, to be put behind your server's address; null when the request was repeated."
+    )
+
+
+@plain
+class TrackedPlace:
+    """About where the technician is, within 100 metres or so."""
+
+    coordinates: Coordinates = about("Where on the map, roughly.")
+    at: datetime = about("When that was, to the minute.")
+
+
+@plain
+class TrackedVisit:
+    """A visit as somebody sees it who has a link to it: nothing else of the company, and no ids."""
+
+    status: AppointmentStatus = about("Where it stands.")
+    status_label: str = about("Where it stands, in plain words.")
+    is_over: bool = about("Whether it has ended: nothing more will happen, and the link opens for some hours more.")
+    window_start: datetime | None = about("From when on the technician is expected; null when nothing was promised.")
+    window_end: datetime | None = about("Until when the technician is to arrive; null when nothing was promised.")
+    starts_at: datetime | None = about("When it is to begin; null while it has no time.")
+    eta_at: datetime | None = about("When the technician should arrive; null unless on the way.")
+    technician_first_name: str | None = about("Who comes, by first name; null until somebody was told to go.")
+    place: TrackedPlace | None = about(
+        "About where the technician is; null unless on the way to this visit, and on duty."
+    )
+    # Not for strangers: a cursor names the company and says how much happens there.
+    cursor: Private[str] = ""
+
+    def __post_init__(self) -> None:
+        self.cursor = ""
+
+
+def shown_to_strangers(seen: queries.Tracked) -> TrackedVisit:
+    """What is known of a visit, for whoever has a link to it."""
+    place = None
+    if seen.place is not None and seen.place_at is not None:
+        coordinates = Coordinates(latitude=seen.place.latitude, longitude=seen.place.longitude)
+        place = TrackedPlace(coordinates=coordinates, at=seen.place_at)
+    return TrackedVisit(
+        status=seen.status,
+        status_label=rules.tracking_label(seen.status),
+        is_over=seen.status in rules.ENDED,
+        window_start=seen.window_start,
+        window_end=seen.window_end,
+        starts_at=seen.starts_at,
+        eta_at=seen.eta_at,
+        technician_first_name=seen.technician_first_name,
+        place=place,
     )
 
 

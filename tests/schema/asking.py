@@ -83,6 +83,8 @@ def unlisted() -> list[str]:
 # What commands ask for beyond their operation, when they are asked about a thing that does not exist.
 BEYOND: dict[str, tuple[Permission, frozenset[Role]]] = {
     "changeTechnicianStatus": (Permission.MANAGE_SCHEDULE, frozenset()),
+    "shareVisit": (Permission.MANAGE_SCHEDULE, CUSTOMER_ROLES),
+    "revokeVisitShare": (Permission.MANAGE_SCHEDULE, CUSTOMER_ROLES),
     "technicianPositions": (Permission.VIEW_POSITIONS, frozenset({Role.TECHNICIAN})),
     "registerEquipment": (
         Permission.MANAGE_EQUIPMENT,

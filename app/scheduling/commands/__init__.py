@@ -33,6 +33,7 @@ from app.scheduling.commands.runs import (
     plan_day,
     store_plan,
 )
+from app.scheduling.commands.sharing import revoke_visit_share, share_visit
 
 __all__ = [
     "accept_assignment",
@@ -58,7 +59,9 @@ __all__ = [
     "report_positions",
     "reschedule_appointment",
     "resume_work",
+    "revoke_visit_share",
     "schedule_appointment",
+    "share_visit",
     "start_work",
     "store_plan",
     "tell_of_decline",

@@ -38,6 +38,7 @@ from app.scheduling.queries.schedule import (
     of_technicians,
     visit_of,
 )
+from app.scheduling.queries.tracking import Tracked, count_open_shares, find_shared_visit, track
 
 __all__ = [
     "BoardRow",
@@ -46,8 +47,10 @@ __all__ = [
     "Queued",
     "SyncChange",
     "SyncPage",
+    "Tracked",
     "board_rows_of",
     "count_dispatch_queues",
+    "count_open_shares",
     "day_board",
     "day_material",
     "find_appointments_of_work_order",
@@ -60,6 +63,7 @@ __all__ = [
     "find_place_of",
     "find_queued",
     "find_running_timers",
+    "find_shared_visit",
     "find_technicians_of_run",
     "find_visit_on_the_way",
     "find_visits_to_watch",
@@ -74,5 +78,6 @@ __all__ = [
     "of_technicians",
     "queued_of",
     "sync_page",
+    "track",
     "visit_of",
 ]

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from schema.docs.guides import guides
 from schema.kit import Context, plain_data, problems
 from schema.kit.execution import core_of
 from schema.kit.limits import GraphQLRequest
+from schema.kit.live import SUBSCRIPTIONS, State
 from schema.kit.measuring import MUTATION_COST, SCAN_COST, SCANS
 from schema.kit.service import EVERYBODY, GraphQLService
 from schema.kit.weighing import is_filter, weight
@@ -43,6 +45,8 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "Changes": {"after": "<cursor start>"},
     "Tomorrow": {"from": "<time now>", "to": "<time tomorrow>"},
     "Exported": {"id": "exp_01jd0000000000000000000000"},
+    "Share": {"id": "<apt dispatched>"},
+    "Track": {"token": "<vsh secret>"},
 }
 ROLES = {
     "Export": Role.ADMINISTRATOR,
@@ -118,7 +122,14 @@ async def answers(world: World, example: Example) -> list[dict[str, Any]]:
         values[words] = await world.value(words)
     actor = await world.actor(example.role)
     request = GraphQLRequest(example.document, None, filled(example.variables, values.__getitem__))
-    return [plain_data(one) async for one, _ in service.stream(request, lambda: Context(actor))]
+    given: list[dict[str, Any]] = []
+    async with aclosing(service.stream(request, lambda: Context(actor))) as told:
+        async for one, _ in told:
+            given.append(plain_data(one))
+            # What is watched goes on for ever.
+            if any(isinstance(SUBSCRIPTIONS.get(name), State) for _, name in example.roots()):
+                break
+    return given
 
 
 def places(variables: Any) -> list[str]:

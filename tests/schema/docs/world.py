@@ -8,6 +8,7 @@ from typing import Any
 import optimizer
 from app.demo import company
 from app.identity.models import User
+from app.identity.secret import Slip
 from app.identity.sign_in import log_in
 from app.infrastructure import jobs, journal
 from app.infrastructure.models import Job
@@ -68,6 +69,10 @@ class World:
                 return signed_in.refresh_token
             case "run", "ready":
                 return await self.plan([await self.request()])
+            case "vsh", "secret":
+                slip = Slip()
+                await commands.share_visit(self.system, slip, (await self.visit("dispatched")).id)
+                return slip.secret
             case "wo", "submitted":
                 return await self.request()
             case "wo", "triaged":

@@ -1,0 +1,84 @@
+"""What somebody who has nothing but a link may know of a visit."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.infrastructure import tokens
+from app.infrastructure.conditions import column
+from app.infrastructure.tables import find_rows
+from app.kernel.calendar import utc_now
+from app.kernel.errors import NotFound
+from app.kernel.places import Point
+from app.scheduling import rules
+from app.scheduling.models import Appointment, VisitShare
+from app.scheduling.rules import AppointmentStatus
+from app.technicians import queries as technicians
+from app.technicians.models import Technician
+
+# From then on a technician is known to come; before, it may be another one tomorrow.
+COMING = rules.SETTLED | rules.RESULTS
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A visit as who waits for it may see it: no ids, no surname, and the place only on the way, and roughly."""
+
+    status: AppointmentStatus
+    window_start: datetime | None
+    window_end: datetime | None
+    starts_at: datetime | None
+    eta_at: datetime | None
+    technician_first_name: str | None
+    place: Point | None
+    place_at: datetime | None
+
+
+async def find_shared_visit(token: str) -> Appointment:
+    """The visit behind a link. ``NotFound``, the same in every case, when the link is wrong, revoked or past its time."""
+    found = await _open_share(token) if tokens.is_token(token, rules.SHARE_KIND) else None
+    if found is None:
+        raise NotFound("visit", "behind this link", path=["token"])
+    return found
+
+
+async def track(visit: Appointment) -> Tracked:
+    """What may be known of a visit now."""
+    status = AppointmentStatus(visit.status)
+    lead = visit.technician_ids[0] if visit.technician_ids and status in COMING else None
+    people = await find_rows(Technician, column("id") == lead) if lead is not None else []
+    last = None
+    if lead is not None and status is AppointmentStatus.EN_ROUTE:
+        last = await technicians.find_last_position(visit.organization_id, lead)
+    # Where the technician was before is somebody else's site, or their home.
+    is_on_the_way = last is not None and visit.en_route_at is not None and last.at >= visit.en_route_at
+    return Tracked(
+        status=status,
+        window_start=visit.window_start,
+        window_end=visit.window_end,
+        starts_at=visit.starts_at,
+        eta_at=visit.eta_at,
+        technician_first_name=rules.first_name(people[0].name) if people else None,
+        place=rules.rough(Point(last.latitude, last.longitude)) if last is not None and is_on_the_way else None,
+        place_at=last.at.replace(second=0, microsecond=0) if last is not None and is_on_the_way else None,
+    )
+
+
+async def count_open_shares(visit: Appointment) -> int:
+    """How many links to a visit open at the moment."""
+    now = utc_now()
+    shares = await find_rows(VisitShare, (column("appointment_id") == visit.id) & column("revoked_at").is_null())
+    return sum(rules.is_share_open(now, share.created_at, _ended_at(visit), None) for share in shares)
+
+
+async def _open_share(token: str) -> Appointment | None:
+    shares = await find_rows(VisitShare, column("secret_hash") == tokens.hash_token(token))
+    if not shares:
+        return None
+    share = shares[0]
+    [visit] = await find_rows(Appointment, column("id") == share.appointment_id)
+    is_open = rules.is_share_open(utc_now(), share.created_at, _ended_at(visit), share.revoked_at)
+    return visit if is_open else None
+
+
+def _ended_at(visit: Appointment) -> datetime | None:
+    return visit.completed_at or visit.canceled_at
