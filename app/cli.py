@@ -3,12 +3,14 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from app.kernel.actor import system_actor
+from app.kernel.calendar import utc_now
 from app.kernel.errors import ConfigurationError, Problem
 from app.settings import Settings, read_settings
 
@@ -218,7 +220,7 @@ def followers_group() -> None:
 @followers_group.command("status")
 @click.option("--organization", metavar="ID", help="Whose journal; not needed when there is one organization.")
 def show_followers(organization: str | None) -> None:
-    """Show how many facts each follower has yet to handle, and those that were set aside after the last try."""
+    """Show how many facts each follower has yet to handle and since when, and those set aside after the last try."""
 
     async def look() -> None:
         from app.infrastructure import followers
@@ -226,7 +228,8 @@ def show_followers(organization: str | None) -> None:
         organization_id = await _organization(organization)
         for one in await followers.status(organization_id):
             failing = "" if one.failing_seq is None else f", fact {one.failing_seq} failed {one.attempts} times"
-            click.echo(f"{one.follower}: {one.waiting} waiting, {one.parked} set aside{failing}")
+            since = "" if one.oldest_at is None else f" for {_duration(utc_now() - one.oldest_at)}"
+            click.echo(f"{one.follower}: {one.waiting} waiting{since}, {one.parked} set aside{failing}")
         for fact in await followers.find_parked_facts(organization_id):
             click.echo(f"{fact.id}: {fact.follower} failed at fact {fact.seq}, {fact.type}: {fact.error}")
 
@@ -234,25 +237,51 @@ def show_followers(organization: str | None) -> None:
 
 
 @followers_group.command("replay")
-@click.argument("id")
-@click.option("--organization", metavar="ID", help="Whose fact; not needed when there is one organization.")
-def replay(id: str, organization: str | None) -> None:
-    """Let a follower try again a fact that was set aside; ID is the one that `followers status` shows."""
+@click.argument("id", required=False)
+@click.option("--follower", metavar="NAME", help="All that this follower set aside.")
+@click.option("--all", "everything", is_flag=True, help="All that any follower set aside.")
+@click.option("--organization", metavar="ID", help="Whose facts; not needed when there is one organization.")
+def replay(id: str | None, follower: str | None, everything: bool, organization: str | None) -> None:
+    """Let followers try again what was set aside, the oldest first: one by the ID that `followers status` shows, or many."""
+    if sum((id is not None, follower is not None, everything)) != 1:
+        raise click.UsageError("Name the ID of a fact, or a --follower, or say --all.")
 
-    async def try_again() -> None:
-        from app.infrastructure.followers import replay_parked_fact
+    async def try_again() -> bool:
+        from app.infrastructure import followers
 
         actor = system_actor(await _organization(organization))
-        try:
-            await replay_parked_fact(actor, id)
-        except (Problem, ConfigurationError):
-            raise
-        except Exception as error:  # whatever the follower stumbled over the first time
-            told = f"{type(error).__name__}: {error}"
-            raise click.ClickException(f"The follower failed again, and nothing was changed: {told}") from error
-        click.echo("The follower has handled the fact.")
+        if id is not None:
+            chosen = [id]
+        else:
+            if follower is not None and follower not in followers.FOLLOWERS:
+                raise click.ClickException(f"There is no follower called {follower}.")
+            parked = await followers.find_parked_facts(actor.organization_id)
+            chosen = [one.id for one in parked if follower in (None, one.follower)]
+        failures = []
+        for one in chosen:
+            try:
+                await followers.replay_parked_fact(actor, one)
+            except (Problem, ConfigurationError) as problem:
+                if id is not None:
+                    raise
+                failures.append(f"{one}: {problem}")
+            except Exception as error:  # noqa: BLE001  # whatever the follower stumbled over the first time
+                failures.append(
+                    f"{one}: the follower failed again, and nothing was changed: {type(error).__name__}: {error}"
+                )
+        click.echo(f"The followers have handled {len(chosen) - len(failures)} of {len(chosen)} facts.")
+        click.echo("".join(f"{failure}\n" for failure in failures), nl=False, err=True)
+        return not failures
 
-    run_connected(read_settings(), try_again)
+    sys.exit(0 if run_connected(read_settings(), try_again) else 1)
+
+
+def _duration(time: timedelta) -> str:
+    seconds = max(0, int(time.total_seconds()))
+    for unit, length in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} seconds"
 
 
 @main.group("audit")

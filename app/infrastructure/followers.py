@@ -10,6 +10,7 @@ A fact that fails is tried again, later and later, and set aside after five trie
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,6 +40,8 @@ RETRY_SECONDS_MAX = 60.0
 POLL_SECONDS = 1.0
 ORGANIZATIONS_AT_ONCE = 4
 ERROR_LENGTH_MAX = 2000
+MEASURED_MAX = 20
+MEASURED_EVERY_SECONDS = 5.0
 AWAY = (database.RetryableError, database.OutcomeUnknown, OSError)
 
 Reaction = Callable[[Actor, Entry], Awaitable[object]]
@@ -68,6 +71,7 @@ class FollowerStatus:
 
     follower: str
     waiting: int
+    oldest_at: datetime | None
     failing_seq: int | None
     attempts: int
     parked: int
@@ -106,18 +110,15 @@ async def run_followers() -> None:
 async def status(organization_id: str) -> list[FollowerStatus]:
     """How each follower stands with an organization."""
     cursors = await find_cursors(organization_id)
-    rows = await database.read_rows(
-        f'SELECT "follower", COUNT(*) FROM "parked_fact" WHERE "organization_id" = {journal.mark(1)} '
-        'AND "replayed_at" IS NULL GROUP BY "follower"',
-        [organization_id],
-    )
-    parked = {row[0]: int(row[1]) for row in rows}
+    parked = await _count_parked(organization_id)
     found = []
     for follower in FOLLOWERS.values():
         cursor = cursors.get(follower.name, _START)
-        waiting = await _count_waiting(organization_id, follower, cursor.seq)
+        waiting, oldest_at = await _waiting(organization_id, follower, cursor.seq)
         found.append(
-            FollowerStatus(follower.name, waiting, cursor.failing_seq, cursor.attempts, parked.get(follower.name, 0))
+            FollowerStatus(
+                follower.name, waiting, oldest_at, cursor.failing_seq, cursor.attempts, parked.get(follower.name, 0)
+            )
         )
     return found
 
@@ -182,6 +183,7 @@ class Followers:
         # How far the facts have been looked at: ahead of the stored cursor by facts that the follower does not want.
         self._seen: dict[tuple[str, str], int] = {}
         self._at_once = asyncio.Semaphore(ORGANIZATIONS_AT_ONCE)
+        self._measured_at = -MEASURED_EVERY_SECONDS
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -207,7 +209,7 @@ class Followers:
         heads = await journal.heads(None if everywhere else sorted(hinted or ()))
         behind = [(id, head) for id, head in heads.items() if self._behind(id, head)]
         failures = await asyncio.gather(*(self._with_patience(id, head) for id, head in behind))
-        self._measure(heads)
+        await self._measure(heads)
         for failure in failures:
             if failure is not None:
                 raise failure
@@ -324,10 +326,27 @@ class Followers:
         key = (follower.name, organization_id)
         self._seen[key] = max(self._seen.get(key, 0), seq)
 
-    def _measure(self, heads: dict[str, int]) -> None:
+    async def _measure(self, heads: dict[str, int]) -> None:
+        """Tell how far each follower is behind; what has to be asked for that, once in so many seconds."""
+        behind = [
+            (head - seen, follower.name, id, seen)
+            for follower in self._followers
+            for id, head in heads.items()
+            if (seen := self._seen.get((follower.name, id), 0)) < head
+        ]
+        due = time.monotonic() >= self._measured_at + MEASURED_EVERY_SECONDS
+        ages: dict[str, float] = {}
+        # Nobody is behind, as a rule; of many who are, those that are farthest tell how long it has been.
+        for _, name, id, seen in sorted(behind, reverse=True)[: MEASURED_MAX if due else 0]:
+            ages[name] = max(ages.get(name, 0.0), await _age_of_next(id, seen))
         for follower in self._followers:
-            lag = sum(head - self._seen.get((follower.name, id), 0) for id, head in heads.items())
-            metrics.follower_lag(follower.name, max(0, lag))
+            lag = sum(facts for facts, name, _, _ in behind if name == follower.name)
+            metrics.follower_lag(follower.name, lag, ages.get(follower.name) if lag else 0.0)
+        if due:
+            self._measured_at = time.monotonic()
+            parked = await _count_parked()
+            for follower in self._followers:
+                metrics.facts_set_aside(follower.name, parked.get(follower.name, 0))
 
 
 async def _in_one_transaction(follower: Follower, organization_id: str, batch: Sequence[Entry], reach: int) -> bool:
@@ -389,15 +408,33 @@ async def find_cursors(organization_id: str) -> dict[str, Cursor]:
     }
 
 
-async def _count_waiting(organization_id: str, follower: Follower, seq: int) -> int:
+async def _waiting(organization_id: str, follower: Follower, seq: int) -> tuple[int, datetime | None]:
+    """How many facts a follower has yet to handle, and when the first of them happened."""
     types = sorted(follower.types)
     marks = ", ".join(journal.mark(number + 3) for number in range(len(types)))
     rows = await database.read_rows(
-        f'SELECT COUNT(*) FROM "journal_entry" WHERE "organization_id" = {journal.mark(1)} AND "seq" > {journal.mark(2)} '
-        f'AND "type" IN ({marks})',
+        f'SELECT COUNT(*), MIN("at") FROM "journal_entry" WHERE "organization_id" = {journal.mark(1)} '
+        f'AND "seq" > {journal.mark(2)} AND "type" IN ({marks})',
         [organization_id, seq, *types],
     )
-    return int(rows[0][0])
+    count, oldest = rows[0]
+    return int(count), None if oldest is None else journal.moment(oldest)
+
+
+async def _age_of_next(organization_id: str, seq: int) -> float:
+    """The seconds since the next fact after a place; 0 when there is none in the table."""
+    entries = await journal.read(organization_id, seq, 1)
+    return (utc_now() - entries[0].at).total_seconds() if entries else 0.0
+
+
+async def _count_parked(organization_id: str | None = None) -> dict[str, int]:
+    """How many facts each follower set aside that were not replayed since, of one organization or of all."""
+    only = "" if organization_id is None else f' AND "organization_id" = {journal.mark(1)}'
+    rows = await database.read_rows(
+        f'SELECT "follower", COUNT(*) FROM "parked_fact" WHERE "replayed_at" IS NULL{only} GROUP BY "follower"',
+        [] if organization_id is None else [organization_id],
+    )
+    return {row[0]: int(row[1]) for row in rows}
 
 
 def _key(follower: str, organization_id: str) -> str:

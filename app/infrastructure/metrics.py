@@ -13,6 +13,18 @@ _requests = Histogram(
 _commands = Counter("truckroll_commands", "Commands by name and outcome", ["command", "outcome"], registry=_registry)
 _facts = Counter("truckroll_facts", "Facts written to the journal", registry=_registry)
 _lag = Gauge("truckroll_follower_lag_facts", "Facts a follower has yet to look at", ["follower"], registry=_registry)
+_lag_seconds = Gauge(
+    "truckroll_follower_lag_seconds",
+    "Age of the oldest fact a follower has yet to look at; 0 when there is none",
+    ["follower"],
+    registry=_registry,
+)
+_set_aside = Gauge(
+    "truckroll_facts_set_aside", "Parked facts that were not replayed yet", ["follower"], registry=_registry
+)
+_kept = Gauge(
+    "truckroll_journal_facts", "Facts of all journals, in the table and in the archive", ["place"], registry=_registry
+)
 _unsealed = Gauge("truckroll_journal_unsealed_facts", "Facts that have no seal yet", registry=_registry)
 _unsealed_seconds = Gauge(
     "truckroll_journal_unsealed_seconds",
@@ -47,9 +59,22 @@ def count_facts(number: int) -> None:
     _facts.inc(number)
 
 
-def follower_lag(follower: str, facts: int) -> None:
-    """How many facts a follower of this process has yet to look at."""
+def follower_lag(follower: str, facts: int, seconds: float | None = None) -> None:
+    """How many facts a follower of this process has yet to look at, and how old the oldest is, if that was asked."""
     _lag.labels(follower).set(facts)
+    if seconds is not None:
+        _lag_seconds.labels(follower).set(seconds)
+
+
+def facts_set_aside(follower: str, number: int) -> None:
+    """How many facts wait to be replayed."""
+    _set_aside.labels(follower).set(number)
+
+
+def facts_kept(in_table: int, in_archive: int) -> None:
+    """Where the facts of all journals are."""
+    _kept.labels("table").set(in_table)
+    _kept.labels("archive").set(in_archive)
 
 
 def sealing_lag(facts: int, seconds: float) -> None:

@@ -119,3 +119,9 @@ async def lag(organization_id: str | None = None) -> tuple[int, float]:
 
 async def _measure() -> None:
     metrics.sealing_lag(*await lag())
+    [row] = await database.read_rows(
+        'SELECT COALESCE((SELECT SUM("seq") FROM "journal_head"), 0), '
+        'COALESCE((SELECT SUM("archived_seq") FROM "journal_seal"), 0)',
+        [],
+    )
+    metrics.facts_kept(int(row[0]) - int(row[1]), int(row[1]))

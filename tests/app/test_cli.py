@@ -83,8 +83,13 @@ def test_followers_say_how_far_they_are_and_try_again_what_was_set_aside(embedde
     assert f"{follower}: 0 waiting, 1 set aside" in said
     assert f"{parked}: {follower} failed at fact {seq}, {kind}: ValueError: no" in said
     assert "There is no parked fact" in refused("followers", "replay", new_id("park"), environment=embedded)
-    assert "handled" in run_truckroll("followers", "replay", parked, environment=embedded).stdout
+    assert "handled 1 of 1" in run_truckroll("followers", "replay", parked, environment=embedded).stdout
     assert "already" in refused("followers", "replay", parked, environment=embedded)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE parked_fact SET replayed_at = NULL")
+    assert "no follower called" in refused("followers", "replay", "--follower", "nobody", environment=embedded)
+    assert "handled 1 of 1" in run_truckroll("followers", "replay", "--follower", follower, environment=embedded).stdout
+    assert "handled 0 of 0" in run_truckroll("followers", "replay", "--all", environment=embedded).stdout
     assert f"{follower}: 0 waiting, 0 set aside" in run_truckroll("followers", "status", environment=embedded).stdout
 
 

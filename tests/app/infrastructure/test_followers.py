@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app import database as db
-from app.infrastructure import followers, journal
+from app.infrastructure import followers, journal, metrics
 from app.infrastructure.command import command
 from app.infrastructure.followers import FOLLOWERS, Follower, Followers, follows, replay_parked_fact, status
 from app.infrastructure.journal import Entry
@@ -172,7 +172,7 @@ async def test_a_parked_fact_can_be_replayed_once(
     await Followers([follower(hear)]).catch_up()
     parked = await ParkedFact.get()
     assert [one for one in await status("org_ours") if one.follower == "test.follower"] == [
-        followers.FollowerStatus("test.follower", 0, None, 0, 1)
+        followers.FollowerStatus("test.follower", 0, None, None, 0, 1)
     ]
     with pytest.raises(ZeroDivisionError):
         await replay_parked_fact(actor, parked.id)
@@ -369,8 +369,44 @@ async def test_the_status_counts_what_waits_and_not_what_is_not_followed(
     await ring_bell(actor, times=5)
     await break_bell(actor)
     await break_bell(actor)
-    assert await status("org_ours") == [followers.FollowerStatus("test.follower", 2, None, 0, 0)]
+    [first, _] = await JournalEntry.filter(type="BellBroken").order_by("seq")
+    assert await status("org_ours") == [followers.FollowerStatus("test.follower", 2, first.at, None, 0, 0)]
     await Followers(followers.FOLLOWERS.values()).catch_up()
-    assert await status("org_ours") == [followers.FollowerStatus("test.follower", 2, 7, 1, 0)]
-    assert await status("org_theirs") == [followers.FollowerStatus("test.follower", 0, None, 0, 0)]
+    assert await status("org_ours") == [followers.FollowerStatus("test.follower", 2, first.at, 7, 1, 0)]
+    assert await status("org_theirs") == [followers.FollowerStatus("test.follower", 0, None, None, 0, 0)]
     assert (await facts(actor))[-1] == (9, "BellBroken", "bell")
+
+
+async def test_the_lag_and_what_was_set_aside_are_told_for_each_follower(
+    database: Dialect, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(name: str) -> float:
+        start = f'{name}{{follower="test.follower"}} '
+        [line] = [line for line in metrics.render().decode().splitlines() if line.startswith(start)]
+        return float(line.removeprefix(start))
+
+    async def choke(who: Actor, entry: Entry) -> None:
+        if broken:
+            raise ValueError
+
+    broken = True
+    await ring_bell(actor, times=3)
+    await JournalEntry.filter(seq=2).update(at=utc_now() - timedelta(hours=1))
+    await JournalEntry.filter(seq=1).update(at=utc_now() - timedelta(hours=2))
+    monkeypatch.setattr(followers, "TRIES", 1)
+    monkeypatch.setattr(followers, "MEASURED_EVERY_SECONDS", 0.0)
+    running = Followers([follower(choke)])
+    await running.catch_up()
+    assert told("truckroll_facts_set_aside") == 3
+    assert (told("truckroll_follower_lag_facts"), told("truckroll_follower_lag_seconds")) == (0, 0)
+    monkeypatch.setattr(followers, "TRIES", 5)
+    await JournalEntry.filter(seq=3).update(at=utc_now() - timedelta(hours=1))
+    await ring_bell(actor)
+    await JournalEntry.filter(seq=4).update(at=utc_now() - timedelta(hours=1))
+    await running.catch_up()
+    assert told("truckroll_follower_lag_facts") == 1
+    assert 3600 <= told("truckroll_follower_lag_seconds") < 3700
+    broken = False
+    await FollowerCursor.all().update(retry_at=None)
+    await running.catch_up()
+    assert (told("truckroll_follower_lag_facts"), told("truckroll_follower_lag_seconds")) == (0, 0)

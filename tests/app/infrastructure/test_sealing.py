@@ -262,7 +262,10 @@ async def test_the_lag_is_told_in_facts_and_seconds(database: Dialect, actor: Ac
     assert (await sealing.lag("org_theirs"))[0] == 1
     await sealing.seal_everything()
     assert await sealing.lag() == (0, 0.0)
-    assert b"truckroll_journal_unsealed_facts 0.0" in metrics.render()
+    told = metrics.render()
+    assert b"truckroll_journal_unsealed_facts 0.0" in told
+    assert b'truckroll_journal_facts{place="table"} 5.0' in told
+    assert b'truckroll_journal_facts{place="archive"} 0.0' in told
 
 
 async def test_a_command_does_not_wait_for_whoever_seals(database: Dialect, actor: Actor) -> None:
