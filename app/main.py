@@ -18,8 +18,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import downloads, probes, process
-from app.identity.queries import actor_of_token
-from app.serving import Envelope, Server, http_protocol
+from app.identity.queries import actor_of_token, actors_of_tokens
+from app.serving import Envelope, Server, SocketProtocol, http_protocol
 from app.settings import Documents, Settings
 from schema.docs.serving import Documentation, SchemaDoor
 from schema.docs.site import Site
@@ -30,6 +30,7 @@ from schema.kit.execution import core_of
 from schema.kit.http import GraphQLEndpoint
 from schema.kit.persisted import KnownDocuments, read_manifest
 from schema.kit.service import GraphQLService
+from schema.kit.sessions import Sessions
 from schema.kit.sockets import GraphQLSockets
 from schema.kit.sse import Streams
 from schema.kit.statuses import Edition
@@ -59,8 +60,9 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
     )
     page = (BOARD / "graphiql.html").read_text(encoding="utf-8")
     edition = Edition(settings.http_statuses.value)
-    endpoint = GraphQLEndpoint(service, actor_of_token, page, settings.trusted_proxies, edition)
-    sockets = GraphQLSockets(service, actor_of_token, settings.allowed_origins, settings.trusted_proxies)
+    sessions = Sessions(actors_of_tokens)
+    endpoint = GraphQLEndpoint(service, actor_of_token, sessions, page, settings.trusted_proxies, edition)
+    sockets = GraphQLSockets(service, actor_of_token, sessions, settings.allowed_origins, settings.trusted_proxies)
 
     @asynccontextmanager
     async def lifespan(app: Router) -> AsyncIterator[None]:
@@ -68,6 +70,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
             log.info("serving", database=settings.database_url, broadcast=settings.broadcast_url)
             yield
             await sockets.close()
+            await service.hub.stop()
 
     door = SchemaDoor(settings.introspection.value, actor_of_token, settings.trusted_proxies)
     documentation = Documentation(Site(core_of(api)), door)
@@ -132,7 +135,7 @@ def server_of(settings: Settings) -> uvicorn.Server:
         port=settings.port,
         loop="uvloop" if find_spec("uvloop") else "asyncio",
         http=http_protocol(),
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_max_size=MESSAGE_BYTES_MAX,
         ws_per_message_deflate=False,
         ws_ping_interval=20,

@@ -1,5 +1,7 @@
 """Counts and times for Prometheus, in a registry of our own. Labels have few values: never an id, never a client's text."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -37,8 +39,17 @@ _jobs = Histogram(
 )
 _sockets = Gauge("truckroll_sockets_open", "Open WebSockets of this process", registry=_registry)
 _streams = Gauge("truckroll_streams_open", "Open event streams of this process", registry=_registry)
-_subscriptions = Gauge(
-    "truckroll_subscriptions_open", "Subscriptions that this process follows the journal for", registry=_registry
+_subscriptions = Gauge("truckroll_subscriptions_open", "Subscriptions that this process serves", registry=_registry)
+_groups = Gauge(
+    "truckroll_live_groups", "Groups of subscriptions that hear the same, made once for all", registry=_registry
+)
+_made = Counter("truckroll_live_events_made", "Events read and encoded, each for a whole group", registry=_registry)
+_deliveries = Counter("truckroll_live_deliveries", "Events sent to subscribers", registry=_registry)
+_conflated = Counter(
+    "truckroll_live_conflated", "Waiting events that a newer one about the same thing replaced", registry=_registry
+)
+_closed_slow = Counter(
+    "truckroll_live_closed_slow", "Connections closed because their client did not read", registry=_registry
 )
 # Looked up once: a label costs more than the observation.
 _answered, _refused = (_requests.labels(outcome) for outcome in ("answered", "refused"))
@@ -103,9 +114,30 @@ def streams_open(number: int) -> None:
     _streams.set(number)
 
 
-def subscriptions_open(number: int) -> None:
-    """How many subscriptions follow the journal, over whatever transport."""
-    _subscriptions.set(number)
+def hub_size(size: Callable[[], tuple[int, int]]) -> None:
+    """What says how many groups there are, and how many subscriptions are in them."""
+    _groups.set_function(lambda: size()[0])
+    _subscriptions.set_function(lambda: size()[1])
+
+
+def count_made(events: int) -> None:
+    """Events that were made for a group."""
+    _made.inc(events)
+
+
+def count_deliveries(number: int) -> None:
+    """Events that were sent."""
+    _deliveries.inc(number)
+
+
+def count_conflated() -> None:
+    """An event that a newer one replaced."""
+    _conflated.inc()
+
+
+def count_closed_slow() -> None:
+    """A connection that was closed because its client did not read."""
+    _closed_slow.inc()
 
 
 def render() -> bytes:

@@ -14,7 +14,7 @@ from itertools import islice
 import structlog
 
 from app import database
-from app.infrastructure import broadcast, journal, metrics
+from app.infrastructure import broadcast, journal
 from app.infrastructure.journal import Entry
 from app.infrastructure.loops import Outage, to_the_end
 
@@ -73,8 +73,8 @@ class Tail:
         """How many follow at the moment."""
         return sum(stream.listeners for stream in self._streams.values())
 
-    async def follow(self, organization_id: str, after_seq: int) -> AsyncGenerator[Entry]:
-        """Every fact of the organization after a place, for as long as the caller listens.
+    async def follow(self, organization_id: str, after_seq: int) -> AsyncGenerator[list[Entry]]:
+        """Every fact of the organization after a place, in pages, for as long as the caller listens.
 
         ``ResyncRequired`` when the facts that follow are not kept any more, or the place is not in this journal.
         """
@@ -84,15 +84,29 @@ class Tail:
         with self._listening(organization_id, head) as stream:
             seq = after_seq
             while True:
-                entries = stream.after(seq)
-                if entries is None:
-                    entries = await _page(organization_id, seq)
-                    if not entries or entries[0].seq != seq + 1:
-                        raise await journal.resync_required(organization_id)
-                for entry in entries:
-                    seq = entry.seq
-                    yield entry
+                entries = await self._after(stream, organization_id, seq)
+                if entries:
+                    seq = entries[-1].seq
+                    yield entries
                 await stream.wait_beyond(seq)
+
+    async def page(self, organization_id: str, after_seq: int) -> list[Entry]:
+        """The next facts after a place that whoever follows the organization has passed already; as ``follow``."""
+        stream = self._streams.get(organization_id)
+        if stream is None:
+            entries = await _page(organization_id, after_seq)
+            if entries and entries[0].seq != after_seq + 1:
+                raise await journal.resync_required(organization_id)
+            return entries
+        return await self._after(stream, organization_id, after_seq)
+
+    async def _after(self, stream: _Stream, organization_id: str, seq: int) -> list[Entry]:
+        entries = stream.after(seq)
+        if entries is None:
+            entries = await _page(organization_id, seq)
+            if not entries or entries[0].seq != seq + 1:
+                raise await journal.resync_required(organization_id)
+        return entries
 
     async def stop(self) -> None:
         """Stop reading; the listeners hear nothing more."""
@@ -107,7 +121,6 @@ class Tail:
         if stream is None:
             stream = self._streams[organization_id] = _Stream(head)
         stream.listeners += 1
-        metrics.subscriptions_open(self.listeners)
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read(), name="journal tail")
         try:
@@ -116,8 +129,7 @@ class Tail:
             stream.listeners -= 1
             if not stream.listeners:
                 self._streams.pop(organization_id, None)
-            metrics.subscriptions_open(self.listeners)
-
+    
     async def _read(self) -> None:
         outage = Outage("the database (journal tail)", seconds_max=5)
         with broadcast.news() as news:
@@ -162,9 +174,14 @@ async def _page(organization_id: str, seq: int) -> list[Entry]:
 _tail = Tail()
 
 
-def follow(organization_id: str, after_seq: int) -> AsyncGenerator[Entry]:
+def follow(organization_id: str, after_seq: int) -> AsyncGenerator[list[Entry]]:
     """As ``Tail.follow``, on this process's one tail."""
     return _tail.follow(organization_id, after_seq)
+
+
+async def page(organization_id: str, after_seq: int) -> list[Entry]:
+    """As ``Tail.page``, on this process's one tail."""
+    return await _tail.page(organization_id, after_seq)
 
 
 async def stop() -> None:

@@ -4,7 +4,7 @@ A signed-in person has one budget for all their sessions, a key has its own, and
 network. Each event of a subscription is paid for as its start was; one that cannot be paid for ends the subscription.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -67,6 +67,10 @@ class Budgets:
         context.pay = partial(limits.take, key, allowance)
         context.balance = Balance(allowance.maximum, int(left), allowance.per_second)
         return Charge(measure, requested, key, allowance)
+
+    def payer(self, context: Context) -> Callable[[int], Awaitable[object]] | None:
+        """What takes points from whoever asks, ``RateLimited`` when they do not reach; None where nobody keeps count."""
+        return None if self._allowances is None else partial(limits.take, *self._of(context))
 
     async def drain(self, context: Context, points: int = REFUSED_COST) -> None:
         """Take points for what was done in vain, or at nobody's asking; never refuses."""

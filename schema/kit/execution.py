@@ -259,7 +259,7 @@ def refusal(refused: Refused) -> dict[str, Any]:
 
 def formatted(error: GraphQLError, context: Context | None = None) -> dict[str, Any]:
     """An error as clients get it. A problem keeps its words; a bug is logged and becomes a reference number."""
-    original = _root_cause(error)
+    original = root_cause(error)
     if original is not None and not isinstance(original, Problem) and database.is_away(original):
         original = Unavailable()
     if isinstance(original, Problem):
@@ -278,7 +278,12 @@ def formatted(error: GraphQLError, context: Context | None = None) -> dict[str, 
     return _placed({"message": said, "extensions": {"code": "INTERNAL", "reference": reference}}, error)
 
 
-def _root_cause(error: GraphQLError) -> BaseException | None:
+def internal(bug: Exception) -> dict[str, Any]:
+    """The answer where something failed around the execution itself."""
+    return {"data": None, "errors": [formatted(GraphQLError("", original_error=bug))]}
+
+
+def root_cause(error: GraphQLError) -> BaseException | None:
     original: BaseException | None = error.original_error
     while isinstance(original, GraphQLError) and original.original_error is not None:
         original = original.original_error

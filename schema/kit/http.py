@@ -24,6 +24,7 @@ from schema.kit.sessions import (
     Authenticate,
     Headers,
     Session,
+    Sessions,
     bearer_token,
     client_address,
     user_agent,
@@ -116,6 +117,7 @@ class GraphQLEndpoint:
         self,
         service: Service,
         authenticate: Authenticate,
+        sessions: Sessions,
         page: str,
         trusted_proxies: int = 0,
         edition: Edition = Edition.OF_2025,
@@ -125,7 +127,7 @@ class GraphQLEndpoint:
         self._page = page.encode()
         self._trusted_proxies = trusted_proxies
         self._edition = edition
-        self.streams = Streams(service)
+        self.streams = Streams(service, sessions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

@@ -1,12 +1,12 @@
 """One GraphQL service for HTTP and sockets: prepares a request, judges what it asks for, and runs it."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
-from dataclasses import replace
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import orjson
 import strawberry
-from graphql import FieldNode, GraphQLError, OperationDefinitionNode, OperationType
+from graphql import FieldNode, GraphQLError, Node, OperationDefinitionNode, OperationType, VariableNode
 from graphql.execution.values import get_argument_values
 
 from app import database
@@ -16,8 +16,10 @@ from schema.kit import execution
 from schema.kit.budgets import Budgets
 from schema.kit.context import Context
 from schema.kit.limits import BadRequest, GraphQLRequest, guard
-from schema.kit.live import SUBSCRIPTIONS, Live
-from schema.kit.live.following import follow
+from schema.kit.live import SUBSCRIPTIONS
+from schema.kit.live.groups import Asked, Member, Outlet
+from schema.kit.live.hub import Hub
+from schema.kit.live.telling import Teller
 from schema.kit.measuring import INTROSPECTION_FIELDS, Measure
 from schema.kit.persisted import KnownDocuments
 from schema.kit.statuses import Outcome
@@ -48,6 +50,7 @@ class GraphQLService:
         self._once = once
         self._budgets = Budgets(budgets)
         self._documents = documents or KnownDocuments()
+        self.hub = Hub()
 
     async def run(self, request: GraphQLRequest, context: Context, *, only_queries: bool = False) -> dict[str, Any]:
         """The answer to a query or mutation; without ``data`` when the request could not be executed.
@@ -72,13 +75,11 @@ class GraphQLService:
             return {"errors": [_told(problem, context)]}
         return await self._run(executor, measure, context)
 
-    async def stream(
-        self, request: GraphQLRequest, context: Callable[[], Context]
-    ) -> AsyncGenerator[tuple[dict[str, Any], str | None]]:
-        """The answers to an operation: one to a query or mutation, one for each event of a subscription, with its cursor.
+    async def open(self, request: GraphQLRequest, context: Callable[[], Context], outlet: Outlet) -> Member | None:
+        """Run a query or mutation and give the outlet its answer; or let it hear a subscription, as the member returned.
 
-        Each event is run in a context of its own, with the actor as it is then. The first tells what the start cost. An
-        event that its hearer cannot pay for ends the subscription: it comes again when they resume from the one before.
+        The first event tells what the start cost. What is heard is paid for together with all who hear the same; who cannot
+        pay hears no more, and comes again with the cursor of the last event.
         """
         first = context()
         try:
@@ -88,37 +89,28 @@ class GraphQLService:
             executor = self._executor(request, first)
             await self._documents.keep(request)
             if operation.operation is not OperationType.SUBSCRIPTION:
-                yield await self._run(executor, measure, first), None
-                return
-            live, arguments, key = self._subscription(operation, executor)
+                outlet.finish(await self._run(executor, measure, first))
+                return None
+            asked, after = self._asked(request, operation, executor, measure)
             charge = await self._budgets.charge(first, measure)
         except execution.Refused as refused:
             await self._budgets.drain(first)
-            yield execution.refusal(refused), None
-            return
+            outlet.finish(execution.refusal(refused))
+            return None
         except (Problem, GraphQLError) as problem:
             if not isinstance(problem, RateLimited):
                 await self._budgets.drain(first)
-            yield {"errors": [_told(problem, first)]}, None
-            return
-        cost: dict[str, Any] | None = await charge.settle(first)
+            outlet.finish({"errors": [_told(problem, first)]})
+            return None
+        cost = orjson.dumps({"cost": await charge.settle(first)})
+        member = Member(outlet, lambda: context().actor, self._budgets.payer(first), b'"extensions":' + cost)
         try:
-            own = live.converted(self._schema, arguments)
-            heard = follow(live, lambda: context().actor, own, arguments.get("after"), request.last_event_id)
-            async with aclosing(heard) as events:
-                async for event, viewer in events:
-                    current = context()
-                    await self._budgets.charge(current, measure)
-                    shared = replace(current, actor=viewer)
-                    response = await execution.run(self._executor(request, shared, event))
-                    if cost is not None:
-                        response["extensions"], cost = {"cost": cost}, None
-                    yield response, event.cursor
-        except RateLimited as problem:
-            yield {"errors": [_told(problem, first)]}, None
+            await self.hub.join(asked, member, after, request.last_event_id)
         except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
             told = Unavailable() if database.is_away(problem) else problem
-            yield {"data": None, "errors": [_told(told, first, key)]}, None
+            outlet.finish(asked.teller.refusal(told))
+            return None
+        return member
 
     async def find(self, request: GraphQLRequest, context: Context) -> GraphQLRequest:
         """The request with the document that it names, if it brought none, for who may run it and has points left: nothing
@@ -173,16 +165,53 @@ class GraphQLService:
             self._schema, request.document, request.variables, request.operation_name, context, root
         )
 
-    def _subscription(
-        self, operation: OperationDefinitionNode, executor: execution.KitExecutor | execution.Walker
-    ) -> tuple[Live, dict[str, Any], str]:
+    def _asked(
+        self,
+        request: GraphQLRequest,
+        operation: OperationDefinitionNode,
+        executor: execution.KitExecutor | execution.Walker,
+        measure: Measure,
+    ) -> tuple[Asked, str | None]:
+        """What a subscription asks for, and the cursor from which."""
         node = next(iter(operation.selection_set.selections))
-        assert self._core.subscription_type is not None
+        assert self._core.subscription_type is not None and isinstance(executor, execution.KitExecutor)
         if not isinstance(node, FieldNode):
             raise GraphQLError("Write the subscription's field directly, without a fragment.")
-        field = self._core.subscription_type.fields[node.name.value]
-        arguments = get_argument_values(field, node, executor.variable_values)
-        return SUBSCRIPTIONS[node.name.value], arguments, node.alias.value if node.alias else node.name.value
+        raw = get_argument_values(
+            self._core.subscription_type.fields[node.name.value], node, executor.variable_values, hide_suggestions=True
+        )
+        live = SUBSCRIPTIONS[node.name.value]
+        fragments = executor.fragment_definitions
+        teller = Teller(self._core, request, operation, fragments, executor.variable_values)
+        document = document_key(request, node, [operation.selection_set, *fragments.values()])
+        return Asked(live, document, live.converted(self._schema, raw), teller, measure.cost), raw.get("after")
+
+
+def document_key(request: GraphQLRequest, node: FieldNode, parts: Sequence[Node]) -> str:
+    """The same for all who ask the same from wherever in the journal: the document with its variables, but for the cursor."""
+    variables = dict(request.variables or {})
+    for argument in node.arguments or ():
+        if argument.name.value == "after" and isinstance(argument.value, VariableNode):
+            name = argument.value.name.value
+            if _mentions(parts, name) == 1:
+                variables.pop(name, None)
+    asked = [request.document, request.operation_name, variables]
+    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _mentions(parts: Sequence[Node], variable: str) -> int:
+    """How often parts of a document use a variable."""
+    names: list[str] = []
+    waiting: list[Any] = list(parts)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, VariableNode):
+            names.append(node.name.value)
+            continue
+        for key in node.keys:
+            value = getattr(node, key, None)
+            waiting.extend(value if isinstance(value, list | tuple) else [value] if isinstance(value, Node) else [])
+    return names.count(variable)
 
 
 def _told(problem: Exception, context: Context, key: str | None = None) -> dict[str, Any]:

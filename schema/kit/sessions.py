@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -10,14 +11,16 @@ import structlog
 from app.infrastructure import journal
 from app.kernel.actor import Actor
 from app.kernel.addresses import network_of
-from app.kernel.errors import NotAuthenticated, Problem
+from app.kernel.errors import NotAuthenticated
 from schema.kit.context import Context
 
 SESSION_CHECK_SECONDS = 1.5  # beside the seconds for which identity keeps an actor, five in all at most
+TOKENS_AT_ONCE = 500
 ADDRESS_LENGTH_MAX = 64
 USER_AGENT_LENGTH_MAX = 200
 
 Authenticate = Callable[[str, str], Awaitable[Actor]]
+Check = Callable[[Sequence[str]], Awaitable[Mapping[str, Actor]]]
 Headers = Mapping[bytes, bytes]
 log = structlog.get_logger(__name__)
 
@@ -25,14 +28,16 @@ log = structlog.get_logger(__name__)
 class Session:
     """One caller for as long as their connection lasts: an actor, or nobody in particular."""
 
-    __slots__ = ("_authenticate", "_token", "actor", "address", "user_agent")
+    __slots__ = ("_authenticate", "actor", "address", "on_change", "on_end", "token", "user_agent")
 
     def __init__(self, authenticate: Authenticate, address: str, user_agent: str) -> None:
         self._authenticate = authenticate
-        self._token: str | None = None
+        self.token: str | None = None
         self.actor: Actor | None = None
         self.address = address
         self.user_agent = user_agent
+        self.on_change: Callable[[], None] | None = None
+        self.on_end: Callable[[], None] | None = None
 
     @property
     def caller(self) -> str:
@@ -42,25 +47,68 @@ class Session:
     async def sign_in(self, token: str | None) -> None:
         """Find out whom a token stands for; ``NotAuthenticated`` when for nobody. Without a token nobody signs in."""
         if token is not None:
-            self._token = token
+            self.token = token
             self.actor = await self._authenticate(token, self.address)
 
-    async def until_it_ends(self) -> None:
-        """Look every few seconds whether the session still stands, and take over changed roles. Without a token: for ever."""
-        while True:
-            await asyncio.sleep(SESSION_CHECK_SECONDS)
-            if self._token is None:
-                continue
-            try:
-                self.actor = await self._authenticate(self._token, self.address)
-            except Problem:
-                return
-            except Exception:  # the database may be away for a moment; the next look decides
-                log.warning("could not check a session", exc_info=True)
+    def checked(self, actor: Actor | None) -> None:
+        """Take over who the token stands for now; None ends the session."""
+        if actor is None:
+            if self.on_end is not None:
+                self.on_end()
+        elif actor != self.actor:
+            self.actor = actor
+            if self.on_change is not None:
+                self.on_change()
 
     def context(self, idempotency_key: str | None = None) -> Context:
         """A context for one operation or event, with the actor as they are now."""
         return Context(self.actor, journal.request_id.get() or "", self.address, self.user_agent, idempotency_key)
+
+
+class Sessions:
+    """The sessions of the connections that stay open, looked at every few seconds, all together: whether they still stand,
+    and whether roles have changed."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._open: dict[str, set[Session]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def watched(self, session: Session) -> Iterator[None]:
+        """Look at a session while the block lasts. Who has no token is not looked at."""
+        token = session.token
+        if token is None:
+            yield
+            return
+        self._open.setdefault(token, set()).add(session)
+        if self._task is None:
+            self._task = asyncio.create_task(self._look_again_and_again(), name="sessions")
+        try:
+            yield
+        finally:
+            self._open[token].discard(session)
+            if not self._open[token]:
+                del self._open[token]
+            if not self._open and self._task is not None:
+                self._task.cancel()
+                self._task = None
+
+    async def _look_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(SESSION_CHECK_SECONDS)
+            tokens = list(self._open)
+            for start in range(0, len(tokens), TOKENS_AT_ONCE):
+                try:
+                    await self._look(tokens[start : start + TOKENS_AT_ONCE])
+                except Exception:  # the database may be away for a moment; the next look decides
+                    log.warning("could not check sessions", exc_info=True)
+
+    async def _look(self, tokens: Sequence[str]) -> None:
+        found = await self._check(tokens)
+        for token in tokens:
+            for session in list(self._open.get(token, ())):
+                session.checked(found.get(token))
 
 
 class Crowd:

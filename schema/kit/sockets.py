@@ -1,13 +1,15 @@
 """GraphQL over WebSocket: the graphql-transport-ws protocol, and no other.
 
 Every operation gets a context of its own; a faulty document answers ``error`` and never costs the other operations on the
-socket theirs. A session that ends closes its sockets (4403) within seconds, and nothing runs on them any more. A reader that
-does not read is not read for: a subscription takes its next fact from the journal only when the last frame has left.
+socket theirs. A session that ends closes its sockets (4403) within seconds, and nothing runs on them any more. Everything
+that is sent goes through one bounded outbox: who does not read is closed (4490) and resumes from the last cursor.
+
+An idle socket is one task, which waits for the client; a subscription that is up to date has none.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,9 +22,14 @@ from app.kernel.errors import NotAuthenticated, RateLimited
 from app.kernel.ids import new_id
 from schema.kit.context import Context
 from schema.kit.limits import BadRequest, GraphQLRequest, read_body, request_of
-from schema.kit.sessions import Authenticate, Crowd, Session, bearer_token, client_address, end, user_agent
+from schema.kit.execution import internal
+from schema.kit.live.groups import Member, Outlet, Told
+from schema.kit.live.outbox import Outbox, Parts, TaskWire, Wire
+from schema.kit.sessions import Authenticate, Crowd, Session, Sessions, bearer_token, client_address, end, user_agent
 
 PROTOCOL = "graphql-transport-ws"
+WIRE = "truckroll.wire"
+"""In a connection's ``extensions``: the way to write frames without asking the event loop, where the server has one."""
 INIT_SECONDS_MAX = 5.0
 CLOSE_SECONDS_MAX = 5.0
 OPERATIONS_MAX = 20
@@ -36,6 +43,7 @@ NO_PROTOCOL = 4406
 INIT_TIMEOUT = 4408
 DUPLICATE_ID = 4409
 TOO_MANY_INITS = 4429
+TOO_SLOW = 4490
 TRY_LATER = 1013
 TOO_MANY_SOCKETS = 1008
 
@@ -43,10 +51,8 @@ TOO_MANY_SOCKETS = 1008
 class Service(Protocol):
     """What executes operations; see ``schema.kit.service``."""
 
-    def stream(
-        self, request: GraphQLRequest, context: Callable[[], Context]
-    ) -> AsyncGenerator[tuple[dict[str, Any], str | None]]:
-        """The responses of an operation: one of a query or mutation, one for each event of a subscription."""
+    async def open(self, request: GraphQLRequest, context: Callable[[], Context], outlet: Outlet) -> Member | None:
+        """Run an operation and give the outlet its answer, or let it hear a subscription."""
 
     def encode(self, response: dict[str, Any]) -> bytes:
         """A response as JSON."""
@@ -67,11 +73,13 @@ class GraphQLSockets:
         self,
         service: Service,
         authenticate: Authenticate,
+        sessions: Sessions,
         allowed_origins: tuple[str, ...] = (),
         trusted_proxies: int = 0,
     ) -> None:
         self._service = service
         self._authenticate = authenticate
+        self._sessions = sessions
         self._allowed_origins = allowed_origins
         self._trusted_proxies = trusted_proxies
         self._open: set[Socket] = set()
@@ -89,7 +97,7 @@ class GraphQLSockets:
         await websocket.accept(PROTOCOL)
         address = client_address(websocket.scope, self._trusted_proxies)
         session = Session(self._authenticate, address, user_agent(dict(websocket.scope["headers"])))
-        socket = Socket(websocket, self._service, session, self._of_caller)
+        socket = Socket(websocket, self._service, session, self._sessions, self._of_caller)
         self._open.add(socket)
         metrics.sockets_open(len(self._open))
         try:
@@ -113,63 +121,91 @@ class GraphQLSockets:
 class Socket:
     """One connection: its session and the operations that run on it."""
 
-    def __init__(self, websocket: WebSocket, service: Service, session: Session, of_caller: Crowd) -> None:
+    __slots__ = (
+        "_closing", "_counts_for", "_initialized", "_of_caller", "_operations", "_outbox", "_service", "_session",
+        "_sessions", "_websocket", "_wire",
+    )  # fmt: skip
+
+    def __init__(
+        self, websocket: WebSocket, service: Service, session: Session, sessions: Sessions, of_caller: Crowd
+    ) -> None:
         self._websocket = websocket
         self._service = service
         self._session = session
+        self._sessions = sessions
         self._of_caller = of_caller
         self._counts_for: str | None = None
         self._initialized = False
-        self._operations: dict[str, asyncio.Task[None]] = {}
-        self._sending = asyncio.Lock()
+        self._operations: dict[str, Operation] = {}
+        self._closing: asyncio.Task[None] | None = None
+        self._wire: Wire = websocket.scope.get("extensions", {}).get(WIRE) or TaskWire(self._send_text)
+        self._outbox = Outbox(self._wire, self._too_slow)
+        session.on_change = self._recheck
+        session.on_end = partial(self._close_soon, FORBIDDEN, "The session has ended")
 
     async def serve(self) -> None:
         """Read messages until the client goes, breaks the protocol or loses its session."""
         closed: Closed | None = None
         try:
             await self._initialize()
-            closed = await self._listen_while_signed_in()
+            with self._sessions.watched(self._session):
+                while True:
+                    await self._receive(await self._message())
         except Closed as reason:
             closed = reason
         except WebSocketDisconnect:
-            pass  # the client has gone: nothing to tell anybody
+            pass  # the client has gone, or we closed it: nothing to tell anybody
         finally:
-            await end(self._operations.values())
-            if self._counts_for is not None:
-                self._of_caller.leave(self._counts_for)
+            await self._end()
         if closed is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.room(), CLOSE_SECONDS_MAX)
             await self.close(closed.code, str(closed))
+        self._outbox.close()
+        if isinstance(self._wire, TaskWire):
+            await self._wire.end()
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; harmless when it is closed already, and not waiting long for a client who does not read."""
+        self._outbox.close()
         if self._websocket.application_state is WebSocketState.CONNECTED:
+            self._wire.hang_up(code, reason)
             with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):  # the client may be faster
                 await asyncio.wait_for(self._websocket.close(code, reason), CLOSE_SECONDS_MAX)
 
-    async def _listen_while_signed_in(self) -> Closed | None:
-        """Why the socket must be closed; None when the client has closed it."""
-        listening = asyncio.create_task(self._listen())
-        ending = asyncio.create_task(self._session.until_it_ends())
-        try:
-            done, _ = await asyncio.wait((listening, ending), return_when=asyncio.FIRST_COMPLETED)
-            return listening.result() if listening in done else Closed(FORBIDDEN, "The session has ended")
-        finally:
-            await end((listening, ending))
+    async def _end(self) -> None:
+        operations, self._operations = self._operations, {}
+        for operation in operations.values():
+            operation.leave()
+        await end(one.task for one in operations.values() if one.task is not None)
+        if self._counts_for is not None:
+            self._of_caller.leave(self._counts_for)
+            self._counts_for = None
+        if self._closing is not None:
+            await asyncio.gather(self._closing, return_exceptions=True)
 
-    async def _listen(self) -> Closed | None:
-        try:
-            while True:
-                await self._receive(await self._message())
-        except Closed as closed:
-            return closed
-        except WebSocketDisconnect:
-            return None
+    def _close_soon(self, code: int, reason: str) -> None:
+        """Close from where nobody can wait for it. Whoever reads from the client hears that it is closed, and ends."""
+        if self._closing is None:
+            for operation in self._operations.values():
+                operation.leave()
+            self._closing = asyncio.create_task(self.close(code, reason))
+
+    def _too_slow(self) -> None:
+        metrics.count_closed_slow()
+        self._close_soon(TOO_SLOW, "Too slow: resume from your last cursor")
+
+    def _recheck(self) -> None:
+        for operation in list(self._operations.values()):
+            operation.recheck()
 
     async def _message(self) -> dict[str, Any]:
         try:
             text = await self._websocket.receive_text()
         except KeyError:
             raise Closed(BAD_MESSAGE, "Only text messages are understood") from None
+        except RuntimeError:
+            raise WebSocketDisconnect(1006) from None  # closed by us while a message was being read
         try:
             message = read_body(text.encode())
         except (BadRequest, UnicodeEncodeError):
@@ -228,9 +264,9 @@ class Socket:
             case "subscribe":
                 await self._subscribe(message)
             case "complete":
-                task = self._operations.pop(self._id_of(message), None)
-                if task:
-                    task.cancel()
+                operation = self._operations.pop(self._id_of(message), None)
+                if operation is not None:
+                    operation.leave()
             case "ping":
                 await self._pong(message)
             case "pong":
@@ -257,29 +293,34 @@ class Socket:
                 raise Closed(BAD_MESSAGE, bad.message) from None
             await self._fail(id, bad.message, "BAD_REQUEST")
             return
-        self._operations[id] = asyncio.create_task(self._run(id, request))
+        self._operations[id] = Operation(self, id)
+        self._operations[id].begin(request)
 
-    async def _run(self, id: str, request: GraphQLRequest) -> None:
-        """Send an operation's responses; the first without data is a request error and the operation's end."""
-        me = asyncio.current_task()
+    async def run(self, operation: "Operation", request: GraphQLRequest) -> Member | None:
+        """Run an operation of the socket; what is heard, if it is a subscription."""
         journal.request_id.set(new_id("req"))
-        try:
-            context = partial(self._session.context, request.idempotency_key)
-            async with aclosing(self._service.stream(request, context)) as responses:
-                async for response, _ in responses:
-                    if "data" not in response:
-                        errors = response["errors"]
-                        await self._send_raw(b'{"id":%b,"type":"error","payload":%b}' % (_json(id), _json(errors)))
-                        return
-                    frame = b'{"id":%b,"type":"next","payload":%b}' % (_json(id), self._service.encode(response))
-                    await self._send_raw(frame)
-            if self._operations.get(id) is me:
-                await self._send({"id": id, "type": "complete"})
-        except WebSocketDisconnect:
-            pass  # the client has gone
-        finally:
-            if self._operations.get(id) is me:
-                del self._operations[id]
+        return await self._service.open(request, partial(self._session.context, request.idempotency_key), operation)
+
+    def send(self, messages: list[Parts], keys: list[Hashable] | None = None) -> None:
+        """Send messages, or keep them until the client reads."""
+        self._outbox.put(messages, keys)
+
+    async def room(self) -> None:
+        """Wait until what was sent has left."""
+        await self._outbox.room()
+
+    def encode(self, response: dict[str, Any]) -> bytes:
+        """A response as JSON."""
+        return self._service.encode(response)
+
+    def forget(self, operation: "Operation") -> None:
+        """An operation has ended."""
+        if self._operations.get(operation.id) is operation:
+            del self._operations[operation.id]
+
+    def is_running(self, operation: "Operation") -> bool:
+        """Whether the client still waits for an operation."""
+        return self._operations.get(operation.id) is operation
 
     def _id_of(self, message: dict[str, Any]) -> str:
         id = message.get("id")
@@ -295,16 +336,88 @@ class Socket:
         await self._send({"id": id, "type": "error", "payload": [{"message": text, "extensions": {"code": code}}]})
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self._send_raw(_json(message))
+        """Send a message; a client who sends without reading is not read from."""
+        await self.room()
+        self.send([(_json(message),)])
 
-    async def _send_raw(self, frame: bytes) -> None:
-        async with self._sending:
-            if self._websocket.application_state is not WebSocketState.CONNECTED:
-                raise WebSocketDisconnect(1006)
-            try:
-                await self._websocket.send_text(frame.decode())
-            except RuntimeError:
-                raise WebSocketDisconnect(1006) from None
+    async def _send_text(self, frame: bytes) -> None:
+        if self._websocket.application_state is WebSocketState.CONNECTED:
+            await self._websocket.send_text(frame.decode())
+
+
+class Operation:
+    """One operation on a socket, and where its answers go."""
+
+    __slots__ = ("_head", "_heard", "_socket", "id", "task")
+
+    def __init__(self, socket: Socket, id: str) -> None:
+        self.id = id
+        self.task: asyncio.Task[None] | None = None
+        self._socket = socket
+        self._heard: Member | None = None
+        self._head = b'{"id":%b,"type":"next","payload":' % _json(id)
+
+    def begin(self, request: GraphQLRequest) -> None:
+        """Run it."""
+        self.task = asyncio.create_task(self._run(request), name="operation")
+
+    def leave(self) -> None:
+        """The client does not wait for it any more."""
+        if self._heard is not None:
+            self._heard.leave()
+            self._heard = None
+        elif self.task is not None:
+            self.task.cancel()
+
+    def recheck(self) -> None:
+        """The session has changed."""
+        if self._heard is not None:
+            self._heard.recheck()
+
+    def tell(self, told: Sequence[Told], extra: bytes) -> None:
+        """Send events."""
+        messages: list[Parts] = [(self._head, one.payload, b"}") for one in told]
+        if extra:
+            messages[0] = (self._head, told[0].payload[:-1], b",", extra, b"}}")
+        keys = None if told[0].key is None else [(self.id, one.key) for one in told]
+        self._socket.send(messages, keys)  # type: ignore[arg-type]  # a list of hashable things
+
+    def finish(self, response: dict[str, Any] | None) -> None:
+        """Send the last answer, and that there are no more; a request error is the end by itself."""
+        self._heard = None
+        if not self._socket.is_running(self):
+            return
+        self._socket.forget(self)
+        if response is not None and "data" not in response:
+            errors = _json(response["errors"])
+            self._socket.send([(b'{"id":%b,"type":"error","payload":%b}' % (_json(self.id), errors),)])
+            return
+        messages: list[Parts] = []
+        if response is not None:
+            messages.append((self._head, self._socket.encode(response), b"}"))
+        messages.append((b'{"id":%b,"type":"complete"}' % _json(self.id),))
+        self._socket.send(messages)
+
+    async def room(self) -> None:
+        """Wait until what was told has left."""
+        await self._socket.room()
+
+    async def _run(self, request: GraphQLRequest) -> None:
+        try:
+            await self.room()
+            heard = await self._socket.run(self, request)
+        except asyncio.CancelledError:
+            self._socket.forget(self)
+            raise
+        except Exception as bug:  # noqa: BLE001  # told in any case: the client would wait for ever
+            self.finish(internal(bug))
+            return
+        finally:
+            self.task = None
+        if heard is not None and self._socket.is_running(self):
+            self._heard = heard
+        elif heard is not None:
+            heard.leave()
 
 
 def _json(value: Any) -> bytes:

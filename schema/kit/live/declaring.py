@@ -43,6 +43,12 @@ AFTER_STATE = (
     "The cursor of the last event you have. What there is to see now comes first in any case: nothing is missed by it."
 )
 OrganizationOf = Callable[..., Awaitable[str]]
+Bucket = tuple[str, str]
+
+
+def buckets_of(entry: Entry) -> tuple[Bucket, ...]:
+    """Where a fact is looked for: under what it is, what kind of thing it is about, and which."""
+    return ("fact", entry.type), ("prefix", prefix_of(entry.subject_id)), ("subject", entry.subject_id)
 
 
 @dataclass(slots=True)
@@ -61,8 +67,13 @@ class Live(Declaration):
         given = {name: value for name, value in raw.items() if name != "after"}
         return convert_arguments(given, self.arguments, schema.schema_converter.scalar_registry, schema.config)
 
-    def wants(self, entry: Entry) -> bool:
-        """Whether a fact may lead to an event here."""
+    @property
+    def is_open(self) -> bool:
+        """Whether it is for those who are not signed in, too."""
+        return self.access is ANYONE
+
+    def buckets(self, arguments: Mapping[str, Any]) -> frozenset[Bucket]:
+        """The facts that may lead to an event here; each fact lies in those of ``buckets_of``."""
         raise NotImplementedError
 
     def key_of(self, event: Any) -> str | None:
@@ -77,8 +88,8 @@ class Facts(Live):
     facts: frozenset[str] = frozenset()
     function: Function | None = None
 
-    def wants(self, entry: Entry) -> bool:
-        return entry.type in self.facts
+    def buckets(self, arguments: Mapping[str, Any]) -> frozenset[Bucket]:
+        return frozenset(("fact", name) for name in self.facts)
 
     async def events_of(self, actor: Actor, entries: Sequence[Entry], arguments: Mapping[str, Any]) -> list[Any]:
         """The events that facts are to an actor who hears them, in their order. Without facts: whether the arguments will do."""
@@ -95,15 +106,14 @@ class Changed(Facts):
     noun: str = ""
     prefix: str = ""
 
-    def wants(self, entry: Entry) -> bool:
-        return prefix_of(entry.subject_id) == self.prefix
+    def buckets(self, arguments: Mapping[str, Any]) -> frozenset[Bucket]:
+        ids = _wanted(arguments.get("ids"), self.prefix)
+        return frozenset({("prefix", self.prefix)} if ids is None else {("subject", id) for id in ids})
 
     async def events_of(self, actor: Actor, entries: Sequence[Entry], arguments: Mapping[str, Any]) -> list[Any]:
-        wanted = _wanted(arguments.get("ids"), self.prefix)
         return [
             self.event(cursor=one.cursor, at=one.at, fact=one.type, entry=one, **{f"{self.noun}_id": one.subject_id})
             for one in entries
-            if wanted is None or one.subject_id in wanted
         ]
 
 
@@ -118,8 +128,8 @@ class State(Live):
     function: Function | None = None
     organization_of: OrganizationOf | None = None
 
-    def wants(self, entry: Entry) -> bool:
-        return entry.type in self.facts
+    def buckets(self, arguments: Mapping[str, Any]) -> frozenset[Bucket]:
+        return frozenset([*(("fact", name) for name in self.facts), *(("topic", name) for name in self.topics)])
 
     async def look(self, actor: Actor, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """What there is to see now, by key."""

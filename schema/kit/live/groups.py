@@ -1,0 +1,451 @@
+"""Those who hear the same: what happens is read and encoded once for all of them, and each gets the same bytes.
+
+A member who is behind catches up alone, from the journal, until nothing is left that the group has told already; then it
+joins. So everybody hears each fact once, in order and without a gap, whatever moment they came at.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+import structlog
+
+from app import database
+from app.infrastructure import journal, metrics, tail
+from app.infrastructure.journal import Entry
+from app.infrastructure.loops import Outage
+from app.kernel.actor import Actor
+from app.kernel.errors import NotAuthenticated, Problem, ResyncRequired, Unavailable, blame
+from schema.kit.live.audience import Personal, Scope, hears, viewer_of
+from schema.kit.live.declaring import Facts, Live, State, buckets_of
+from schema.kit.live.telling import Teller
+
+if TYPE_CHECKING:
+    from schema.kit.live.hub import Feed
+
+BATCH_MAX = 100
+AT_ONCE = 100  # members that are told before others on the loop have their turn
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Told:
+    """One event as its hearers get it. ``key``: what it is about, where the newest is enough."""
+
+    seq: int
+    cursor: str
+    payload: bytes
+    key: str | None = None
+
+
+class Outlet(Protocol):
+    """Where a member's answers go: one operation on a socket, or a stream."""
+
+    def tell(self, told: Sequence[Told], extra: bytes) -> None:
+        """Send events; ``extra`` is JSON to be put into the first answer."""
+
+    def finish(self, response: dict[str, Any] | None) -> None:
+        """Send a last answer, if there is one, and say that there are no more."""
+
+    async def room(self) -> None:
+        """Wait until what was told has left."""
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """What somebody subscribed to. Those with the same ``document`` key asked for the same in the same words."""
+
+    live: Live
+    document: str
+    arguments: dict[str, Any]
+    teller: Teller
+    cost: float
+
+
+class Member:
+    """One subscription of one client."""
+
+    __slots__ = ("asker", "debt", "extra", "group", "outlet", "pay", "seq", "task")
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        asker: Callable[[], Actor | None],
+        pay: Callable[[int], Any] | None,
+        extra: bytes,
+    ) -> None:
+        self.outlet = outlet
+        self.asker = asker
+        self.pay = pay
+        self.extra = extra
+        self.seq = 0
+        self.debt = 0.0
+        self.group: Group | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def tell(self, told: Sequence[Told]) -> None:
+        """Send events."""
+        extra, self.extra = self.extra, b""
+        self.outlet.tell(told, extra)
+
+    def leave(self) -> None:
+        """Hear nothing more."""
+        group, self.group = self.group, None
+        if self.task is not None:
+            self.task.cancel()
+            self.task = None
+        if group is not None:
+            group.drop(self)
+
+    def finish(self, response: dict[str, Any] | None) -> None:
+        """Hear a last answer."""
+        self.leave()
+        self.outlet.finish(response)
+
+    def recheck(self) -> None:
+        """Look whether who listens may still hear this, and what of it; called when that may have changed."""
+        if self.group is not None:
+            self.group.recheck(self)
+
+
+def admitted(live: Live, actor: Actor | None) -> Actor:
+    """The actor who may hear a subscription, else the problem."""
+    if actor is None:
+        raise NotAuthenticated()
+    if live.permission is not None:
+        actor.require(live.permission)
+    return actor
+
+
+class Group:
+    """Everybody who hears the same of one organization."""
+
+    def __init__(self, feed: "Feed", asked: Asked, scope: Scope, viewer: Actor) -> None:
+        self.feed = feed
+        self.asked = asked
+        self.scope = scope
+        self.viewer = viewer
+        self.members: dict[Member, None] = {}
+        self.joining: dict[Member, None] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def live(self) -> Live:
+        """What is subscribed to."""
+        return self.asked.live
+
+    @property
+    def key(self) -> tuple[str, Scope]:
+        """What makes it another group than others."""
+        return self.asked.document, self.scope
+
+    def __bool__(self) -> bool:
+        return bool(self.members or self.joining)
+
+    async def validate(self) -> None:
+        """Raise what speaks against the arguments, before anything is told."""
+
+    def add(self, member: Member) -> None:
+        """Take somebody in who stands at ``member.seq``."""
+        raise NotImplementedError
+
+    def drop(self, member: Member) -> None:
+        """Let somebody go, and end with the last of them."""
+        self.members.pop(member, None)
+        self.joining.pop(member, None)
+        if not self:
+            self.stop()
+            self.feed.drop(self)
+
+    def stop(self) -> None:
+        """Make nothing more."""
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
+    def recheck(self, member: Member) -> None:
+        """Move a member whose rights have changed to where they belong now."""
+        if self.live.is_open:
+            return
+        try:
+            scope, viewer = viewer_of(admitted(self.live, member.asker()), personal=self.live.personal)
+        except Problem as problem:
+            member.finish(self.asked.teller.refusal(problem))
+            return
+        if scope != self.scope and scope[0] == self.scope[0]:
+            self._move(member, scope, viewer)
+
+    def _move(self, member: Member, scope: Scope, viewer: Actor) -> None:
+        raise NotImplementedError
+
+    def finish(self, problem: Exception) -> None:
+        """End it for everybody."""
+        told = Unavailable() if database.is_away(problem) else problem
+        response = self.asked.teller.refusal(told)
+        for member in [*self.members, *self.joining]:
+            member.finish(response)
+
+    async def deliver(self, told: Sequence[Told]) -> None:
+        """Give everybody what they have not heard."""
+        first, last = told[0].seq, told[-1].seq
+        for number, member in enumerate(list(self.members), 1):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if member not in self.members:
+                continue
+            if member.seq < first:
+                member.tell(told)
+            elif member.seq < last:
+                member.tell([one for one in told if one.seq > member.seq])
+            member.seq = max(member.seq, last)
+        metrics.count_deliveries(len(told) * len(self.members))
+
+    async def charge(self, events: int) -> None:
+        """Let those who hear pay for what is about to be made, each a part; who cannot, hears no more."""
+        hearers = [*self.members, *self.joining]
+        share = self.asked.cost * events / max(1, len(hearers))
+        for member in hearers:
+            if member.pay is not None:
+                member.debt += share
+                if member.debt >= self.feed.hub.debt_max:
+                    await self.collect(member)
+
+    async def collect(self, member: Member) -> None:
+        """Take what somebody owes from their budget."""
+        points, member.debt = int(member.debt), 0.0
+        assert member.pay is not None
+        try:
+            await member.pay(points)
+        except Problem as problem:
+            member.finish({"errors": self.asked.teller.refusal(problem)["errors"]})
+
+    async def patiently(self, make: Callable[[], Any]) -> Any:
+        """What a function makes, tried again while the database is away."""
+        outage = Outage(f"the database ({self.live.name})", seconds_max=5)
+        while True:
+            try:
+                made = await make()
+            except Exception as error:
+                if not (database.is_away(error) or isinstance(error, Unavailable)):
+                    raise
+                await asyncio.sleep(outage.failed(error))
+            else:
+                outage.recovered()
+                return made
+
+    def go_on(self, work: Callable[[], Any]) -> None:
+        """Have a task, unless there is one."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(work), name=f"live {self.live.name}")
+
+    async def _run(self, work: Callable[[], Any]) -> None:
+        me = asyncio.current_task()
+        try:
+            await work()
+        except Personal as problem:
+            if self._task is me:
+                self._task = None
+            self.feed.part(self, problem)
+        except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
+            if not isinstance(problem, Problem):
+                log.error("a subscription failed", subscription=self.live.name, **blame(problem))
+            self.finish(problem)
+        finally:
+            if self._task is me:
+                self._task = None
+
+
+class FactsGroup(Group):
+    """A group that hears facts."""
+
+    def __init__(self, feed: "Feed", asked: Asked, scope: Scope, viewer: Actor) -> None:
+        super().__init__(feed, asked, scope, viewer)
+        assert isinstance(asked.live, Facts)
+        self.facts = asked.live
+        self.buckets = asked.live.buckets(asked.arguments)
+        self._pending: deque[Entry] = deque()
+        self._current = 0
+
+    @property
+    def done(self) -> int:
+        """Up to where everything has been told to the members."""
+        if self._current:
+            return self._current - 1
+        return self._pending[0].seq - 1 if self._pending else self.feed.seq
+
+    @property
+    def backlog(self) -> int:
+        """How many facts wait to be told."""
+        return len(self._pending)
+
+    async def validate(self) -> None:
+        await self.facts.events_of(self.viewer, [], self.asked.arguments)
+
+    def add(self, member: Member) -> None:
+        member.group = self
+        self.joining[member] = None
+        member.task = asyncio.create_task(self._catch_up(member), name=f"live {self.live.name} catches up")
+
+    def hand_over(self, entry: Entry) -> None:
+        """Take a fact that is to be told."""
+        self._pending.append(entry)
+        self.go_on(self._work)
+
+    async def _work(self) -> None:
+        while self._pending and self.members:
+            batch = list(islice(self._pending, BATCH_MAX))
+            self._current = batch[0].seq
+            told = await self._made(batch)
+            # Who joins from now on has to stand behind what is told: deliver looks once who is there.
+            self._current = batch[-1].seq + 1
+            if told:
+                await self.deliver(told)
+            for _ in batch:
+                self._pending.popleft()
+            self._current = 0
+        self._pending.clear()
+
+    async def _made(self, entries: Sequence[Entry]) -> list[Told]:
+        """What facts are to the group; those that were made a moment ago, for somebody who caught up, are not made again."""
+        memo = self.feed.hub.memo
+        heard = [one for one in entries if hears(self.viewer, one)]
+        known = memo.known(self, [one.seq for one in heard])
+        missing = [one for one in heard if one.seq not in known]
+        if missing:
+            await self.charge(len(missing))
+            made = {one.seq: one for one in await self.patiently(lambda: self._make(missing))}
+            for entry in missing:
+                known[entry.seq] = made.get(entry.seq)
+                memo.keep(self, entry.seq, known[entry.seq])
+        return [told for one in heard if (told := known[one.seq]) is not None]
+
+    async def _make(self, entries: Sequence[Entry]) -> list[Told]:
+        async with self.feed.hub.at_once:
+            events = await self.facts.events_of(self.viewer, entries, self.asked.arguments)
+            if not events:
+                return []
+            payloads = await self.asked.teller.answers(events, self.viewer)
+        metrics.count_made(len(events))
+        by_cursor = {one.cursor: one.seq for one in entries}
+        return [
+            Told(by_cursor[event.cursor], event.cursor, payload, self.facts.key_of(event))
+            for event, payload in zip(events, payloads, strict=True)
+        ]
+
+    async def _catch_up(self, member: Member) -> None:
+        try:
+            while member.seq < self.done:
+                async with self.feed.hub.catching_up:
+                    entries = await tail.page(self.feed.organization_id, member.seq)
+                    wanted = [one for one in entries if not self.buckets.isdisjoint(buckets_of(one))]
+                    for start in range(0, len(wanted), BATCH_MAX):
+                        if told := await self._made(wanted[start : start + BATCH_MAX]):
+                            member.tell(told)
+                            metrics.count_deliveries(len(told))
+                        await member.outlet.room()
+                    if entries:
+                        member.seq = entries[-1].seq
+            # Nothing is awaited between this and the last look: nothing can be told in between.
+            member.task = None
+            self.joining.pop(member, None)
+            self.members[member] = None
+        except asyncio.CancelledError:
+            raise
+        except Personal as problem:
+            member.task = None
+            self.feed.part(self, problem)
+        except Exception as problem:  # noqa: BLE001  # told in any case
+            member.task = None
+            if not isinstance(problem, Problem) and not database.is_away(problem):
+                log.error("a subscription failed", subscription=self.live.name, **blame(problem))
+            member.finish(self.asked.teller.refusal(Unavailable() if database.is_away(problem) else problem))
+
+    def _move(self, member: Member, scope: Scope, viewer: Actor) -> None:
+        if member in self.members:
+            member.seq = max(member.seq, self.done)
+        self.feed.move(member, self.asked, scope, viewer)
+
+
+class StateGroup(Group):
+    """A group that watches how things are."""
+
+    def __init__(self, feed: "Feed", asked: Asked, scope: Scope, viewer: Actor) -> None:
+        super().__init__(feed, asked, scope, viewer)
+        assert isinstance(asked.live, State)
+        self.state = asked.live
+        self.buckets = asked.live.buckets(asked.arguments)
+        self._seen: dict[str, tuple[Any, Told]] | None = None
+        self._news = asyncio.Event()
+
+    @property
+    def backlog(self) -> int:
+        """Nothing waits: only how things are counts."""
+        return 0
+
+    def add(self, member: Member) -> None:
+        member.group = self
+        if self._seen:
+            member.tell([told for _, told in self._seen.values()])
+        self.members[member] = None
+        self.go_on(self._watch)
+
+    def hand_over(self, entry: Entry | None) -> None:
+        """Look again, because something happened."""
+        self._news.set()
+
+    async def _watch(self) -> None:
+        while self.members:
+            self._news.clear()
+            await self.charge(1)
+            told = await self.patiently(self._look)
+            if told:
+                await self.deliver(told)
+            await asyncio.sleep(self.state.pause)
+            try:
+                async with asyncio.timeout(max(0.0, self.state.seconds - self.state.pause)):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def _look(self) -> list[Told]:
+        """What differs from what was seen last."""
+        organization_id = self.feed.organization_id
+        async with self.feed.hub.at_once:
+            seq = await journal.head(organization_id)
+            now = await self.state.look(self.viewer, self.asked.arguments)
+            before = self._seen or {}
+            fresh = {key: event for key, event in now.items() if key not in before or before[key][0] != event}
+            gone = {key: replace(last, removed=True) for key, (last, _) in before.items() if key not in now}
+            cursor = journal.cursor_at(organization_id, seq)
+            events = [replace(event, cursor=cursor) for event in (*gone.values(), *fresh.values())]
+            payloads = await self.asked.teller.answers(events, self.viewer) if events else []
+        keys = [*gone, *fresh]
+        told = [Told(seq, cursor, payload, key) for key, payload in zip(keys, payloads, strict=True)]
+        by_key = dict(zip(keys, told, strict=True))
+        self._seen = {key: (event, by_key[key] if key in fresh else before[key][1]) for key, event in now.items()}
+        metrics.count_made(len(told))
+        return told
+
+    async def deliver(self, told: Sequence[Told]) -> None:
+        """Everybody gets what differs: where they stand in the journal does not matter."""
+        for number, member in enumerate(list(self.members), 1):
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if member in self.members:
+                member.tell(told)
+        metrics.count_deliveries(len(told) * len(self.members))
+
+    def _move(self, member: Member, scope: Scope, viewer: Actor) -> None:
+        """What was seen before may not be seen any more: whoever watches begins anew."""
+        member.finish(self.asked.teller.refusal(ResyncRequired()))
+
+
+def group_of(feed: "Feed", asked: Asked, scope: Scope, viewer: Actor) -> "FactsGroup | StateGroup":
+    """A new group for what somebody asked."""
+    kind = FactsGroup if isinstance(asked.live, Facts) else StateGroup
+    return kind(feed, asked, scope, viewer)
+
