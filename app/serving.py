@@ -105,7 +105,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """A client asks for a socket."""
         super().handle_connect(event)
         if self.response.status_code == SWITCHING_PROTOCOLS:
-            self.scope["extensions"]["truckroll.wire"] = self  # type: ignore[index,typeddict-unknown-key]  # ours
+            extensions: dict[str, Any] = self.scope["extensions"]
+            extensions["truckroll.wire"] = self
 
     @property
     def ready(self) -> bool:

@@ -129,7 +129,7 @@ class Tail:
             stream.listeners -= 1
             if not stream.listeners:
                 self._streams.pop(organization_id, None)
-    
+
     async def _read(self) -> None:
         outage = Outage("the database (journal tail)", seconds_max=5)
         with broadcast.news() as news:

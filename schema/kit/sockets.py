@@ -21,8 +21,8 @@ from app.infrastructure import journal, metrics
 from app.kernel.errors import NotAuthenticated, RateLimited
 from app.kernel.ids import new_id
 from schema.kit.context import Context
-from schema.kit.limits import BadRequest, GraphQLRequest, read_body, request_of
 from schema.kit.execution import internal
+from schema.kit.limits import BadRequest, GraphQLRequest, read_body, request_of
 from schema.kit.live.groups import Member, Outlet, Told
 from schema.kit.live.outbox import Outbox, Parts, TaskWire, Wire
 from schema.kit.sessions import Authenticate, Crowd, Session, Sessions, bearer_token, client_address, end, user_agent
@@ -122,7 +122,7 @@ class Socket:
     """One connection: its session and the operations that run on it."""
 
     __slots__ = (
-        "_closing", "_counts_for", "_initialized", "_of_caller", "_operations", "_outbox", "_service", "_session",
+        "_closing", "_counts_for", "_initialized", "_of_caller", "_operations", "_outbox", "_service", "_serving", "_session",
         "_sessions", "_websocket", "_wire",
     )  # fmt: skip
 
@@ -138,6 +138,7 @@ class Socket:
         self._initialized = False
         self._operations: dict[str, Operation] = {}
         self._closing: asyncio.Task[None] | None = None
+        self._serving: asyncio.Task[None] | None = None
         self._wire: Wire = websocket.scope.get("extensions", {}).get(WIRE) or TaskWire(self._send_text)
         self._outbox = Outbox(self._wire, self._too_slow)
         session.on_change = self._recheck
@@ -146,6 +147,7 @@ class Socket:
     async def serve(self) -> None:
         """Read messages until the client goes, breaks the protocol or loses its session."""
         closed: Closed | None = None
+        self._serving = asyncio.current_task()
         try:
             await self._initialize()
             with self._sessions.watched(self._session):
@@ -155,7 +157,11 @@ class Socket:
             closed = reason
         except WebSocketDisconnect:
             pass  # the client has gone, or we closed it: nothing to tell anybody
+        except asyncio.CancelledError:
+            if self._closing is None:
+                raise
         finally:
+            self._serving = None
             await self._end()
         if closed is not None:
             with suppress(TimeoutError):
@@ -170,8 +176,12 @@ class Socket:
         self._outbox.close()
         if self._websocket.application_state is WebSocketState.CONNECTED:
             self._wire.hang_up(code, reason)
-            with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):  # the client may be faster
-                await asyncio.wait_for(self._websocket.close(code, reason), CLOSE_SECONDS_MAX)
+            try:
+                with suppress(RuntimeError, WebSocketDisconnect):  # the client may be faster
+                    await asyncio.wait_for(self._websocket.close(code, reason), CLOSE_SECONDS_MAX)
+            except TimeoutError:
+                if self._serving is not None and self._serving is not asyncio.current_task():
+                    self._serving.cancel()
 
     async def _end(self) -> None:
         operations, self._operations = self._operations, {}

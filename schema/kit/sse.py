@@ -147,7 +147,9 @@ class Stream:
     def finish(self, response: dict[str, Any] | None) -> None:
         """Send the last answer, and that there are no more."""
         self._heard = None
-        self._end((_next(self._service.encode(response)) if response is not None else b"") + COMPLETE)
+        if response is not None:
+            self._outbox.put([_parts(self._service.encode(response))])
+        self._end(COMPLETE)
 
     async def room(self) -> None:
         """Wait until what was told has left."""
@@ -159,6 +161,8 @@ class Stream:
 
     def _too_slow(self) -> None:
         metrics.count_closed_slow()
+        if self._heard is not None:
+            self._heard.leave()
         self._end(b"")
 
     def _recheck(self) -> None:
@@ -174,8 +178,7 @@ class Stream:
 
     async def _finish(self, last: bytes) -> None:
         await self._outbox.room()
-        while not self._wire.ready:
-            await asyncio.sleep(0.01)
+        await self._wire.idle()
         await self._send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _client_leaves(self) -> None:

@@ -17,6 +17,7 @@ from schema.kit.live import SUBSCRIPTIONS, State
 from schema.kit.service import EVERYBODY, GraphQLService
 from schema.schema import api
 from tests.schema import documents
+from tests.schema.listening import answers
 from tests.schema.tenants import DAY, HIDDEN, Mark, Tenant
 
 KINDS = ("query", "mutation", "subscription")
@@ -46,16 +47,16 @@ async def heard(
 ) -> list[dict[str, Any]]:
     """Everything that a subscription answers until it ends, the first so many answers, or until it has no more to say."""
     request = GraphQLRequest(document, None, variables or {})
-    answers: list[dict[str, Any]] = []
-    async with aclosing(service.stream(request, lambda: Context(actor))) as told:
-        while len(answers) != most:
-            seconds = None if not until_quiet else QUIET_SECONDS if answers else FIRST_SECONDS
+    told: list[dict[str, Any]] = []
+    async with aclosing(answers(service, request, lambda: Context(actor))) as each:
+        while len(told) != most:
+            seconds = None if not until_quiet else QUIET_SECONDS if told else FIRST_SECONDS
             try:
-                one, _ = await asyncio.wait_for(anext(told), seconds)
+                one, _ = await asyncio.wait_for(anext(each), seconds)
             except (StopAsyncIteration, TimeoutError):
                 break
-            answers.append(plain_data(one))
-    return answers
+            told.append(one)
+    return told
 
 
 def codes(answer: dict[str, Any]) -> list[str]:

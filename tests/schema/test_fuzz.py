@@ -27,6 +27,7 @@ from schema.kit.limits import BadRequest, read_body, request_of
 from schema.kit.service import EVERYBODY, GraphQLService
 from schema.schema import api
 from tests.schema.fuzzing import Case, Pool, case_of
+from tests.schema.listening import answers
 from tests.schema.tenants import Tenant, found
 
 CASES = int(os.environ.get("TRUCKROLL_TEST_FUZZ_CASES", "150"))
@@ -76,7 +77,7 @@ async def answers_to(case: Case, actor: Actor | None) -> list[dict[str, Any]]:
     if case.kind == "subscription":
         return [
             orjson.loads(service.encode(one))
-            async for one, _ in service.stream(request, lambda: Context(actor, address="192.0.2.1"))
+            async for one, _ in answers(service, request, lambda: Context(actor, address="192.0.2.1"))
         ]
     return [orjson.loads(service.encode(await service.run(request, Context(actor, address="192.0.2.1"))))]
 

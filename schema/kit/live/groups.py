@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from schema.kit.live.hub import Feed
 
 BATCH_MAX = 100
+POINTS_MAX = 50  # what one hearer pays at most for a batch, so that a small budget pays for some of what there is
 AT_ONCE = 100  # members that are told before others on the loop have their turn
 
 log = structlog.get_logger(__name__)
@@ -282,6 +283,14 @@ class FactsGroup(Group):
         """How many facts wait to be told."""
         return len(self._pending)
 
+    @property
+    def batch_max(self) -> int:
+        """How many facts are told at once."""
+        hearers = [*self.members, *self.joining]
+        if not any(one.pay is not None for one in hearers[:1]):
+            return BATCH_MAX
+        return max(1, min(BATCH_MAX, int(POINTS_MAX * len(hearers) / max(1.0, self.asked.cost))))
+
     async def validate(self) -> None:
         await self.facts.events_of(self.viewer, [], self.asked.arguments)
 
@@ -297,7 +306,7 @@ class FactsGroup(Group):
 
     async def _work(self) -> None:
         while self._pending and self.members:
-            batch = list(islice(self._pending, BATCH_MAX))
+            batch = list(islice(self._pending, self.batch_max))
             self._current = batch[0].seq
             told = await self._made(batch)
             # Who joins from now on has to stand behind what is told: deliver looks once who is there.
@@ -307,6 +316,7 @@ class FactsGroup(Group):
             for _ in batch:
                 self._pending.popleft()
             self._current = 0
+            self.feed.relieve()
         self._pending.clear()
 
     async def _made(self, entries: Sequence[Entry]) -> list[Told]:
@@ -342,8 +352,9 @@ class FactsGroup(Group):
                 async with self.feed.hub.catching_up:
                     entries = await tail.page(self.feed.organization_id, member.seq)
                     wanted = [one for one in entries if not self.buckets.isdisjoint(buckets_of(one))]
-                    for start in range(0, len(wanted), BATCH_MAX):
-                        if told := await self._made(wanted[start : start + BATCH_MAX]):
+                    size = self.batch_max
+                    for start in range(0, len(wanted), size):
+                        if told := await self._made(wanted[start : start + size]):
                             member.tell(told)
                             metrics.count_deliveries(len(told))
                         await member.outlet.room()
@@ -448,4 +459,3 @@ def group_of(feed: "Feed", asked: Asked, scope: Scope, viewer: Actor) -> "FactsG
     """A new group for what somebody asked."""
     kind = FactsGroup if isinstance(asked.live, Facts) else StateGroup
     return kind(feed, asked, scope, viewer)
-

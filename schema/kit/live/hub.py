@@ -155,6 +155,7 @@ class Feed:
         self.seq = 0
         self._by_bucket: dict[Bucket, dict[AnyGroup, None]] = {}
         self._joining = 0
+        self._relief = asyncio.Event()
         self._starting: asyncio.Task[int] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -219,12 +220,17 @@ class Feed:
             self._by_bucket[bucket].pop(gone)
             if not self._by_bucket[bucket]:
                 del self._by_bucket[bucket]
+        self.relieve()
         self._rest_if_alone()
 
     def rest(self) -> None:
         """Somebody who was about to join does not."""
         self._joining -= 1
         self._rest_if_alone()
+
+    def relieve(self) -> None:
+        """A group has told some of what waited."""
+        self._relief.set()
 
     def hear(self, topic: str | None) -> None:
         """Let those look again who watch something of a topic, or anything that has one."""
@@ -265,7 +271,8 @@ class Feed:
                 async for entries in pages:
                     self._hand_over(entries)
                     while any(group.backlog > BACKLOG_MAX for group in self.groups.values()):
-                        await asyncio.sleep(0.01)
+                        self._relief.clear()
+                        await self._relief.wait()
         except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
             if not isinstance(problem, Problem):
                 log.error("a live feed failed", **blame(problem))
@@ -279,4 +286,3 @@ class Feed:
             for bucket in buckets_of(entry):
                 for group in self._by_bucket.get(bucket, ()):
                     group.hand_over(entry)
-

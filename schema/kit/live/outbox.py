@@ -140,6 +140,11 @@ class TaskWire:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._task is not None:
+            await asyncio.wait({self._task})
+
     async def _write(self) -> None:
         me = asyncio.current_task()
         try:

@@ -33,9 +33,10 @@ from app.kernel.errors import Unavailable
 from app.kernel.ids import new_id, prefix_of
 from schema.kit import execution
 from schema.kit.context import Context
-from schema.kit.declarations import READABLE_BY_PREFIX, KitField, Link
+from schema.kit.declarations import READABLE_BY_PREFIX, Differences, KitField, Link
 from schema.kit.limits import GraphQLRequest
 from schema.kit.live.audience import Personal
+from schema.kit.previous import changes_of
 from schema.kit.reading import read_many
 from schema.kit.reading.selection import BACKREF, Pick, Selection, object_selection, python_name, readable_behind
 from schema.kit.reading.showing import shower_of
@@ -43,7 +44,7 @@ from schema.kit.straight import Info
 
 log = structlog.get_logger(__name__)
 
-Wanted = dict[int, dict[str, None]]
+Wanted = dict[int, dict[str, Any]]
 Found = dict[int, dict[str, Any]]
 Collect = Callable[[Any, Wanted], None]
 Show = Callable[[Any, Found], Any]
@@ -101,6 +102,9 @@ class Teller:
         for event in events:
             self._parts.collect(event, wanted)
         found: Found = {}
+        for place, entries in self._parts.entries(wanted):
+            made = await changes_of(context.require_actor(), list(entries.values()))
+            found[place] = dict(zip(entries, made, strict=True))
         for pick in self._parts.links:
             ids = list(wanted.get(id(pick), ()))
             assert pick.field is not None
@@ -113,7 +117,12 @@ class Teller:
     async def _alone(self, event: Any, viewer: Actor, request_id: str) -> bytes:
         request = self._request
         executor = execution.executor_of(
-            self._schema, request.document, request.variables, request.operation_name, Context(viewer, request_id), event
+            self._schema,
+            request.document,
+            request.variables,
+            request.operation_name,
+            Context(viewer, request_id),
+            event,
         )
         assert isinstance(executor, execution.KitExecutor)
         result = executor.execute_operation()
@@ -139,7 +148,12 @@ class _Parts:
 
     def __init__(self, selection: Selection) -> None:
         self.links: list[Pick] = []
+        self._differences: list[int] = []
         self.collect, self.show = self._object(selection)
+
+    def entries(self, wanted: Wanted) -> list[tuple[int, dict[str, Any]]]:
+        """The facts whose changes are asked for, by id, and by what asks for them."""
+        return [(place, wanted.get(place, {})) for place in self._differences]
 
     def _object(self, selection: Selection) -> tuple[Collect, Show]:
         collects: list[Collect] = []
@@ -164,6 +178,8 @@ class _Parts:
         if field is None:
             return None, lambda _value, _found: pick.literal
         name = python_name(field)
+        if isinstance(pick.declaration, Differences):
+            return self._changes(pick, pick.declaration.attribute)
         if isinstance(pick.declaration, Link):
             return self._link(pick, pick.declaration.attribute)
         definition = field.extensions.get(BACKREF)
@@ -178,6 +194,22 @@ class _Parts:
         return (lambda value, wanted: collect(getattr(value, name), wanted)), (
             lambda value, found: show(getattr(value, name), found)
         )
+
+    def _changes(self, pick: Pick, attribute: str) -> tuple[Collect, Show]:
+        assert pick.field is not None and pick.selection is not None
+        place = id(pick)
+        self._differences.append(place)
+        _, show = self._nested(pick.field.type, *self._object(pick.selection))
+
+        def collect(value: Any, wanted: Wanted) -> None:
+            if (entry := getattr(value, attribute)) is not None:
+                wanted.setdefault(place, {})[entry.id] = entry
+
+        def shown(value: Any, found: Found) -> Any:
+            entry = getattr(value, attribute)
+            return show(found[place][entry.id] if entry is not None else [], found)
+
+        return collect, shown
 
     def _nested(self, type: Any, collect: Collect, show: Show) -> tuple[Collect, Show]:
         if isinstance(type, GraphQLNonNull):
@@ -196,8 +228,9 @@ class _Parts:
                 for one in values or ():
                     each_collect(one, wanted)
 
-            return collect_all, lambda values, found: (
-                None if values is None else [each_show(one, found) for one in values]
+            return (
+                collect_all,
+                lambda values, found: None if values is None else [each_show(one, found) for one in values],
             )
         return (lambda value, wanted: None if value is None else collect(value, wanted)), (
             lambda value, found: None if value is None else show(value, found)

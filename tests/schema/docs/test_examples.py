@@ -27,6 +27,7 @@ from schema.kit.service import EVERYBODY, GraphQLService
 from schema.kit.weighing import is_filter, weight
 from schema.schema import api
 from tests.schema.docs.world import World, found_world
+from tests.schema.listening import answers as each_answer
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 BLOCK = re.compile(r"```graphql\n(.*?)```(?:\s*```json\n(.*?)```)?", re.DOTALL)
@@ -123,9 +124,9 @@ async def answers(world: World, example: Example) -> list[dict[str, Any]]:
     actor = await world.actor(example.role)
     request = GraphQLRequest(example.document, None, filled(example.variables, values.__getitem__))
     given: list[dict[str, Any]] = []
-    async with aclosing(service.stream(request, lambda: Context(actor))) as told:
+    async with aclosing(each_answer(service, request, lambda: Context(actor))) as told:
         async for one, _ in told:
-            given.append(plain_data(one))
+            given.append(one)
             # What is watched goes on for ever.
             if any(isinstance(SUBSCRIPTIONS.get(name), State) for _, name in example.roots()):
                 break

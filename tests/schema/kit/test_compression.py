@@ -23,7 +23,9 @@ from schema.kit.compression import Encodings, Packed, encodings, pack, packed, t
 from schema.kit.http import GraphQLEndpoint
 from schema.kit.persisted import KnownDocuments
 from schema.kit.service import GraphQLService
+from schema.kit.sessions import Sessions
 from tests.schema.kit.conftest import MANAGER
+from tests.schema.kit.test_sockets import one_by_one
 
 HELLO = "query($name: String!) { scratchHello(name: $name) }"
 GREET = "mutation { greet { viewer { __typename } } }"
@@ -42,7 +44,7 @@ def service(schema: Any) -> GraphQLService:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def http(service: GraphQLService) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(GraphQLEndpoint(service, manager, ""))
+    transport = httpx.ASGITransport(GraphQLEndpoint(service, manager, Sessions(one_by_one(manager)), ""))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
 
@@ -140,7 +142,7 @@ class Telling:
     ("kind", "encoding"), [(OperationType.QUERY, "gzip"), (OperationType.MUTATION, None), (None, None)]
 )
 async def test_answers_with_tokens_are_never_packed(kind: OperationType | None, encoding: str | None) -> None:
-    endpoint: Any = GraphQLEndpoint(Telling(kind), manager, "")  # type: ignore[arg-type]  # as much of one as it needs
+    endpoint: Any = GraphQLEndpoint(Telling(kind), manager, Sessions(one_by_one(manager)), "")  # type: ignore[arg-type]  # as much of one as it needs
     async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint), base_url="http://test") as http:
         for header in ("gzip", "gzip, identity;q=0"):
             answer = await http.post("/graphql", json={"query": "?"}, headers={"accept-encoding": header})

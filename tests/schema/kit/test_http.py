@@ -20,8 +20,10 @@ from schema.kit.http import GRAPHQL, JSON, GraphQLEndpoint
 from schema.kit.negotiation import EVENTS
 from schema.kit.persisted import KnownDocuments
 from schema.kit.service import GraphQLService
+from schema.kit.sessions import Sessions
 from tests.schema.kit.conftest import MANAGER
 from tests.schema.kit.scratch_api import GIVEN
+from tests.schema.kit.test_sockets import one_by_one
 
 HELLO = {"query": '{ scratchHello(name: "you") }'}
 TOUCH = {"query": 'mutation { touchJobs(ids: []) { cursor } touchJob(input: {id: "job_1"}) { cursor } }'}
@@ -39,7 +41,7 @@ async def manager(token: str, address: str) -> Actor:
 @pytest.fixture
 def endpoint(schema: Any) -> GraphQLEndpoint:
     service = GraphQLService(schema, introspection="everybody", once=frozenset())
-    return GraphQLEndpoint(service, manager, "<p>GraphiQL</p>")
+    return GraphQLEndpoint(service, manager, Sessions(one_by_one(manager)), "<p>GraphiQL</p>")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -138,7 +140,7 @@ async def test_answers_are_never_stored(http: httpx.AsyncClient) -> None:
 async def test_a_budget_that_does_not_reach_is_429_with_the_time_to_come_back(schema: Any) -> None:
     small = {caller: Allowance(5000, 1) for caller in Caller}
     service = GraphQLService(schema, introspection="everybody", once=frozenset(), budgets=small)
-    endpoint = GraphQLEndpoint(service, manager, "<p>GraphiQL</p>")
+    endpoint = GraphQLEndpoint(service, manager, Sessions(one_by_one(manager)), "<p>GraphiQL</p>")
     await limits.start("memory://")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint), base_url="http://test") as client:
         told = (await client.post("/graphql", json=HELLO)).json()
@@ -166,7 +168,7 @@ async def test_a_document_that_will_not_be_run_is_not_parsed_to_see_whether_it_i
     small = {caller: Allowance(5000, 1) for caller in Caller}
     documents = KnownDocuments({"hello": HELLO["query"]}, only_trusted=True)
     service = GraphQLService(schema, introspection="everybody", once=frozenset(), budgets=small, documents=documents)
-    endpoint = GraphQLEndpoint(service, manager, "<p>GraphiQL</p>")
+    endpoint = GraphQLEndpoint(service, manager, Sessions(one_by_one(manager)), "<p>GraphiQL</p>")
     await limits.start("memory://")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint), base_url="http://test") as client:
         unknown = await client.post("/graphql", json={"query": "{ __typename }"}, headers={"accept": accept})

@@ -21,9 +21,11 @@ from schema.kit.limits import GraphQLRequest, id_of
 from schema.kit.negotiation import EVENTS, GRAPHQL
 from schema.kit.persisted import KnownDocuments, read_manifest
 from schema.kit.service import GraphQLService
+from schema.kit.sessions import Sessions
 from tests.schema.kit.conftest import MANAGER
 from tests.schema.kit.scratch_api import GIVEN
 from tests.schema.kit.test_sockets import Client as Socket
+from tests.schema.kit.test_sockets import one_by_one
 
 HELLO = 'query Hello($name: String = "you") { scratchHello(name: $name) }'
 TOUCH = 'mutation { touchJob(input: {id: "job_1"}) { cursor } }'
@@ -48,7 +50,7 @@ def service_of(schema: Any, documents: KnownDocuments | None = None) -> GraphQLS
 
 def http_of(service: GraphQLService) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(GraphQLEndpoint(service, manager, "<p>page</p>")), base_url="http://test",
+        transport=httpx.ASGITransport(GraphQLEndpoint(service, manager, Sessions(one_by_one(manager)), "<p>page</p>")), base_url="http://test",
         headers={"accept": GRAPHQL, "authorization": "Bearer token"},
     )  # fmt: skip
 

@@ -12,8 +12,10 @@ from app.kernel.errors import NotAuthenticated
 from schema.kit.http import GraphQLEndpoint
 from schema.kit.negotiation import GRAPHQL, JSON
 from schema.kit.service import GraphQLService
+from schema.kit.sessions import Sessions
 from schema.kit.statuses import BY_CODE, TABLE, Edition, Outcome, outcome_of, status_of
 from tests.schema.kit.conftest import MANAGER
+from tests.schema.kit.test_sockets import one_by_one
 
 UNKNOWN = {"version": 1, "sha256Hash": "0" * 64}
 
@@ -28,7 +30,7 @@ async def somebody(token: str, address: str) -> Actor:
 
 async def ask(schema: Any, edition: Edition, media_type: str, *, token: str | None = "token", **request: Any) -> Any:
     service = GraphQLService(schema, introspection="everybody", once=frozenset())
-    endpoint = GraphQLEndpoint(service, somebody, "", edition=edition)
+    endpoint = GraphQLEndpoint(service, somebody, Sessions(one_by_one(somebody)), "", edition=edition)
     headers = {"accept": media_type, "content-type": JSON} | ({"authorization": f"Bearer {token}"} if token else {})
     async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint), base_url="http://test") as http:
         given = {"method": "POST", "headers": headers | request.pop("headers", {}), **request}

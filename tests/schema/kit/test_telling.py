@@ -25,8 +25,10 @@ from schema.kit.http import GraphQLEndpoint
 from schema.kit.limits import GraphQLRequest
 from schema.kit.negotiation import EVENTS, GRAPHQL, JSON
 from schema.kit.service import GraphQLService
+from schema.kit.sessions import Sessions
 from tests.schema.kit.conftest import MANAGER, Asking
 from tests.schema.kit.scratch_api import GIVEN
+from tests.schema.kit.test_sockets import one_by_one
 
 SECRET = "hunter2hush"
 TOUCH = "mutation($i: TouchJobInput!) { touchJob(input: $i) { job { id } } }"
@@ -129,7 +131,7 @@ async def manager(token: str, address: str) -> Actor:
 async def http(schema: Any) -> AsyncIterator[httpx.AsyncClient]:
     budgets = {caller: Allowance(5000, 1) for caller in Caller}
     service = GraphQLService(schema, introspection="nobody", once=frozenset({"greet"}), budgets=budgets)
-    app = serving.Envelope(GraphQLEndpoint(service, manager, "<p>GraphiQL</p>"))
+    app = serving.Envelope(GraphQLEndpoint(service, manager, Sessions(one_by_one(manager)), "<p>GraphiQL</p>"))
     await limits.start()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield client
