@@ -431,6 +431,19 @@ class Subscriptions:
             if one.actor_id == actor.id
         ]
 
+    @heard(
+        "What was renamed, noted for whoever hears it.",
+        permission=Permission.VIEW_WORK_ORDERS,
+        facts=(ScratchJobRenamed,),
+    )
+    async def scratch_careless(actor: Actor, entries: Sequence[Entry]) -> list[Renamed]:
+        """It forgets to say that it is personal."""
+        return [
+            Renamed(cursor=one.cursor, at=one.at, job_id=ID(one.subject_id))
+            for one in entries
+            if one.actor_id == actor.id
+        ]
+
     @watched(
         "The titles there are.",
         permission=Permission.VIEW_WORK_ORDERS,
