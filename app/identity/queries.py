@@ -10,8 +10,9 @@ from typing import Any
 from app import database
 from app.identity import models, rules
 from app.infrastructure import tokens
-from app.infrastructure.conditions import Condition, column
-from app.infrastructure.tables import BY_PREFIX, find_rows
+from app.infrastructure.conditions import Condition, column, quoted
+from app.infrastructure.journal import mark, moment
+from app.infrastructure.tables import BY_PREFIX, find_rows, table_of
 from app.kernel.actor import Actor, ActorKind, user_actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import NotAuthenticated
@@ -26,7 +27,7 @@ USES_OVERDUE = 2 * USE_NOTED_EVERY
 TOKENS_AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Known:
     """An actor we looked up a moment ago."""
 
@@ -45,6 +46,8 @@ class _Found:
 
 
 _known: OrderedDict[str, _Known] = OrderedDict()
+_behind: dict[str, list[Any]] = {}
+"""What the rows behind a session's token held at the last look of ``actors_of_tokens``."""
 
 
 async def actor_of_token(token: str, address: str = "") -> Actor:
@@ -72,15 +75,61 @@ async def actors_of_tokens(held: Sequence[str]) -> dict[str, Actor]:
     """
     hashes = {tokens.hash_token(token): token for token in held}
     each = list(hashes.items())
+    actors: dict[str, Actor] = {}
     found: dict[str, _Found] = {}
     for start in range(0, len(each), TOKENS_AT_ONCE):
-        found |= await _look_up(dict(each[start : start + TOKENS_AT_ONCE]))
+        page = dict(each[start : start + TOKENS_AT_ONCE])
+        unchanged = await _unchanged(list(page))
+        actors |= {page[hashed]: actor for hashed, actor in unchanged.items()}
+        if changed := {hashed: token for hashed, token in page.items() if hashed not in unchanged}:
+            found |= await _look_up(changed)
     for model in (models.Session, models.ApiKey):
         used = [one for one in found.values() if isinstance(one.row, model) and one.unnoted_for > USE_NOTED_EVERY]
         # All that are due, once one of them is overdue: once a minute or so, however often we are asked.
         if any(one.unnoted_for > USES_OVERDUE for one in used):
             await _note_use(model, [one.row.id for one in used])
-    return {token: found[hashed].known.actor for hashed, token in hashes.items() if hashed in found}
+    actors |= {hashes[hashed]: one.known.actor for hashed, one in found.items()}
+    return {token: actors[token] for token in held if token in actors}
+
+
+async def _unchanged(hashes: Sequence[str]) -> dict[str, Actor]:
+    """Of the sessions that are known, those behind which nothing has changed since the last look, with their actors.
+
+    Looking thousands of sessions up row by row, every second or so, would keep a process busy that has nothing to do.
+    """
+    asked = [hashed for hashed in hashes if hashed in _known]
+    if not asked:
+        return {}
+    technician = BY_PREFIX.get("tech")
+    named = (
+        f'(SELECT t."id" FROM {quoted(table_of(technician))} t '
+        'WHERE t."organization_id" = u."organization_id" AND t."user_id" = u."id")'
+        if technician is not None
+        else "NULL"
+    )
+    marks = ", ".join(mark(number + 1) for number in range(len(asked)))
+    rows = await database.read_rows(
+        f'SELECT s."access_hash", s."last_used_at", s."access_expires_at", s."revoked_at", u."status", u."roles", '
+        f'u."technician_id", u."customer_id", {named} FROM "session" s JOIN "user" u ON u."id" = s."user_id" '
+        f'WHERE s."access_hash" IN ({marks})',
+        asked,
+    )
+    now, fresh_until = utc_now(), time.monotonic() + ACTORS_KEPT_SECONDS
+    found: dict[str, Actor] = {}
+    # All uses that are due are noted together, once one is overdue.
+    is_overdue = any(now - moment(row[1]) > USES_OVERDUE for row in rows)
+    for hashed, used_at, *behind in rows:
+        known, before = _known.get(hashed), _behind.get(hashed)
+        _behind[hashed] = behind
+        if known is None or before != behind or (known.expires_at is not None and known.expires_at <= now):
+            continue
+        if is_overdue and now - moment(used_at) > USE_NOTED_EVERY:
+            continue
+        known.fresh_until = fresh_until
+        found[hashed] = known.actor
+    while len(_behind) > ACTORS_KEPT_MAX:
+        del _behind[next(iter(_behind))]
+    return found
 
 
 def forget_actors(id: str | None = None) -> None:

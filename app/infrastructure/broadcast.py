@@ -148,6 +148,7 @@ class _Bus:
         self._pending: set[str] = set()
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stops = False
 
     async def start(self) -> None:
         await self._broadcast.connect()
@@ -159,6 +160,7 @@ class _Bus:
         await ready.wait()
 
     async def stop(self) -> None:
+        self._stops = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -173,7 +175,8 @@ class _Bus:
             self._wanted.set()
 
     async def _announce(self) -> None:
-        while True:
+        # A cancellation may end as a time-out within the client of Redis, and that is passed over below.
+        while not self._stops:
             await self._wanted.wait()
             self._wanted.clear()
             hints, self._pending = self._pending, set()
