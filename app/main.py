@@ -13,9 +13,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route, Router, WebSocketRoute
+from starlette.routing import Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from app import downloads, probes, process
 from app.identity.queries import actor_of_token, actors_of_tokens
@@ -87,7 +88,6 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
         routes=[
             Route("/", show_board, methods=["GET"]),
             Route("/track", show_tracking, methods=["GET"]),
-            WebSocketRoute(GRAPHQL_PATH, sockets.handle),
             Route("/schema.graphql", show_schema, methods=["GET"]),
             Route("/docs{path:path}", documentation.handle, methods=["GET"]),
             *downloads.routes(),
@@ -99,9 +99,14 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
     pages = Packed(ExceptionMiddleware(router))
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        """GraphQL goes straight to its endpoint, everything else through the routes."""
-        is_graphql = scope["type"] == "http" and scope["path"] == GRAPHQL_PATH
-        await (endpoint if is_graphql else pages)(scope, receive, send)
+        """GraphQL goes straight to its endpoints, everything else through the routes: each layer costs time per request,
+        and memory for as long as a socket is open."""
+        if scope["type"] == "lifespan" or scope["path"] != GRAPHQL_PATH:
+            await pages(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await sockets.handle(WebSocket(scope, receive, send))
+        else:
+            await endpoint(scope, receive, send)
 
     app: ASGIApp = serve
     if settings.allowed_origins:

@@ -99,7 +99,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     costs at all. And a close frame goes out behind a client's unread backlog, which the usual way waits for without end.
     """
 
-    on_ready: Callable[[], None] | None = None
+    _on_ready: Callable[[], None] | None = None
 
     def handle_connect(self, event: Any) -> None:
         """A client asks for a socket."""
@@ -107,6 +107,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.response.status_code == SWITCHING_PROTOCOLS:
             extensions: dict[str, Any] = self.scope["extensions"]
             extensions["truckroll.wire"] = self
+
+    def begin(self, on_ready: Callable[[], None]) -> None:
+        """The socket is open: call a function whenever its client has read what was written. What the handshake held, a
+        tenth of a socket's memory, is needed no more."""
+        self._on_ready = on_ready
+        del self.request, self.response
 
     @property
     def ready(self) -> bool:
@@ -121,8 +127,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         """The client has read."""
         super().resume_writing()
-        if self.on_ready is not None:
-            self.on_ready()
+        if self._on_ready is not None:
+            self._on_ready()
 
     def hang_up(self, code: int, reason: str) -> None:
         """Say goodbye behind whatever the client has not read, and do not wait long for it to be read."""
@@ -139,7 +145,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has gone."""
-        self.on_ready = None
+        self._on_ready = None
         super().connection_lost(exc)
 
 

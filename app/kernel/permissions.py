@@ -5,6 +5,7 @@ A permission says what may be done; *to which rows* is each model's ``visible_to
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import cache
 
 
 class Permission(StrEnum):
@@ -133,4 +134,10 @@ ROLES: dict[Role, frozenset[Permission]] = {
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
     """Everything that any of the roles allows."""
+    return _permissions_of(frozenset(roles))
+
+
+@cache
+def _permissions_of(roles: frozenset[Role]) -> frozenset[Permission]:
+    # Kept: thousands of people have the same few roles, and a set of permissions is large.
     return frozenset().union(*(ROLES[role] for role in roles))

@@ -17,9 +17,10 @@ Parts = tuple[bytes, ...]
 
 
 class Wire(Protocol):
-    """The way to a client. ``write`` may be called while it is ``ready``; ``on_ready`` is called when it is so again."""
+    """The way to a client. ``write`` may be called while it is ``ready``."""
 
-    on_ready: Callable[[], None] | None
+    def begin(self, on_ready: Callable[[], None]) -> None:
+        """Call a function whenever it is ready again."""
 
     @property
     def ready(self) -> bool:
@@ -45,7 +46,7 @@ class Outbox:
         self._empty: asyncio.Event | None = None
         self.on_overflow = on_overflow
         self.closed = False
-        wire.on_ready = self._flush
+        wire.begin(self._flush)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -107,13 +108,17 @@ class Outbox:
 class TaskWire:
     """A wire made of an async function that sends one message, for connections whose transport is not at hand."""
 
-    __slots__ = ("_send", "_task", "_waiting", "on_ready")
+    __slots__ = ("_on_ready", "_send", "_task", "_waiting")
 
     def __init__(self, send: Callable[[bytes], Awaitable[Any]]) -> None:
         self._send = send
         self._task: asyncio.Task[None] | None = None
         self._waiting: list[Parts] = []
-        self.on_ready: Callable[[], None] | None = None
+        self._on_ready: Callable[[], None] | None = None
+
+    def begin(self, on_ready: Callable[[], None]) -> None:
+        """Call a function whenever nothing is under way any more."""
+        self._on_ready = on_ready
 
     @property
     def ready(self) -> bool:
@@ -157,5 +162,5 @@ class TaskWire:
         finally:
             if self._task is me:
                 self._task = None
-        if self._task is None and self.on_ready is not None:
-            self.on_ready()
+        if self._task is None and self._on_ready is not None:
+            self._on_ready()

@@ -18,7 +18,7 @@ from app.kernel.dialects import Dialect
 from app.kernel.permissions import Role
 from schema.docs.examples import PLACES, Example, filled, sample, written
 from schema.docs.guides import guides
-from schema.kit import Context, plain_data, problems
+from schema.kit import Context, problems
 from schema.kit.execution import core_of
 from schema.kit.limits import GraphQLRequest
 from schema.kit.live import SUBSCRIPTIONS, State

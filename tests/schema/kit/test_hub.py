@@ -350,9 +350,12 @@ class Slow:
     """A wire that takes nothing while it is not read."""
 
     def __init__(self) -> None:
-        self.on_ready: Callable[[], None] | None = None
+        self.on_ready: Callable[[], None] = lambda: None
         self.ready = True
         self.sent: list[bytes] = []
+
+    def begin(self, on_ready: Callable[[], None]) -> None:
+        self.on_ready = on_ready
 
     def write(self, messages: list[Parts]) -> None:
         self.sent.extend(b"".join(parts) for parts in messages)
@@ -362,7 +365,6 @@ class Slow:
 
     def read(self) -> None:
         self.ready = True
-        assert self.on_ready is not None
         self.on_ready()
 
 
