@@ -137,7 +137,7 @@ class Hub:
         return feed
 
     def _hear(self, hint: str) -> None:
-        organization_id, _, topic = hint.partition("/")
+        organization_id, topic = hint.partition(broadcast.TOPIC_MARK)[0], broadcast.topic_of(hint)
         if hint == broadcast.EVERYWHERE:
             for feed in self._feeds.values():
                 feed.hear(None)
