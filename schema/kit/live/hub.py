@@ -14,7 +14,7 @@ import structlog
 from app.infrastructure import broadcast, journal, metrics, tail
 from app.infrastructure.journal import Entry
 from app.kernel.actor import Actor
-from app.kernel.errors import Problem, ResyncRequired, blame
+from app.kernel.errors import Problem, blame
 from schema.kit.live.audience import Personal, Scope, anyone, viewer_of
 from schema.kit.live.declaring import Bucket, Facts, State, buckets_of
 from schema.kit.live.groups import Asked, FactsGroup, Group, Member, StateGroup, Told, admitted, group_of
@@ -97,7 +97,7 @@ class Hub:
                 head = await journal.head(organization_id)
                 member.seq = max(places) if places else head
                 if member.seq > head:
-                    raise ResyncRequired()
+                    raise await journal.resync_required(organization_id)
             await feed.join(member, asked, scope, viewer)
         except BaseException:
             feed.rest()
