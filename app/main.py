@@ -128,7 +128,7 @@ async def show_board(request: Request) -> Response:
 
 async def show_tracking(request: Request) -> Response:
     """The page of one visit, for whoever has its link: the secret stays in the browser."""
-    return FileResponse(BOARD / "track.html", headers={"referrer-policy": "no-referrer", "cache-control": "no-cache"})
+    return FileResponse(BOARD / "track.html")
 
 
 def server_of(settings: Settings) -> uvicorn.Server:

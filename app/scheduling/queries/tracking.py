@@ -56,7 +56,7 @@ async def track(visit: Appointment) -> Tracked:
         window_start=visit.window_start,
         window_end=visit.window_end,
         starts_at=visit.starts_at,
-        eta_at=visit.eta_at,
+        eta_at=visit.eta_at if status is AppointmentStatus.EN_ROUTE else None,
         technician_first_name=rules.first_name(people[0].name) if people else None,
         place=rules.rough(Point(last.latitude, last.longitude)) if last is not None and is_on_the_way else None,
         place_at=last.at.replace(second=0, microsecond=0) if last is not None and is_on_the_way else None,

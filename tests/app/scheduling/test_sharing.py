@@ -186,6 +186,8 @@ async def test_who_comes_and_where_is_told_on_the_way_only(company: Company) -> 
     await position(company)
     there = await seen(id)
     assert there.place == Point(52.123, 13.988)
+    await Appointment.filter(id=id).update(eta_at=NOON)
+    assert (await seen(id)).eta_at == NOON
     assert there.place_at is not None
     assert (there.place_at.second, there.place_at.microsecond) == (0, 0)
     steps: list[Callable[[], Awaitable[str]]] = [
@@ -195,7 +197,8 @@ async def test_who_comes_and_where_is_told_on_the_way_only(company: Company) -> 
     ]
     for step in steps:
         await step()
-        assert ((await seen(id)).technician_first_name, (await seen(id)).place) == ("Ann", None)
+        shown = await seen(id)
+        assert (shown.technician_first_name, shown.place, shown.eta_at) == ("Ann", None, None)
 
 
 async def test_where_somebody_was_before_they_set_out_is_not_told(company: Company) -> None:
