@@ -54,7 +54,7 @@ PACKAGES = (
 COMPANIES = 10
 FILES_TO_SPARE = 200
 COLUMNS = (
-    "server", "connects/s", "CPU each, ms", "kB each, PSS", "RSS", "idle CPU, ms/s", "CPU per 1,000, paced", "±", "database",
+    "server", "connects/s", "CPU each, ms", "kB each, PSS", "RSS", "idle CPU, ms/s", "database", "CPU per 1,000, paced", "±", "database",
     "p50, ms", "p99, ms", "CPU per 1,000, bursts", "database", "deliveries/s in bursts",
     f"most/s with p99 < {LATE_MILLISECONDS} ms", "CPU per 1,000 then", "p99 then", "bytes",
 )  # fmt: skip
@@ -122,7 +122,7 @@ def show(subscribers: int, figures: dict[str, Figures]) -> None:
     """A table, the cheapest first, and what is void."""
     rows = [
         [name, f"{one.connects_per_second:.0f}", f"{one.connect_cpu:.2f}", f"{one.proportional:.1f}", f"{one.resident:.1f}",
-         f"{one.idle_cpu:.1f}", number(one.paced_cpu), number(one.paced_give_or_take), number(one.paced_database),
+         f"{one.idle_cpu:.1f}", number(one.idle_database), number(one.paced_cpu), number(one.paced_give_or_take), number(one.paced_database),
          number(one.paced_p50), number(one.paced_p99), number(one.burst_cpu), number(one.burst_database), number(one.burst_per_second, 0),
          number(one.most_per_second, 0), number(one.most_cpu), number(one.most_p99), one.frame_bytes]
         for name, one in sorted(figures.items(), key=lambda pair: (isnan(pair[1].paced_cpu), pair[1].paced_cpu))

@@ -51,6 +51,7 @@ class Figures:
     resident: float = 0
     proportional: float = 0
     idle_cpu: float = 0
+    idle_database: float | None = None
     frame_bytes: int = 0
     paced_cpu: float = float("nan")
     paced_give_or_take: float = float("nan")
@@ -112,6 +113,7 @@ class Trial:
         self._running, self._people, self._publisher = running, people, publisher
         self._subscribers, self._plan = subscribers, plan
         self._idle_shares: list[float] = []
+        self._idle_database_shares: list[float] = []
         self.figures = Figures(subscribers)
 
     async def warm_up(self, contestant: Contestant) -> None:
@@ -144,10 +146,14 @@ class Trial:
 
     async def _idle(self) -> None:
         """Nothing happens."""
-        cpu, began = self._cpu(), monotonic()
+        database, cpu, began = await backends(self._running.applications), self._cpu(), monotonic()
         await asyncio.sleep(self._plan.beat_seconds)
-        self._idle_shares.append((self._cpu() - cpu) / (monotonic() - began))
+        seconds = monotonic() - began
+        self._idle_shares.append((self._cpu() - cpu) / seconds)
         self.figures.idle_cpu = mean(self._idle_shares) * 1000
+        if (database_cpu := spent(database, await backends(self._running.applications))) is not None:
+            self._idle_database_shares.append(database_cpu / seconds)
+            self.figures.idle_database = mean(self._idle_database_shares) * 1000
 
     async def first_event(self) -> None:
         """Everybody must hear one event before anything is measured."""
@@ -160,10 +166,12 @@ class Trial:
         rate = PACE / self._subscribers
         events = max(ceil(rate * self._plan.paced_seconds), PACED_EVENTS_MIN)
         window = await self._window(self._paced(rate, events), self._plan.beat_seconds)
-        before = self.figures.idle_cpu
+        before, database_before = self.figures.idle_cpu, self.figures.idle_database or 0
         await self._idle()
         # What the window took off was the idleness before it alone.
         window.server_cpu -= (self.figures.idle_cpu - before) / 1000 * window.seconds
+        if window.database_cpu is not None:
+            window.database_cpu -= ((self.figures.idle_database or 0) - database_before) / 1000 * window.seconds
         if self._note("paced", window.verdict):
             unsure = (max(self._idle_shares) - min(self._idle_shares)) / 2 * window.seconds
             self.figures.paced_give_or_take = unsure / window.deliveries * 1_000_000
@@ -245,6 +253,8 @@ class Trial:
         seconds = monotonic() - began
         server_cpu = self._cpu() - cpu - self.figures.idle_cpu / 1000 * seconds
         database_cpu = spent(database, await backends(self._running.applications))
+        if database_cpu is not None:
+            database_cpu -= (self.figures.idle_database or 0) / 1000 * seconds
         crowd_share = (exact_cpu_seconds(self._people.pid) - crowd_cpu) / seconds
         heard: Heard = await self._people.ask("take")
         expected = Expectation(sorted(moments))
