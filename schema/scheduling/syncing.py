@@ -9,10 +9,11 @@ from app.kernel.errors import InvalidInput
 from app.kernel.pages import PAGE_SIZE_MAX
 from app.kernel.permissions import Permission
 from app.scheduling import queries, rules
-from app.scheduling.queries.briefcase import MODELS
+from app.scheduling.queries.briefcase import FACTS, MODELS
 from app.scheduling.rules import SyncKind, SyncRemoval
 from schema.kit import ID, Node, about, arg, describe_enum, link, plain, query
 from schema.kit.declarations import READABLE_BY_PREFIX
+from schema.kit.live import paged
 
 describe_enum(
     SyncRemoval,
@@ -129,4 +130,23 @@ class Queries:
         first: Annotated[int, arg("At most so many rows, 1 to 100.")] = PAGE_SIZE_MAX,
     ) -> SyncPage:
         """A page."""
+        return shown(await next_page(actor, after, first))
+
+
+class Subscriptions:
+    """What clients may hear."""
+
+    @paged(
+        f"{CARRIED} The pages of syncChanges as they come: without `after` the whole briefcase first, and then, whenever "
+        "something came into it, changed or left it, what became of it. It ends with a page that requires a reset. For "
+        "technicians.",
+        permission=Permission.EXECUTE_APPOINTMENTS,
+        facts=FACTS,
+    )
+    async def sync_events(
+        actor: Actor,
+        after: str | None,
+        first: Annotated[int, arg("At most so many rows in a page, 1 to 100.")] = PAGE_SIZE_MAX,
+    ) -> SyncPage:
+        """The next page."""
         return shown(await next_page(actor, after, first))

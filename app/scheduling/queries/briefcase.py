@@ -16,8 +16,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app import database
+from app.company import events as company_events
 from app.company.models import ServiceType
+from app.customers import events as customer_events
 from app.customers.models import Contact, Customer, Site
+from app.equipment import events as equipment_events
 from app.equipment.models import Equipment
 from app.infrastructure import journal
 from app.infrastructure.conditions import Condition, Writer, all_of, any_of, column, nothing, selected
@@ -25,13 +28,16 @@ from app.infrastructure.tables import OwnedTable, find_one, table_of
 from app.kernel.actor import Actor
 from app.kernel.calendar import zone
 from app.kernel.errors import InvalidInput
+from app.kernel.events import Fact
 from app.kernel.ids import prefix_of
 from app.kernel.pages import decode_cursor, encode_cursor
-from app.scheduling import rules
+from app.scheduling import events, rules
 from app.scheduling.models import Appointment, Assignment
 from app.scheduling.queries.schedule import held_by
 from app.scheduling.rules import AppointmentStatus, Carried, News, Span, SyncKind, SyncRemoval
+from app.technicians import events as technician_events
 from app.technicians.models import Skill, Technician
+from app.work_orders import events as work_order_events
 from app.work_orders.models import LineItem, Note, TimeEntry, WorkOrder
 
 CURSOR_KIND = "sync"
@@ -52,6 +58,14 @@ MODELS: dict[SyncKind, type[OwnedTable]] = {
     SyncKind.LINE_ITEM: LineItem,
     SyncKind.TIME_ENTRY: TimeEntry,
 }
+NOUNS = ("appointment", "work order", "customer", "contact", "site", "equipment", "service type", "skill")
+# All that may bring something into a briefcase, change it there, or take it away.
+FACTS: tuple[type[Fact], ...] = tuple(
+    fact
+    for module in (company_events, customer_events, technician_events, equipment_events, work_order_events, events)
+    for fact in vars(module).values()
+    if isinstance(fact, type) and issubclass(fact, Fact) and fact.noun in NOUNS
+)
 KINDS = tuple(SyncKind)
 BY_PREFIX = {model.prefix: kind for kind, model in MODELS.items()}
 # By which column of theirs rows belong to a visit, and by which column the visit names it.

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, get_args, get_origin
+from typing import Any, Protocol, get_args, get_origin
 
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
@@ -37,11 +37,13 @@ from schema.kit.previous import PREVIOUS, FieldChange
 IDS_MAX = 100
 STATE_SECONDS = 15.0
 PAUSE_SECONDS = 0.5
+PAGES_SECONDS = 60.0
 
 AFTER = "The cursor of the last event you have; without it, only what happens from now on."
 AFTER_STATE = (
     "The cursor of the last event you have. What there is to see now comes first in any case: nothing is missed by it."
 )
+AFTER_PAGES = "The cursor of the last page that you have worked off; without it, everything from the beginning."
 OrganizationOf = Callable[..., Awaitable[str]]
 Bucket = tuple[str, str]
 
@@ -138,6 +140,32 @@ class State(Live):
         return seen
 
 
+class Page(Protocol):
+    """One of the pages that follow each other. Without a cursor it is the last one."""
+
+    cursor: str | None
+    has_more: bool
+    nodes: list[Any]
+
+
+@dataclass(slots=True)
+class Pages(Live):
+    """A subscription to pages: ``function(actor, after, **arguments)`` makes the one that follows a cursor of its own kind."""
+
+    facts: frozenset[str] = frozenset()
+    seconds: float = PAGES_SECONDS
+    function: Function | None = None
+
+    def buckets(self, arguments: Mapping[str, Any]) -> frozenset[Bucket]:
+        return frozenset(("fact", name) for name in self.facts)
+
+    async def page_after(self, actor: Actor, after: str | None, arguments: Mapping[str, Any]) -> Page:
+        """The next page."""
+        assert self.function is not None
+        made: Page = await self.function(actor=actor, after=after, **arguments)
+        return made
+
+
 SUBSCRIPTIONS: dict[str, Live] = {}
 
 
@@ -156,7 +184,7 @@ class LiveField(OperationField):
                 live.type, live.noun, "".join(part.capitalize() for part in name.split("_")) + "Event"
             )
         self.type_annotation = StrawberryAnnotation(live.event)
-        says = AFTER_STATE if isinstance(live, State) else AFTER
+        says = AFTER_STATE if isinstance(live, State) else AFTER_PAGES if isinstance(live, Pages) else AFTER
         after = StrawberryArgument("after", None, StrawberryAnnotation(str | None), default=None, description=says)
         self.arguments = [after, *live.arguments]
         SUBSCRIPTIONS[live.name] = live
@@ -239,6 +267,30 @@ def watched(
             organization_of=organization_of,
         )
         return _field(description, live, function, dict)
+
+    return decorate
+
+
+def paged(
+    description: str, *, permission: Permission, facts: Iterable[type[Fact]], seconds: float = PAGES_SECONDS
+) -> Callable[[Function], Any]:
+    """A subscription to the pages that an async function ``(actor, after, …) -> page`` makes, each from the last one's cursor.
+
+    A page has ``nodes``, a ``cursor`` of its own kind, and ``has_more`` when the next can be made at once. It is asked for the
+    next one when one of the facts happened, and every so many ``seconds``. An empty page is not told, except now and then for
+    its cursor; one without a cursor is the last. Everybody has pages of their own.
+    """
+
+    def decorate(function: Function) -> Any:
+        result = inspect.get_annotations(function).get("return")
+        if not inspect.iscoroutinefunction(function) or not isinstance(result, type):
+            raise TypeError(f"{function.__name__} is an async function that returns a page")
+        live = Pages(
+            permission, access=permission, personal=True, facts=_names_of(facts), seconds=seconds, function=function
+        )
+        live.event = result
+        live.arguments = [one for one in function_arguments(function) if one.python_name != "after"]
+        return LiveField("subscription", description, live, permission)
 
     return decorate
 

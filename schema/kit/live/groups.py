@@ -7,6 +7,7 @@ joins. So everybody hears each fact once, in order and without a gap, whatever m
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +21,7 @@ from app.infrastructure.loops import Outage
 from app.kernel.actor import Actor
 from app.kernel.errors import NotAuthenticated, Problem, ResyncRequired, Unavailable, blame
 from schema.kit.live.audience import Personal, Scope, hears, viewer_of
-from schema.kit.live.declaring import Facts, Live, State, buckets_of
+from schema.kit.live.declaring import Facts, Live, Page, Pages, State, buckets_of
 from schema.kit.live.telling import Teller
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 BATCH_MAX = 100
 POINTS_MAX = 50  # what one hearer pays at most for a batch, so that a small budget pays for some of what there is
+QUIET_SECONDS = 600.0  # after which an empty page is told, so that a cursor does not grow old
 AT_ONCE = 100  # members that are told before others on the loop have their turn
 
 log = structlog.get_logger(__name__)
@@ -70,7 +72,7 @@ class Asked:
 class Member:
     """One subscription of one client."""
 
-    __slots__ = ("asker", "debt", "extra", "group", "outlet", "pay", "seq", "task")
+    __slots__ = ("asker", "debt", "extra", "group", "outlet", "pay", "place", "seq", "task")
 
     def __init__(
         self,
@@ -84,6 +86,7 @@ class Member:
         self.pay = pay
         self.extra = extra
         self.seq = 0
+        self.place: str | None = None
         self.debt = 0.0
         self.group: Group | None = None
         self.task: asyncio.Task[None] | None = None
@@ -455,7 +458,86 @@ class StateGroup(Group):
         member.finish(self.asked.teller.refusal(ResyncRequired()))
 
 
-def group_of(feed: "Feed", asked: Asked, scope: Scope, viewer: Actor) -> "FactsGroup | StateGroup":
+class PagesGroup(Group):
+    """Those for whom pages are made that follow each other; each stands at a place of their own."""
+
+    def __init__(self, feed: "Feed", asked: Asked, scope: Scope, viewer: Actor) -> None:
+        super().__init__(feed, asked, scope, viewer)
+        assert isinstance(asked.live, Pages)
+        self.pages = asked.live
+        self.buckets = asked.live.buckets(asked.arguments)
+        self._news = asyncio.Event()
+
+    @property
+    def backlog(self) -> int:
+        """Nothing waits: each page is made when it is wanted."""
+        return 0
+
+    def add(self, member: Member) -> None:
+        member.group = self
+        self.members[member] = None
+        member.task = asyncio.create_task(self._follow(member), name=f"live {self.live.name}")
+
+    def hand_over(self, entry: Entry) -> None:
+        """Look for another page, because something happened."""
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def _follow(self, member: Member) -> None:
+        try:
+            await self._tell_pages(member)
+            problem = None
+        except asyncio.CancelledError:
+            raise
+        except Exception as caught:  # noqa: BLE001  # told in any case
+            problem = caught
+            if not isinstance(problem, Problem) and not database.is_away(problem):
+                log.error("a subscription failed", subscription=self.live.name, **blame(problem))
+        member.task = None
+        refused = Unavailable() if problem is not None and database.is_away(problem) else problem
+        member.finish(self.asked.teller.refusal(refused) if refused is not None else None)
+
+    async def _tell_pages(self, member: Member) -> None:
+        """Tell one page after another, until there is one without a cursor."""
+        loop = asyncio.get_running_loop()
+        quiet_since = loop.time()
+        while True:
+            news, first = self._news, member.place is None
+            page = await self.patiently(lambda: self._page(member))
+            if page.nodes or page.cursor is None or first or loop.time() - quiet_since >= QUIET_SECONDS:
+                await self._tell(member, page)
+                quiet_since = loop.time()
+            if page.cursor is None:
+                return
+            member.place = page.cursor
+            if page.has_more:
+                await member.outlet.room()
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.pages.seconds):
+                    await news.wait()
+
+    async def _page(self, member: Member) -> Page:
+        async with self.feed.hub.at_once:
+            return await self.pages.page_after(self.viewer, member.place, self.asked.arguments)
+
+    async def _tell(self, member: Member, page: Page) -> None:
+        if member.pay is not None:
+            member.debt += self.asked.cost
+            if member.debt >= self.feed.hub.debt_max:
+                await self.collect(member)
+        [payload] = await self.patiently(lambda: self.asked.teller.answers([page], self.viewer))
+        metrics.count_made(1)
+        member.tell([Told(0, page.cursor or "", payload)])
+        metrics.count_deliveries(1)
+
+    def _move(self, member: Member, scope: Scope, viewer: Actor) -> None:
+        self.feed.move(member, self.asked, scope, viewer)
+
+
+def group_of(feed: "Feed", asked: Asked, scope: Scope, viewer: Actor) -> "FactsGroup | StateGroup | PagesGroup":
     """A new group for what somebody asked."""
+    if isinstance(asked.live, Pages):
+        return PagesGroup(feed, asked, scope, viewer)
     kind = FactsGroup if isinstance(asked.live, Facts) else StateGroup
     return kind(feed, asked, scope, viewer)

@@ -16,8 +16,8 @@ from app.infrastructure.journal import Entry
 from app.kernel.actor import Actor
 from app.kernel.errors import Problem, blame
 from schema.kit.live.audience import Personal, Scope, anyone, viewer_of
-from schema.kit.live.declaring import Bucket, Facts, State, buckets_of
-from schema.kit.live.groups import Asked, FactsGroup, Group, Member, StateGroup, Told, admitted, group_of
+from schema.kit.live.declaring import Bucket, Facts, Pages, State, buckets_of
+from schema.kit.live.groups import Asked, FactsGroup, Group, Member, PagesGroup, StateGroup, Told, admitted, group_of
 
 BACKLOG_MAX = 1000
 AT_ONCE_MAX = 8
@@ -27,7 +27,7 @@ MEMO_SECONDS = 1.0
 MEMO_BYTES_MAX = 4 * 1_048_576
 
 log = structlog.get_logger(__name__)
-AnyGroup = FactsGroup | StateGroup
+AnyGroup = FactsGroup | StateGroup | PagesGroup
 
 
 class Memo:
@@ -90,6 +90,9 @@ class Hub:
             actor = admitted(live, member.asker())
             organization_id = actor.organization_id
             scope, viewer = viewer_of(actor, personal=live.personal or asked.document in self._personal)
+        if isinstance(live, Pages):
+            member.place = seen or after  # cursors of its own kind
+            after = seen = None
         places = [journal.seq_of(one, organization_id) for one in (after, seen) if one is not None]
         feed = await self._feed(organization_id)
         try:

@@ -1,5 +1,6 @@
 """A technician's briefcase: a device that does what each page says has exactly what it is to carry, and nothing of others."""
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -35,14 +36,15 @@ from app.work_orders.models import LineItem, Note, TimeEntry, WorkOrder
 from schema.kit import problems
 from schema.scheduling import syncing
 from tests.app.scheduling.world import NINE, Company, assignments_of, booked, found, sent, visit, work
-from tests.schema.asking import ask, codes
+from tests.schema.asking import ask, codes, heard
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 KINDS = tuple(SyncKind)
-PAGE = """query($after: String, $first: Int = 100) { syncChanges(after: $after, first: $first) {
-  cursor hasMore resetRequired nodes { id kind noun removed reason record { __typename id ... on Note { text }
-    ... on LineItem { description } ... on WorkOrder { version } ... on Appointment { version } } } } }"""
+NODES = """cursor hasMore resetRequired nodes { id kind noun removed reason record { __typename id ... on Note { text }
+    ... on LineItem { description } ... on WorkOrder { version } ... on Appointment { version } } }"""
+FOLLOW = f"subscription($after: String, $first: Int = 100) {{ syncEvents(after: $after, first: $first) {{ {NODES} }} }}"
+PAGE = f"query($after: String, $first: Int = 100) {{ syncChanges(after: $after, first: $first) {{ {NODES} }} }}"
 
 
 @pytest.fixture(autouse=True)
@@ -556,6 +558,64 @@ async def test_an_office_person_who_is_a_technician_too_carries_the_own_visits_o
     await device.catch_up(NINE)
     assert device.rows == await carried(company, company.ann_id, NINE)
     assert theirs not in device.rows
+
+
+# As it comes
+
+
+async def pages(actor: Actor, after: str | None, **more: Any) -> list[dict[str, Any]]:
+    """What is told, until there is nothing more to tell."""
+    variables = {"after": after, **more}
+    answers = await heard(actor, FOLLOW, variables, until_quiet=True)
+    assert all("errors" not in one for one in answers), answers
+    return [one["data"]["syncEvents"] for one in answers]
+
+
+async def test_pages_come_as_things_happen_and_are_those_that_are_read(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syncing, "utc_now", lambda: NINE)
+    first = await booked(company)
+    walked = await pages(company.ann, None, first=4)
+    assert [one for page in walked for one in page["nodes"]] == (await page(company.ann))["nodes"]
+    assert [len(one["nodes"]) for one in walked[:-1]] == [4] * (len(walked) - 1)
+    assert [one["hasMore"] for one in walked] == [*[True] * (len(walked) - 1), False]
+    cursor = walked[-1]["cursor"]
+    assert await pages(company.ann, cursor, first=100) == []
+    await commands.reschedule_appointment(company.dispatcher, first, technician_ids=[company.bob_id])
+    [told] = await pages(company.ann, cursor, first=100)
+    assert told == await page(company.ann, cursor)
+    assert {(one["id"], one["reason"]) for one in told["nodes"]} >= {(first, "REASSIGNED")}
+
+
+async def test_whoever_listens_hears_at_once_of_what_has_no_technician_in_its_audience(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syncing, "utc_now", lambda: NINE)
+    await booked(company)
+    cursor = (await page(company.ann))["cursor"]
+    following = asyncio.create_task(heard(company.ann, FOLLOW, {"after": cursor, "first": 100}, most=1))
+    await asyncio.sleep(0.2)
+    await customers.update_site(company.dispatcher, company.site_id, name="Home sweet home")
+    [answer] = await asyncio.wait_for(following, 10)
+    nodes = answer["data"]["syncEvents"]["nodes"]
+    assert [(one["id"], one["kind"], one["removed"]) for one in nodes] == [(company.site_id, "SITE", False)]
+
+
+async def test_a_page_that_requires_a_reset_is_the_last(company: Company) -> None:
+    cursor = (await page(company.ann))["cursor"]
+    [answer] = await heard(company.bob, FOLLOW, {"after": cursor, "first": 100})
+    shown = answer["data"]["syncEvents"]
+    assert (shown["resetRequired"], shown["cursor"], shown["nodes"]) == (True, None, [])
+
+
+@pytest.mark.parametrize(
+    ("who", "after", "code"),
+    [("ann", "nonsense", "INVALID_INPUT"), ("dispatcher", None, "INVALID_INPUT"), ("customer", None, "NOT_PERMITTED")],
+)
+async def test_whoever_may_not_hear_pages_is_told_so(company: Company, who: str, after: str | None, code: str) -> None:
+    [answer] = await heard(getattr(company, who), FOLLOW, {"after": after, "first": 100})
+    assert codes(answer) == [code]
 
 
 @pytest.mark.parametrize("status", AppointmentStatus)
