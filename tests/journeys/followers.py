@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -67,6 +68,10 @@ class NodeFollower:
     def facts_about(self, noun: str, id: str) -> list[str]:
         """What was heard about one thing, in order."""
         return [event["fact"] for event in self.events if event.get(f"{noun}Id") == id]
+
+    def send_signal(self, which: signal.Signals) -> None:
+        """Have the machine hold it up, for instance."""
+        self._process.send_signal(which)
 
     async def stop(self) -> None:
         """End the client."""

@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 import sys
+import time
 from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -19,19 +20,31 @@ from app import database, main
 from app.database import units
 from app.database.engines.sqlite import SqliteClient, Transaction
 from app.infrastructure import broadcast, journal
+from app.kernel.pages import decode_cursor
 from app.process import configure_logs
 from app.settings import read_settings
 from schema.kit import live
+from schema.kit.live import outbox
+from schema.kit.live.hub import Hub
+from schema.kit.live.outbox import Outbox
+from schema.kit.sessions import Sessions
 
 FAULT = Path(os.environ["TRUCKROLL_TEST_FAULT"])
-FOR_EVER_SECONDS = 3600
+FOR_EVER = 10**9
 TURN_SECONDS = 0.05
 BEGIN_SECONDS = 0.01
 
 
+_read = (0.0, "")
+
+
 def is_broken(how: str) -> bool:
     """Whether this is what is wrong at the moment."""
-    return FAULT.read_text() == how
+    global _read
+    now = time.monotonic()
+    if now >= _read[0]:
+        _read = (now + TURN_SECONDS, FAULT.read_text())
+    return _read[1] == how
 
 
 def replace(function: Any, by: Any) -> None:
@@ -56,15 +69,23 @@ def hear_hints_alone() -> None:
 
 def forget_cursors() -> None:
     """Who resumes hears from now on, or once more what they have."""
-    finding = live.start_of
+    joining = Hub.join
 
-    async def start_of(actor: Any, *cursors: str | None) -> int:
+    async def join(self: Hub, asked: Any, member: Any, after: str | None, seen: str | None = None) -> None:
         if is_broken("forgets cursors"):
-            cursors = ()
-        start = await finding(actor, *cursors)
-        return max(start - 1, 0) if is_broken("repeats itself") else start
+            after = seen = None
+        if is_broken("repeats itself"):
+            after, seen = _one_before(after), _one_before(seen)
+        await joining(self, asked, member, after, seen)
 
-    replace(finding, start_of)
+    Hub.join = join  # type: ignore[method-assign]
+
+
+def _one_before(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    organization_id, seq = decode_cursor(cursor, journal.CURSOR_KIND)
+    return journal.cursor_at(organization_id, max(seq - 1, 0))
 
 
 def tell_everybody() -> None:
@@ -169,10 +190,34 @@ def tear_transactions() -> None:
     SqliteClient._in_transaction = _in_transaction  # type: ignore[method-assign]
 
 
+def keep_everything() -> None:
+    """Whatever a client does not read waits for them."""
+    putting, most = Outbox.put, (outbox.MESSAGES_MAX, outbox.BYTES_MAX)
+
+    def put(self: Outbox, *messages: Any) -> None:
+        outbox.MESSAGES_MAX, outbox.BYTES_MAX = (FOR_EVER, FOR_EVER) if is_broken("keeps everything") else most
+        putting(self, *messages)
+
+    Outbox.put = put  # type: ignore[method-assign]
+
+
+def never_look_again() -> None:
+    """Who has signed in stays signed in."""
+    looking = Sessions._look
+
+    async def look(self: Sessions, tokens: Any) -> None:
+        if not is_broken("never looks again"):
+            await looking(self, tokens)
+
+    Sessions._look = look  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     settings = read_settings()
     configure_logs(settings)
-    for change in (hear_hints_alone, forget_cursors, tell_everybody, wait_for_redis, tear_transactions):
+    for change in (
+        hear_hints_alone, forget_cursors, tell_everybody, wait_for_redis, tear_transactions, keep_everything, never_look_again,
+    ):  # fmt: skip
         change()
     number_before_commit(settings.database_url)
     main.serve(settings)

@@ -41,6 +41,11 @@ class Company:
     technicians: list[str] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
 
+    @property
+    def administrator_audience(self) -> Audience:
+        """The administrator as one who listens."""
+        return Audience("administrator", self.administrator)
+
 
 async def found(api: Api, name: str) -> Company:
     """Found it, as the administrator who is signed in; several in one organization have names of their own."""

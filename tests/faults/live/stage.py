@@ -26,6 +26,7 @@ class BreakableServer(Server):
 class Stage:
     """Two servers, a worker perhaps, and a company."""
 
+    name: str
     world: World
     redis: RedisServer
     servers: list[Server] = field(default_factory=list)
@@ -95,7 +96,7 @@ async def with_redis(world: World) -> AsyncIterator[RedisServer]:
 async def staged(world: World, redis: RedisServer, kind: type[Server], name: str) -> AsyncIterator[Stage]:
     """Two servers in a world that was set up, with a company in it: its people and customers are called after the stage."""
     servers = [kind(world.environment, world.folder / f"{name}{number}.log") for number in range(2)]
-    stage = Stage(world, redis, servers)
+    stage = Stage(name, world, redis, servers)
     world.processes += servers
     try:
         await asyncio.gather(*(asyncio.to_thread(server.start) for server in servers))
