@@ -114,7 +114,8 @@ async def verdict(kind: str, name: str, actor: Actor | None) -> Verdict:
     field = documents.roots(kind)[name]
     if kind == "subscription":
         # Whoever gets past the door is told that this cursor is none, or how things are.
-        arguments = {"after": "?", **documents.least(field, lambda place: new_id(documents.prefix_at(name, place)))}
+        cursor = None if isinstance(SUBSCRIPTIONS[name], State) else "?"
+        arguments = {"after": cursor, **documents.least(field, lambda place: new_id(documents.prefix_at(name, place)))}
         text = documents.document(kind, name, arguments, documents.selection(get_named_type(field.type), 0))
         # There may be nothing to see, such as of a technician who is off duty.
         is_state = isinstance(SUBSCRIPTIONS[name], State)
