@@ -84,7 +84,11 @@ class Tail:
         with self._listening(organization_id, head) as stream:
             seq = after_seq
             while True:
-                entries = await self._after(stream, organization_id, seq)
+                entries = stream.after(seq)
+                if entries is None:
+                    entries = await _page(organization_id, seq)
+                    if not entries or entries[0].seq != seq + 1:
+                        raise await journal.resync_required(organization_id)
                 if entries:
                     seq = entries[-1].seq
                     yield entries
@@ -93,18 +97,11 @@ class Tail:
     async def page(self, organization_id: str, after_seq: int) -> list[Entry]:
         """The next facts after a place that whoever follows the organization has passed already; as ``follow``."""
         stream = self._streams.get(organization_id)
-        if stream is None:
+        entries = stream.after(after_seq) if stream is not None else None
+        if not entries:
+            # A listener who read a page may have got ahead of the ring.
             entries = await _page(organization_id, after_seq)
             if entries and entries[0].seq != after_seq + 1:
-                raise await journal.resync_required(organization_id)
-            return entries
-        return await self._after(stream, organization_id, after_seq)
-
-    async def _after(self, stream: _Stream, organization_id: str, seq: int) -> list[Entry]:
-        entries = stream.after(seq)
-        if entries is None:
-            entries = await _page(organization_id, seq)
-            if not entries or entries[0].seq != seq + 1:
                 raise await journal.resync_required(organization_id)
         return entries
 

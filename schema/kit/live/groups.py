@@ -361,8 +361,9 @@ class FactsGroup(Group):
                             member.tell(told)
                             metrics.count_deliveries(len(told))
                         await member.outlet.room()
-                    if entries:
-                        member.seq = entries[-1].seq
+                    if not entries:
+                        raise await journal.resync_required(self.feed.organization_id)
+                    member.seq = entries[-1].seq
             # Nothing is awaited between this and the last look: nothing can be told in between.
             member.task = None
             self.joining.pop(member, None)

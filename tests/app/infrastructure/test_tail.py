@@ -190,3 +190,18 @@ async def test_outlives_a_database_that_is_away_and_other_trouble(
     await ring_bell(actor)
     away = False
     assert await listening == [1, 2]
+
+
+async def test_a_page_reaches_as_far_as_a_listener_who_read_ahead_of_the_ring(
+    database: Dialect, actor: Actor, end: Tail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ring_bell(actor)
+    listening = end.follow("org_ours", 0)
+    first = asyncio.create_task(anext(listening))
+    await until(lambda: end.listeners == 1)
+    await first
+    await end.stop()  # whoever reads for all is late
+    await ring_bell(actor, times=2)
+    assert [entry.seq for entry in await end.page("org_ours", 1)] == [2, 3]
+    assert await end.page("org_ours", 3) == []
+    await listening.aclose()  # type: ignore[attr-defined]  # a generator
