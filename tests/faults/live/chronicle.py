@@ -88,9 +88,14 @@ async def complaints(
                 await asyncio.sleep(0.05)
             # What comes too often comes late.
             await asyncio.sleep(0.2)
-    found = [(str(hearer), complaint(hearer.heard, due[id(hearer)])) for hearer in hearers]
+    found = [(str(hearer), _with_ends(hearer, complaint(hearer.heard, due[id(hearer)]))) for hearer in hearers]
     found += [(str(hearer), wrong) for hearer in hearers for wrong in hearer.wrong]
     return [f"{who} {what}" for who, what in found if what]
+
+
+def _with_ends(hearer: Hearer, said: str) -> str:
+    """A complaint with how often and why its hearer's connections ended."""
+    return f"{said} (connections ended: {dict(hearer.ended)})" if said else ""
 
 
 @contextlib.asynccontextmanager

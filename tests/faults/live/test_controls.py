@@ -12,7 +12,7 @@ from tests.faults.live.writers import Writer
 pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
 PATIENCE_SECONDS = 2.0
-READY_SECONDS = 5.0
+READY_SECONDS = 20.0
 MUTATION_SECONDS_MAX = 1.9
 
 
