@@ -1,6 +1,5 @@
 """Asks the live schema as somebody: whether an operation admits, and everything that can be read."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -21,8 +20,6 @@ from tests.schema.listening import answers
 from tests.schema.tenants import DAY, HIDDEN, Mark, Tenant
 
 KINDS = ("query", "mutation", "subscription")
-FIRST_SECONDS = 10.0
-QUIET_SECONDS = 0.3
 REFUSALS = ("NOT_AUTHENTICATED", "NOT_PERMITTED")
 NO_ANSWER = {"NOT_PERMITTED", "FORBIDDEN", "NOT_FOUND", "INVALID_INPUT"}
 ADMITTED = ("ADMITTED", None)
@@ -38,24 +35,16 @@ async def ask(actor: Actor | None, document: str, variables: dict[str, Any] | No
 
 
 async def heard(
-    actor: Actor | None,
-    document: str,
-    variables: dict[str, Any] | None = None,
-    *,
-    most: int | None = None,
-    until_quiet: bool = False,
+    actor: Actor | None, document: str, variables: dict[str, Any] | None = None, *, most: int | None = None
 ) -> list[dict[str, Any]]:
-    """Everything that a subscription answers until it ends, the first so many answers, or until it has no more to say."""
+    """The first so many answers of a subscription, or all that there are until it waits for something new."""
     request = GraphQLRequest(document, None, variables or {})
     told: list[dict[str, Any]] = []
-    async with aclosing(answers(service, request, lambda: Context(actor))) as each:
-        while len(told) != most:
-            seconds = None if not until_quiet else QUIET_SECONDS if told else FIRST_SECONDS
-            try:
-                one, _ = await asyncio.wait_for(anext(each), seconds)
-            except (StopAsyncIteration, TimeoutError):
-                break
+    async with aclosing(answers(service, request, lambda: Context(actor), ends=most is None)) as each:
+        async for one, _ in each:
             told.append(one)
+            if len(told) == most:
+                break
     return told
 
 
@@ -119,7 +108,7 @@ async def verdict(kind: str, name: str, actor: Actor | None) -> Verdict:
         text = documents.document(kind, name, arguments, documents.selection(get_named_type(field.type), 0))
         # There may be nothing to see, such as of a technician who is off duty.
         is_state = isinstance(SUBSCRIPTIONS[name], State)
-        told = await heard(actor, text, arguments, until_quiet=True)
+        told = await heard(actor, text, arguments)
         answer = told[0] if told or not is_state else {"data": None}
         if not is_state:
             assert codes(answer)[0] in (*REFUSALS, "INVALID_INPUT"), answer
@@ -240,10 +229,9 @@ async def everything_heard(actor: Actor, ours: Tenant, theirs: Tenant) -> AsyncI
         document = documents.document(
             "subscription", name, {"after": None, **needed}, documents.selection(get_named_type(field.type), 1)
         )
-        is_state = isinstance(SUBSCRIPTIONS[name], State)
         for tenant in (ours, theirs):
             variables = {"after": journal.cursor_at(tenant.organization_id, 0), **needed}
-            for answer in await heard(actor, document, variables, until_quiet=is_state):
+            for answer in await heard(actor, document, variables):
                 assert set(codes(answer)) <= NO_ANSWER, (name, answer.get("errors"))
                 yield answer
 

@@ -10,7 +10,6 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import orjson
 import pytest
 
-from app.infrastructure import journal, limits, tail
+from app.infrastructure import limits
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import Role
@@ -56,17 +55,6 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(problems, "STRICT", True)
 
 
-@pytest.fixture(autouse=True)
-def ending_journal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Subscriptions tell what there is and end, instead of waiting for more."""
-
-    async def replay(organization_id: str, after: int) -> AsyncIterator[journal.Entry]:
-        for entry in await journal.read(organization_id, after, 20):
-            yield entry
-
-    monkeypatch.setattr(tail, "follow", replay)
-
-
 async def answers_to(case: Case, actor: Actor | None) -> list[dict[str, Any]]:
     """What a case is answered, as clients parse it; the request is read as it comes in a body."""
     body = json.dumps({"query": case.document, "variables": case.variables}).encode()
@@ -77,7 +65,7 @@ async def answers_to(case: Case, actor: Actor | None) -> list[dict[str, Any]]:
     if case.kind == "subscription":
         return [
             orjson.loads(service.encode(one))
-            async for one, _ in answers(service, request, lambda: Context(actor, address="192.0.2.1"))
+            async for one, _ in answers(service, request, lambda: Context(actor, address="192.0.2.1"), ends=True)
         ]
     return [orjson.loads(service.encode(await service.run(request, Context(actor, address="192.0.2.1"))))]
 

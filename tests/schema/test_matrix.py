@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from app.customers.models import Customer
-from app.infrastructure import journal, storage, tail
+from app.infrastructure import journal, storage
 from app.infrastructure.conditions import everything
 from app.infrastructure.jobs import KINDS, Runner
 from app.infrastructure.tables import BY_PREFIX
@@ -52,17 +52,6 @@ NOTICED = frozenset({"apiKeys", "customers", "createCustomer"})
 @pytest.fixture(autouse=True)
 def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(problems, "STRICT", True)
-
-
-@pytest.fixture(autouse=True)
-def ending_journal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Subscriptions tell what there is and end, instead of waiting for more."""
-
-    async def replay(organization_id: str, after: int) -> AsyncIterator[journal.Entry]:
-        for entry in await journal.read(organization_id, after):
-            yield entry
-
-    monkeypatch.setattr(tail, "follow", replay)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest_asyncio
 from graphql import TypeInfo, TypeInfoVisitor, Visitor, get_named_type, parse, validate, visit
 
 from app.demo import company
-from app.infrastructure import journal, tail, tokens
+from app.infrastructure import tokens
 from app.kernel.budgets import CALLERS
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import Role
@@ -91,19 +91,6 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(problems, "STRICT", True)
 
 
-@pytest.fixture(autouse=True)
-def ending_journal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Subscriptions tell what there is and end, instead of waiting for more."""
-
-    async def replay(organization_id: str, after: int) -> AsyncIterator[journal.Entry]:
-        while entries := await journal.read(organization_id, after):
-            for entry in entries:
-                yield entry
-            after = entries[-1].seq
-
-    monkeypatch.setattr(tail, "follow", replay)
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def world(database: Dialect, monkeypatch: pytest.MonkeyPatch) -> World:
     """The demo company; all its people have one password, which is hashed once."""
@@ -124,7 +111,7 @@ async def answers(world: World, example: Example) -> list[dict[str, Any]]:
     actor = await world.actor(example.role)
     request = GraphQLRequest(example.document, None, filled(example.variables, values.__getitem__))
     given: list[dict[str, Any]] = []
-    async with aclosing(each_answer(service, request, lambda: Context(actor))) as told:
+    async with aclosing(each_answer(service, request, lambda: Context(actor), ends=True)) as told:
         async for one, _ in told:
             given.append(one)
             # What is watched goes on for ever.

@@ -94,7 +94,7 @@ async def board(actor: Actor, day: date = DAY, **more: Any) -> dict[str, Any]:
 async def events(actor: Actor, document: str, after: str, **variables: Any) -> list[dict[str, Any]]:
     """What a subscription tells after a cursor, until it has nothing more to say."""
     found = []
-    for answer in await heard(actor, document, {"after": after, **variables}, until_quiet=True):
+    for answer in await heard(actor, document, {"after": after, **variables}):
         assert "errors" not in answer, answer
         found.extend(answer["data"].values())
     return found
@@ -281,7 +281,7 @@ async def test_a_board_is_refused_with_ids_that_are_not_ones_own(company: Compan
         ({"technicianIds": [company.ann_id] * 101}, "INVALID_INPUT"),
     ):
         assert codes(await ask(company.dispatcher, BOARD, {"day": str(DAY), **more})) == [path]
-        [answer] = await heard(company.dispatcher, FOLLOW, {"day": str(DAY), **more}, until_quiet=True)
+        [answer] = await heard(company.dispatcher, FOLLOW, {"day": str(DAY), **more})
         assert codes(answer) == [path]
     assert codes(await ask(company.dispatcher, BOARD, {"day": str(DAY), "after": "nonsense"})) == ["INVALID_INPUT"]
     assert codes(await ask(company.dispatcher, BOARD, {"day": str(DAY), "first": 101})) == ["INVALID_INPUT"]

@@ -566,7 +566,7 @@ async def test_an_office_person_who_is_a_technician_too_carries_the_own_visits_o
 async def pages(actor: Actor, after: str | None, **more: Any) -> list[dict[str, Any]]:
     """What is told, until there is nothing more to tell."""
     variables = {"after": after, **more}
-    answers = await heard(actor, FOLLOW, variables, until_quiet=True)
+    answers = await heard(actor, FOLLOW, variables)
     assert all("errors" not in one for one in answers), answers
     return [one["data"]["syncEvents"] for one in answers]
 
