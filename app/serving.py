@@ -100,6 +100,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """
 
     _on_ready: Callable[[], None] | None = None
+    ready = True
+    """Whether what is written leaves at once, or nearly so."""
 
     def handle_connect(self, event: Any) -> None:
         """A client asks for a socket."""
@@ -114,19 +116,28 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._on_ready = on_ready
         del self.request, self.response
 
-    @property
-    def ready(self) -> bool:
-        """Whether what is written leaves at once, or nearly so."""
-        return self.writable.is_set()
+    def framed(self, messages: Sequence[tuple[bytes, ...]]) -> bytes:
+        """Text messages, each in parts, as they are written to any socket: servers do not mask, and we do not compress."""
+        return b"".join([frame for parts in messages for frame in (_header(parts), *parts)])
 
     def write(self, messages: Sequence[tuple[bytes, ...]]) -> None:
         """Send text messages, each in parts."""
+        self.write_framed(self.framed(messages))
+
+    def write_framed(self, frames: bytes) -> None:
+        """Send what ``framed`` made."""
         if self.handshake_complete and not (self.close_sent or self.disconnected or self.transport.is_closing()):
-            self.transport.write(b"".join([frame for parts in messages for frame in (_header(parts), *parts)]))
+            self.transport.write(frames)
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        super().pause_writing()
+        self.ready = False
 
     def resume_writing(self) -> None:
         """The client has read."""
         super().resume_writing()
+        self.ready = True
         if self._on_ready is not None:
             self._on_ready()
 

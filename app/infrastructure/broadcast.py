@@ -36,6 +36,7 @@ QUEUE_LENGTH_MAX = 1000
 CONNECT_SECONDS = 3.0
 PUBLISH_SECONDS = 2.0
 SILENCE_SECONDS = 10.0
+ANNOUNCEMENT_PAUSE_SECONDS = 0.01
 REDIS_AWAY = (RedisError, OSError, TimeoutError)
 
 Listener = Callable[[str], None]
@@ -186,6 +187,8 @@ class _Bus:
             _tell(hints)
             with suppress(*REDIS_AWAY):
                 await self._broadcast.publish(self._channel, " ".join([self._name, *hints]))
+            # The first hint leaves at once; of a burst's many, those of the same moment become one message.
+            await asyncio.sleep(ANNOUNCEMENT_PAUSE_SECONDS)
 
     async def _hear(self, ready: asyncio.Event) -> None:
         async with self._broadcast.subscribe(self._channel) as subscriber:

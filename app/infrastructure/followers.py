@@ -38,6 +38,7 @@ TRIES = 5
 RETRY_SECONDS_MIN = 1.0
 RETRY_SECONDS_MAX = 60.0
 POLL_SECONDS = 1.0
+PAUSE_SECONDS = 0.1
 ORGANIZATIONS_AT_ONCE = 4
 ERROR_LENGTH_MAX = 2000
 MEASURED_MAX = 20
@@ -194,6 +195,8 @@ class Followers:
                 try:
                     await self.catch_up(hinted)
                     outage.recovered()
+                    # While facts keep coming, batches are worth more than the last milliseconds.
+                    await asyncio.sleep(PAUSE_SECONDS)
                     hinted = await news.wait(self._poll_seconds)
                 except AWAY as error:
                     await asyncio.sleep(outage.failed(error))

@@ -23,7 +23,7 @@ from app.kernel.ids import new_id
 from schema.kit.context import Context
 from schema.kit.execution import internal
 from schema.kit.limits import BadRequest, GraphQLRequest, read_body, request_of
-from schema.kit.live.groups import Member, Outlet, Told
+from schema.kit.live.groups import Member, Outlet, Shared, Told
 from schema.kit.live.outbox import Outbox, Parts, TaskWire, Wire
 from schema.kit.sessions import Authenticate, Crowd, Session, Sessions, bearer_token, client_address, end, user_agent
 
@@ -315,6 +315,10 @@ class Socket:
         """Send messages, or keep them until the client reads."""
         self._outbox.put(messages, keys)
 
+    def send_shared(self, shared: Shared, key: bytes, make: Callable[[], list[Parts]]) -> bool:
+        """Send what was made ready for others, if this client reads as they do."""
+        return self._outbox.put_shared(shared, key, make)
+
     async def room(self) -> None:
         """Wait until what was sent has left."""
         await self._outbox.room()
@@ -384,13 +388,22 @@ class Operation:
         if self._heard is not None:
             self._heard.recheck()
 
-    def tell(self, told: Sequence[Told], extra: bytes) -> None:
-        """Send events."""
-        messages: list[Parts] = [(self._head, one.payload, b"}") for one in told]
+    def tell(self, told: Sequence[Told], extra: bytes, shared: Shared | None = None) -> None:
+        """Send events. Clients number their operations alike, so the same frames serve many sockets."""
+        if (
+            shared is not None
+            and not extra
+            and self._socket.send_shared(shared, self._head, partial(self._messages, told))
+        ):
+            return
+        messages = self._messages(told)
         if extra:
             messages[0] = (self._head, told[0].payload[:-1], b",", extra, b"}}")
         keys = None if told[0].key is None else [(self.id, one.key) for one in told]
         self._socket.send(messages, keys)  # type: ignore[arg-type]  # a list of hashable things
+
+    def _messages(self, told: Sequence[Told]) -> list[Parts]:
+        return [(self._head, one.payload, b"}") for one in told]
 
     def finish(self, response: dict[str, Any] | None) -> None:
         """Send the last answer, and that there are no more; a request error is the end by itself."""

@@ -18,7 +18,7 @@ from app.kernel.errors import NotAuthenticated, Problem, Unavailable
 from schema.kit.context import Context
 from schema.kit.execution import internal
 from schema.kit.limits import GraphQLRequest
-from schema.kit.live.groups import Member, Outlet, Told
+from schema.kit.live.groups import Member, Outlet, Shared, Told
 from schema.kit.live.outbox import Outbox, Parts, TaskWire
 from schema.kit.negotiation import EVENTS
 from schema.kit.sessions import Crowd, Session, Sessions, end
@@ -137,7 +137,7 @@ class Stream:
             self._outbox.close()
             await self._wire.end()
 
-    def tell(self, told: Sequence[Told], extra: bytes) -> None:
+    def tell(self, told: Sequence[Told], extra: bytes, shared: Shared | None = None) -> None:
         """Send events."""
         messages: list[Parts] = [_parts(one.payload, one.cursor) for one in told]
         if extra:

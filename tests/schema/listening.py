@@ -8,7 +8,7 @@ import orjson
 
 from schema.kit import Context, plain_data
 from schema.kit.limits import GraphQLRequest
-from schema.kit.live.groups import FactsGroup, Member, PagesGroup, StateGroup, Told
+from schema.kit.live.groups import FactsGroup, Member, PagesGroup, Shared, StateGroup, Told
 from schema.kit.service import GraphQLService
 
 POLL_SECONDS = 0.005
@@ -22,7 +22,7 @@ class Ear:
         self.answers: asyncio.Queue[tuple[dict[str, Any], str | None] | None] = asyncio.Queue()
         self.told = 0
 
-    def tell(self, told: Sequence[Told], extra: bytes) -> None:
+    def tell(self, told: Sequence[Told], extra: bytes, shared: Shared | None = None) -> None:
         self.told += len(told)
         for index, one in enumerate(told):
             payload = one.payload if index or not extra else b"%b,%b}" % (one.payload[:-1], extra)

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from app import database
-from app.company.queries import get_organization
+from app.company.queries import get_own_time_zone
 from app.customers.models import Site
 from app.infrastructure.conditions import Condition, any_of, column, exists
 from app.infrastructure.tables import find_rows, walk_rows
@@ -28,7 +28,7 @@ OVERTIME_MAX = timedelta(hours=24)
 
 async def get_time_zone(actor: Actor, name: str | None) -> ZoneInfo:
     """The zone of that name, or the organization's own."""
-    return zone(name if name is not None else (await get_organization(actor)).time_zone)
+    return zone(name if name is not None else await get_own_time_zone(actor))
 
 
 def of_day(day: date, tz: ZoneInfo) -> Condition:

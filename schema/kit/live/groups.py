@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from schema.kit.live.hub import Feed
 
 BATCH_MAX = 100
+PAUSE_SECONDS = 0.05  # between two batches of a group while facts keep coming: the first is told at once
 POINTS_MAX = 50  # what one hearer pays at most for a batch, so that a small budget pays for some of what there is
 QUIET_SECONDS = 600.0  # after which an empty page is told, so that a cursor does not grow old
 AT_ONCE = 100  # members that are told before others on the loop have their turn
@@ -45,11 +46,15 @@ class Told:
     key: str | None = None
 
 
+Shared = dict[bytes, Any]
+"""What outlets made of the same events, for those who would make the same of them."""
+
+
 class Outlet(Protocol):
     """Where a member's answers go: one operation on a socket, or a stream."""
 
-    def tell(self, told: Sequence[Told], extra: bytes) -> None:
-        """Send events; ``extra`` is JSON to be put into the first answer."""
+    def tell(self, told: Sequence[Told], extra: bytes, shared: Shared | None = None) -> None:
+        """Send events; ``extra`` is JSON to be put into the first answer. What is made of them for one may be ``shared``."""
 
     def finish(self, response: dict[str, Any] | None) -> None:
         """Send a last answer, if there is one, and say that there are no more."""
@@ -91,10 +96,10 @@ class Member:
         self.group: Group | None = None
         self.task: asyncio.Task[None] | None = None
 
-    def tell(self, told: Sequence[Told]) -> None:
+    def tell(self, told: Sequence[Told], shared: Shared | None = None) -> None:
         """Send events."""
         extra, self.extra = self.extra, b""
-        self.outlet.tell(told, extra)
+        self.outlet.tell(told, extra, shared)
 
     def leave(self) -> None:
         """Hear nothing more."""
@@ -196,13 +201,14 @@ class Group:
     async def deliver(self, told: Sequence[Told]) -> None:
         """Give everybody what they have not heard."""
         first, last = told[0].seq, told[-1].seq
+        shared: Shared = {}
         for number, member in enumerate(list(self.members), 1):
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
             if member not in self.members:
                 continue
             if member.seq < first:
-                member.tell(told)
+                member.tell(told, shared)
             elif member.seq < last:
                 member.tell([one for one in told if one.seq > member.seq])
             member.seq = max(member.seq, last)
@@ -273,6 +279,7 @@ class FactsGroup(Group):
         self.buckets = asked.live.buckets(asked.arguments)
         self._pending: deque[Entry] = deque()
         self._current = 0
+        self._rests_until = 0.0
 
     @property
     def done(self) -> int:
@@ -308,7 +315,11 @@ class FactsGroup(Group):
         self.go_on(self._work)
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         while self._pending and self.members:
+            if (early := self._rests_until - loop.time()) > 0:
+                await asyncio.sleep(early)
+            self._rests_until = loop.time() + PAUSE_SECONDS
             batch = list(islice(self._pending, self.batch_max))
             self._current = batch[0].seq
             told = await self._made(batch)
@@ -447,11 +458,12 @@ class StateGroup(Group):
 
     async def deliver(self, told: Sequence[Told]) -> None:
         """Everybody gets what differs: where they stand in the journal does not matter."""
+        shared: Shared = {}
         for number, member in enumerate(list(self.members), 1):
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
             if member in self.members:
-                member.tell(told)
+                member.tell(told, shared)
         metrics.count_deliveries(len(told) * len(self.members))
 
     def _move(self, member: Member, scope: Scope, viewer: Actor) -> None:

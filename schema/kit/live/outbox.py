@@ -29,6 +29,12 @@ class Wire(Protocol):
     def write(self, messages: list[Parts]) -> None:
         """Send messages, each in parts. Nothing happens when the client has gone."""
 
+    def framed(self, messages: list[Parts]) -> bytes | None:
+        """What is written for messages, to be written to many wires of the kind; None where nothing is gained by it."""
+
+    def write_framed(self, frames: bytes) -> None:
+        """Send what ``framed`` made."""
+
     def hang_up(self, code: int, reason: str) -> None:
         """Let nothing more wait, and see to it that a client who does not read cannot keep the connection."""
 
@@ -66,6 +72,18 @@ class Outbox:
         if len(self._waiting) > MESSAGES_MAX or (self._bytes > BYTES_MAX and len(self._waiting) > 1):
             self.close()
             self.on_overflow()
+
+    def put_shared(self, shared: dict[bytes, Any], key: bytes, make: Callable[[], list[Parts]]) -> bool:
+        """Send what was made ready for others already, if this wire is ready too."""
+        if self.closed or self._waiting or not self._wire.ready:
+            return False
+        frames = shared.get(key)
+        if frames is None:
+            frames = shared[key] = self._wire.framed(make())
+        if frames is None:
+            return False
+        self._wire.write_framed(frames)
+        return True
 
     def close(self) -> None:
         """Forget what waits, and take no more."""
@@ -130,6 +148,14 @@ class TaskWire:
         self._waiting.extend(messages)
         if self._task is None:
             self._task = asyncio.create_task(self._write())
+
+    def framed(self, messages: list[Parts]) -> bytes | None:
+        """Nothing is gained: each message is sent by itself."""
+        return None
+
+    def write_framed(self, frames: bytes) -> None:
+        """Never asked for."""
+        raise NotImplementedError
 
     def hang_up(self, code: int, reason: str) -> None:
         """Send nothing more."""

@@ -360,6 +360,12 @@ class Slow:
     def write(self, messages: list[Parts]) -> None:
         self.sent.extend(b"".join(parts) for parts in messages)
 
+    def framed(self, messages: list[Parts]) -> bytes:
+        return b"|".join(b"".join(parts) for parts in messages)
+
+    def write_framed(self, frames: bytes) -> None:
+        self.sent.append(frames)
+
     def hang_up(self, code: int, reason: str) -> None:
         pass
 
@@ -394,6 +400,24 @@ def test_what_waits_leaves_in_order_and_the_newest_of_a_kind_takes_the_place_of_
     box.wire.read()
     assert box.wire.sent == [b"fact 1", b"row b", b"fact 2", b"row a, new"]
     assert box.overflows == 0 and len(box.outbox) == 0
+
+
+def test_what_was_made_for_one_serves_all_who_read_and_nobody_else() -> None:
+    first, second, slow, other = Box(), Box(), Box(), Box()
+    slow.wire.ready = False
+    made: list[str] = []
+
+    def make() -> list[Parts]:
+        made.append("made")
+        return [(b"a",), (b"b",)]
+
+    shared: dict[bytes, Any] = {}
+    assert [box.outbox.put_shared(shared, b"1", make) for box in (first, second, slow)] == [True, True, False]
+    assert other.outbox.put_shared(shared, b"2", make)
+    assert (first.wire.sent, second.wire.sent, slow.wire.sent) == ([b"a|b"], [b"a|b"], [])
+    assert first.wire.sent[0] is second.wire.sent[0] and made == ["made", "made"]
+    first.outbox.close()
+    assert not first.outbox.put_shared(shared, b"1", make)
 
 
 @pytest.mark.parametrize(("size", "most"), [(1, MESSAGES_MAX), (BYTES_MAX // 4, 4)])
