@@ -12,7 +12,7 @@ from schema.kit.live.groups import FactsGroup, Member, PagesGroup, Shared, State
 from schema.kit.service import GraphQLService
 
 POLL_SECONDS = 0.005
-QUIET_SECONDS = 0.3
+QUIET_SECONDS = 0.5
 
 
 class Ear:
@@ -61,10 +61,10 @@ async def answers(
 
 async def settle(member: Member, ear: Ear) -> None:
     """End when a member has heard all that there is."""
-    told = 0
+    told = -1
     while not is_settled(member):
         await asyncio.sleep(POLL_SECONDS)
-    while isinstance(member.group, PagesGroup) and (told == 0 or ear.told > told):
+    while isinstance(member.group, PagesGroup) and ear.told > told:
         told = ear.told
         await asyncio.sleep(QUIET_SECONDS)
     if member.group is not None:

@@ -450,7 +450,10 @@ class StateGroup(Group):
             events = [replace(event, cursor=cursor) for event in (*gone.values(), *fresh.values())]
             payloads = await self.asked.teller.answers(events, self.viewer) if events else []
         keys = [*gone, *fresh]
-        told = [Told(seq, cursor, payload, key) for key, payload in zip(keys, payloads, strict=True)]
+        # An event may keep its cursor to itself: it names the organization, which strangers need not know.
+        told = [
+            Told(seq, event.cursor, payload, key) for key, event, payload in zip(keys, events, payloads, strict=True)
+        ]
         by_key = dict(zip(keys, told, strict=True))
         self._seen = {key: (event, by_key[key] if key in fresh else before[key][1]) for key, event in now.items()}
         metrics.count_made(len(told))

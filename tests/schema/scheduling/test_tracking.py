@@ -19,11 +19,12 @@ from app.scheduling import commands
 from app.scheduling.models import Appointment
 from app.technicians.models import Technician
 from app.technicians.rules import PositionReport
-from schema.kit import Context, plain_data
+from schema.kit import Context
 from schema.kit.limits import GraphQLRequest
 from tests.app.scheduling.test_positions import under_way
 from tests.app.scheduling.world import Company, booked, found
 from tests.schema.asking import ask, codes, heard, service
+from tests.schema.listening import answers as each_answer
 
 SEEN = """status statusLabel isOver windowStart windowEnd startsAt etaAt technicianFirstName
     place { coordinates { latitude longitude } at }"""
@@ -55,13 +56,13 @@ async def link_to(actor: Actor, id: str) -> dict[str, Any]:
 @asynccontextmanager
 async def tracking(token: str) -> AsyncIterator[Any]:
     """What somebody who is not signed in is told, one after another."""
-    answers = service.stream(GraphQLRequest(TRACK, None, {"token": token}), lambda: Context(None))
+    answers = each_answer(service, GraphQLRequest(TRACK, None, {"token": token}), lambda: Context(None))
 
     async def told() -> dict[str, Any]:
         async with asyncio.timeout(15):
             answer, cursor = await anext(answers)
         assert not cursor
-        return plain_data(answer)
+        return answer
 
     try:
         yield told

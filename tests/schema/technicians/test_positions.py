@@ -17,10 +17,11 @@ from app.technicians import queries
 from app.technicians.commands import check_in, check_out, take_positions
 from app.technicians.models import Position
 from app.technicians.rules import PositionReport
-from schema.kit import BoxInput, Context, holds, plain_data
+from schema.kit import BoxInput, Context, holds
 from schema.kit.limits import GraphQLRequest
 from tests.app.customers.world import Company, found_company, hire
 from tests.schema.asking import ask, codes, heard, service
+from tests.schema.listening import answers as each_answer
 
 POSITIONS = """subscription($box: BoxInput, $ids: [ID!]) { technicianPositions(box: $box, technicianIds: $ids) {
     technicianId technician { name } coordinates { latitude longitude } isStale removed cursor } }"""
@@ -61,7 +62,7 @@ class Watcher:
     async def next(self) -> tuple[str, float, bool]:
         async with asyncio.timeout(10):
             answer, _ = await anext(self._answers)
-        told = plain_data(answer)
+        told = answer
         assert "errors" not in told, told
         event = told["data"]["technicianPositions"]
         assert event["cursor"]
@@ -77,7 +78,7 @@ class Watcher:
 
 @asynccontextmanager
 async def watching(actor: Actor, **variables: Any) -> AsyncIterator[Watcher]:
-    answers = service.stream(GraphQLRequest(POSITIONS, None, variables), lambda: Context(actor))
+    answers = each_answer(service, GraphQLRequest(POSITIONS, None, variables), lambda: Context(actor))
     try:
         yield Watcher(answers)
     finally:
