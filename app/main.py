@@ -47,8 +47,8 @@ CONNECTIONS_MAX = 10_000
 log = structlog.get_logger(__name__)
 
 
-def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
-    """The application of one server process, and its event streams, which have to end before it can stop."""
+def create_app(settings: Settings) -> tuple[ASGIApp, Streams, GraphQLSockets]:
+    """The application of one server process, and its event streams and sockets, which have to end before it can stop."""
     trusted = read_manifest(settings.trusted_documents, api) if settings.trusted_documents else {}
     documents = KnownDocuments(trusted, only_trusted=settings.documents is Documents.TRUSTED)
     exporting.export_from(api, documents.require_trusted)
@@ -70,7 +70,6 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
         async with process.running(settings, background=settings.runs_background_inside):
             log.info("serving", database=settings.database_url, broadcast=settings.broadcast_url)
             yield
-            await sockets.close()
             await service.hub.stop()
 
     door = SchemaDoor(settings.introspection.value, actor_of_token, settings.trusted_proxies)
@@ -118,7 +117,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams]:
             expose_headers=["x-request-id", "retry-after"],
             max_age=600,
         )
-    return Envelope(app), endpoint.streams
+    return Envelope(app), endpoint.streams, sockets
 
 
 async def show_board(request: Request) -> Response:
@@ -133,7 +132,7 @@ async def show_tracking(request: Request) -> Response:
 
 def server_of(settings: Settings) -> uvicorn.Server:
     """A server that is not started yet."""
-    app, streams = create_app(settings)
+    app, streams, sockets = create_app(settings)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -153,7 +152,7 @@ def server_of(settings: Settings) -> uvicorn.Server:
         log_config=None,
         proxy_headers=False,
     )
-    return Server(config, streams.close)
+    return Server(config, streams.close, sockets.close)
 
 
 def serve(settings: Settings) -> None:

@@ -80,15 +80,24 @@ async def _say_sorry(id: str, send: Send) -> None:
 
 
 class Server(uvicorn.Server):
-    """Says first that it stops: an answer that never ends would keep it from stopping until its patience is over."""
+    """Says first that it stops: an answer that never ends would keep it from stopping until its patience is over, and
+    sockets that are all closed in one moment would all come to another server in the next."""
 
-    def __init__(self, config: uvicorn.Config, stops: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, stops: Callable[[], None], close_sockets: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__(config)
         self._stops = stops
+        self._close_sockets = close_sockets
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop in order."""
+        for server in self.servers:
+            server.close()  # nobody comes to us any more
+        for listener in sockets or []:
+            listener.close()
         self._stops()
+        await self._close_sockets()
         await super().shutdown(sockets)
 
 

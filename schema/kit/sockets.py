@@ -32,6 +32,9 @@ WIRE = "truckroll.wire"
 """In a connection's ``extensions``: the way to write frames without asking the event loop, where the server has one."""
 INIT_SECONDS_MAX = 5.0
 CLOSE_SECONDS_MAX = 5.0
+CLOSED_AT_ONCE = 50
+CLOSING_SECONDS_MAX = 15.0  # for all sockets when the server stops
+CLOSING_PAUSE_SECONDS_MAX = 0.5
 OPERATIONS_MAX = 20
 SOCKETS_PER_CALLER_MAX = 50
 ID_LENGTH_MAX = 128
@@ -107,8 +110,14 @@ class GraphQLSockets:
             metrics.sockets_open(len(self._open))
 
     async def close(self) -> None:
-        """Close every socket, because the server stops: clients come back to another one."""
-        await asyncio.gather(*(socket.close(1012, "Server restarts") for socket in set(self._open)))
+        """Close every socket, because the server stops: a few at a time, so that their clients do not all come to another
+        server in the same moment."""
+        waiting = list(self._open)
+        for start in range(0, len(waiting), CLOSED_AT_ONCE):
+            some = waiting[start : start + CLOSED_AT_ONCE]
+            await asyncio.gather(*(socket.close(1012, "Server restarts") for socket in some))
+            if start + CLOSED_AT_ONCE < len(waiting):
+                await asyncio.sleep(min(CLOSING_SECONDS_MAX * CLOSED_AT_ONCE / len(waiting), CLOSING_PAUSE_SECONDS_MAX))
 
     def _is_from_a_friend(self, websocket: WebSocket) -> bool:
         """Whether the page that opens the socket is ours or an allowed one; programs send no origin."""

@@ -377,7 +377,7 @@ async def test_a_page_that_has_not_changed_is_not_sent_again() -> None:
 
 
 async def test_the_server_shows_it_beside_the_schema() -> None:
-    app, _ = create_app(Settings(introspection="everybody"))
+    app, *_ = create_app(Settings(introspection="everybody"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
         assert "The Truckroll API" in (await http.get("/docs/")).text
         assert (await http.get("/schema.graphql")).text.startswith('"""')

@@ -330,6 +330,20 @@ async def test_a_session_that_cannot_be_checked_for_a_moment_goes_on() -> None:
     await client.leave()
 
 
+async def test_a_server_that_stops_closes_its_sockets_a_few_at_a_time(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "CLOSED_AT_ONCE", 2)
+    monkeypatch.setattr(sockets, "CLOSING_SECONDS_MAX", 0.5)
+    endpoint = sockets_of(Busy(), session)
+    clients = [await Client(Busy(), session, endpoint).sign_in() for _ in range(5)]
+    closing = asyncio.create_task(endpoint.close())
+    await asyncio.sleep(0.05)
+    assert sum(client.wire.closed is not None for client in clients) == 2
+    await closing
+    assert [await client.close_code() for client in clients] == [1012] * 5
+
+
 # Operations
 
 
