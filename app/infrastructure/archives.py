@@ -23,7 +23,7 @@ from typing import IO, Any, Self, cast
 import orjson
 
 from app.infrastructure.journal import Entry, Record
-from app.infrastructure.storage import write_whole
+from app.infrastructure.storage import sync_folder, write_whole
 from app.kernel.errors import ConfigurationError
 
 PAGE_SIZE = 1000
@@ -88,9 +88,15 @@ def files_of(organization_id: str) -> list[ArchiveFile]:
     return sorted(found, key=lambda one: (one.first, one.last))
 
 
-def file_after(organization_id: str, seq: int) -> ArchiveFile | None:
-    """The file that goes on after a fact."""
-    return next((one for one in files_of(organization_id) if one.first == seq + 1), None)
+def files_from(organization_id: str, first: int) -> list[ArchiveFile]:
+    """The files that begin with a fact, the longest first: there are two when two processes archived the same facts."""
+    return [one for one in reversed(files_of(organization_id)) if one.first == first]
+
+
+def files_with(organization_id: str, seq: int, archived_seq: int) -> list[ArchiveFile]:
+    """The files that hold a fact and none behind ``archived_seq``; those that go on farthest come first."""
+    holding = [one for one in files_of(organization_id) if one.first <= seq <= one.last <= archived_seq]
+    return sorted(holding, key=lambda one: one.last, reverse=True)
 
 
 async def pages(file: ArchiveFile) -> AsyncIterator[list[Record]]:
@@ -125,6 +131,7 @@ class ArchiveWriter:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(self._folder.parent)
         for left in self._folder.glob(".*.tmp"):
             if left.stat().st_mtime < time.time() - LEFT_BEHIND_SECONDS:
                 left.unlink(missing_ok=True)
@@ -150,11 +157,7 @@ class ArchiveWriter:
         made = ArchiveFile(self._folder / name, self._first, self._last)
         write_whole(made.checksum, f"{_digest(self._temporary)}  {name}\n".encode())
         self._temporary.replace(made.path)
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._folder)
         return made
 
     def _close(self) -> None:

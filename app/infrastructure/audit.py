@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app import database
 from app.infrastructure import archives, journal
+from app.infrastructure.archives import ArchiveFile
 from app.infrastructure.chain import BrokenChain, Chain
 from app.infrastructure.journal import Record
 from app.infrastructure.models import JournalSeal
@@ -103,20 +104,28 @@ class _Walk:
     async def _through_the_archive(self, archived: JournalSeal) -> None:
         chain = self.chain
         while chain.seq < archived.archived_seq:
-            file = await asyncio.to_thread(archives.file_after, self.organization_id, chain.seq)
-            if file is None:
-                raise BrokenChain(chain.seq + 1, "it is missing: the archive has no file with it")
-            if not await asyncio.to_thread(file.is_whole):
-                raise BrokenChain(chain.seq + 1, f"the archive {file.path.name} is not the one that was written")
+            start = chain.seq
+            file = await asyncio.to_thread(self._file_with, start + 1, archived.archived_seq)
             try:
                 async for page in archives.pages(file):
-                    await asyncio.to_thread(self._follow_all, page)
+                    # Where two processes archived the same facts, a file may begin before the one ahead of it ends.
+                    await asyncio.to_thread(self._follow_all, [one for one in page if one.entry.seq > start])
             except (OSError, ValueError) as damage:
                 raise BrokenChain(chain.seq + 1, f"the archive {file.path.name} cannot be read: {damage}") from damage
             if chain.seq != file.last:
                 raise BrokenChain(chain.seq + 1, f"it is missing in the archive {file.path.name}")
         if archived.archived_seq and chain.hash != archived.archived_hash:
             raise BrokenChain(chain.seq, "the archive ends with another fact than the one that was put there")
+
+    def _file_with(self, seq: int, archived_seq: int) -> ArchiveFile:
+        """A whole file with a fact."""
+        files = archives.files_with(self.organization_id, seq, archived_seq)
+        if not files:
+            raise BrokenChain(seq, "it is missing: the archive has no file with it")
+        for file in files:
+            if file.is_whole():
+                return file
+        raise BrokenChain(seq, f"the archive {files[0].path.name} is not the one that was written")
 
     def _follow_all(self, records: list[Record]) -> None:
         for record in records:

@@ -89,14 +89,22 @@ async def _next_file(organization_id: str, before: datetime) -> ArchiveFile | No
     limit = await _limit(organization_id, seal, before)
     if limit <= seal.archived_seq:
         return None
-    left = await asyncio.to_thread(archives.file_after, organization_id, seal.archived_seq)
-    if left is None:
+    left = await asyncio.to_thread(_whole_files_from, organization_id, seal.archived_seq + 1)
+    if not left:
         return await _write(organization_id, seal.archived_seq, limit)
-    if not await asyncio.to_thread(left.is_whole):
-        log.warning("an unfinished archive is written anew", file=left.path.name)
-        await asyncio.to_thread(left.delete)
-        return await _write(organization_id, seal.archived_seq, limit)
-    return left if left.last <= limit else None
+    return next((one for one in left if one.last <= limit), None)
+
+
+def _whole_files_from(organization_id: str, first: int) -> list[ArchiveFile]:
+    """The files that begin with a fact, the longest first, without those that are not whole: these are deleted."""
+    found = []
+    for file in archives.files_from(organization_id, first):
+        if file.is_whole():
+            found.append(file)
+        else:
+            log.warning("an unfinished archive is written anew", file=file.path.name)
+            file.delete()
+    return found
 
 
 async def _limit(organization_id: str, seal: JournalSeal, before: datetime) -> int:
@@ -172,8 +180,16 @@ async def _take_over(organization_id: str, file: ArchiveFile) -> None:
         return await same.update(archived_seq=file.last, archived_hash=chain.hash)
 
     if not await database.unit_of_work(work):
+        await asyncio.to_thread(_delete_unless_needed, organization_id, file, await kept_from(organization_id))
         raise OSError("another process archives the same facts")
     log.info("facts were archived", organization=organization_id, file=file.path.name)
+
+
+def _delete_unless_needed(organization_id: str, file: ArchiveFile, archived_seq: int) -> None:
+    """Delete a file that another process came before, unless it is the very one that stands for its facts."""
+    others = [one for one in archives.files_with(organization_id, file.first, archived_seq) if one.path != file.path]
+    if file.last > archived_seq or any(one.last >= file.last and one.is_whole() for one in others):
+        file.delete()
 
 
 def _follow(chain: Chain, records: list[Record]) -> None:

@@ -120,11 +120,11 @@ def write_whole(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename outlast a power failure, where the system can."""
+def sync_folder(folder: Path) -> None:
+    """Make what a folder names outlast a power failure, where the system can."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -197,7 +197,7 @@ class GrowingFiles:
 
     def _finish(self, name: str) -> None:
         self._path(name + PART).replace(self._path(name))
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
 
     def _delete(self, name: str) -> None:
         for path in (self._path(name), self._path(name + PART)):

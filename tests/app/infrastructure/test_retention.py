@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -205,7 +205,7 @@ async def test_who_comes_from_before_what_is_kept_is_told_where_to_begin_anew(da
         with pytest.raises(ResyncRequired) as told:
             await anext(tail.follow("org_ours", seq))
         assert told.value.data() == {"cursor": head}
-    assert (await anext(tail.follow("org_ours", OLD))).seq == OLD + 1
+    assert [entry.seq for entry in await anext(tail.follow("org_ours", OLD))] == list(range(OLD + 1, ALL + 1))
     await tail.stop()
 
 
@@ -314,6 +314,63 @@ async def test_two_who_archive_at_once_archive_each_fact_once(database: Dialect,
     assert await in_archive() == list(range(1, OLD + 1))
     assert await in_table() == list(range(OLD + 1, ALL + 1))
     assert (await verify("org_ours")).broken is None
+
+
+@pytest.mark.parametrize(("lost", "won"), [(4, 7), (7, 4)])
+async def test_who_is_overtaken_by_another_leaves_no_file_of_the_same_facts(
+    database: Dialect, actor: Actor, lost: int, won: int
+) -> None:
+    await months_of_facts(actor)
+    slow = await retention._write("org_ours", 0, lost)
+    fast = await retention._write("org_ours", 0, won)
+    assert slow is not None and fast is not None
+    reading = archives.pages
+    archives_read = 0
+
+    async def pages(file: archives.ArchiveFile) -> AsyncIterator[list[journal.Record]]:
+        nonlocal archives_read
+        archives_read += 1
+        if archives_read == 1:
+            await retention._take_over("org_ours", fast)
+        async for page in reading(file):
+            yield page
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archives, "pages", pages)
+        with pytest.raises(OSError, match="another process"):
+            await retention._take_over("org_ours", slow)
+    assert [(file.first, file.last) for file in archives.files_of("org_ours")] == [(1, won)]
+    await retention.archive("org_ours", BEFORE)
+    assert await in_archive() == list(range(1, OLD + 1))
+    assert await verify("org_ours") == Verdict("org_ours", ALL, ALL, OLD, None)
+
+
+@pytest.mark.parametrize(("lost", "won"), [(4, 7), (7, 4)])
+async def test_a_file_that_one_who_was_overtaken_left_behind_breaks_no_chain(
+    database: Dialect, actor: Actor, lost: int, won: int
+) -> None:
+    await months_of_facts(actor)
+    assert await retention._write("org_ours", 0, lost) is not None
+    fast = await retention._write("org_ours", 0, won)
+    assert fast is not None
+    await retention._take_over("org_ours", fast)
+    assert await verify("org_ours") == Verdict("org_ours", ALL, ALL, won, None)
+    await retention.archive("org_ours", BEFORE)
+    assert await in_table() == list(range(OLD + 1, ALL + 1))
+    assert await verify("org_ours") == Verdict("org_ours", ALL, ALL, OLD, None)
+    await damage(archives.files_of("org_ours")[-1])
+    broken = (await verify("org_ours")).broken
+    assert broken is not None and broken.seq == 8
+
+
+async def test_the_name_of_an_organizations_folder_is_brought_to_the_disk(
+    sqlite_database: Dialect, actor: Actor, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(archives, "sync_folder", synced.append)
+    await months_of_facts(actor)
+    assert await retention.archive("org_ours", BEFORE) == OLD
+    assert synced == [place, place / "org_ours"] * 2
 
 
 # Damage
