@@ -234,7 +234,6 @@ class Conversation(Node):
     """What is written about a work order, with a customer's account, or between the office and a technician. There is one of
     each. The office sees all, a technician those about the own work, a customer those that have something for everyone."""
 
-    version: int = col("Counts up with every change.")
     about_id: ID = col("The id of the work order, customer or technician that it is about.")
     about: Node = either("The work order, customer or technician that it is about; null when you may not see it.")
     started_at: datetime = col("When it began.", column="created_at")

@@ -584,7 +584,10 @@ class Assignment(Node):
     ends_at: datetime = col("When it is over; when it was, once it is.", totals=True)
     travel_minutes: int | None = col("Minutes on the road to it, by plan; null while no plan says.", totals=True)
     decided_at: datetime | None = col("When it was accepted, declined or released; null until then.")
-    reason: str | None = col("Why it was declined or released; null if nobody said.")
+    reason: str | None = col(
+        "Why it was declined or released; null if nobody said, and without the permission VIEW_INTERNAL_NOTES.",
+        permission=Permission.VIEW_INTERNAL_NOTES,
+    )
     created_at: datetime = col("When it was given.")
     technician: Technician = parent("Who has it.", facet="name")
     appointment: "Appointment" = parent("The visit.")

@@ -61,8 +61,9 @@ async def tell_of_decline(actor: Actor, assignment_id: str, crew: Sequence[str],
     [who] = await find_rows(Technician, column("id") == assignment.technician_id)
 
     def words(work: WorkOrder, site: Site, names: str) -> str:
+        # Not why: the rest of the crew reads this, and the reason may be a private one. The office reads the assignment's.
         remaining = f"{names} still comes." if left else "Nobody comes."
-        return f"{who.name} declined visit {visit.number} of {work.number}. {remaining} The reason: {assignment.reason}"
+        return f"{who.name} declined visit {visit.number} of {work.number}. {remaining}"
 
     return await _raise_about(actor, visit, danger, words)
 

@@ -6,6 +6,7 @@ import pytest
 
 from app.infrastructure import journal
 from app.infrastructure.followers import FOLLOWERS as KNOWN
+from app.infrastructure.tables import find_rows
 from app.kernel.actor import system_actor
 from app.kernel.calendar import utc_now
 from app.messaging import commands as messaging
@@ -193,7 +194,7 @@ async def test_a_visit_that_nobody_is_left_for_is_told_until_it_is_booked_again(
     assert await said() == [("ASSIGNMENT_DECLINED", severity, "OPEN")]
     [alert] = await Alert.all()
     assert alert.message.startswith("Ann declined visit 1 of ")
-    assert alert.message.endswith("Nobody comes. The reason: My van broke down.")
+    assert alert.message.endswith("Nobody comes.")
     assert (alert.appointment_id, alert.technician_ids) == (id, [])
     before = await journal.head(company.organization_id)
     await commands.schedule_appointment(company.dispatcher, id, [company.bob_id], NINE)
@@ -206,6 +207,14 @@ async def test_a_visit_that_others_still_come_to_is_good_to_know(company: Compan
     await followed(company)
     [alert] = await Alert.all()
     assert (alert.severity, "Bob still comes." in alert.message) == ("INFO", True)
+
+
+async def test_the_rest_of_the_crew_does_not_learn_why_somebody_declined(company: Company) -> None:
+    await declined(company, company.ann_id, company.bob_id)
+    await followed(company)
+    [alert] = await find_rows(Alert, Alert.visible_to(company.bob))
+    assert alert.message.startswith("Ann declined visit 1 of ")
+    assert "van" not in alert.message
 
 
 async def test_a_decline_that_was_seen_to_before_anybody_was_told_is_not_told(company: Company) -> None:

@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from graphql import get_named_type, is_leaf_type
 
 from app.infrastructure import journal
 from app.kernel.actor import Actor
 from app.kernel.ids import new_id
 from app.messaging import commands
+from schema.schema import api
 from tests.app.scheduling.world import Company, booked, row_of
 from tests.schema.asking import ask, codes, heard
 
@@ -37,6 +39,19 @@ async def conversation_of(company: Company, order: str) -> str:
 async def unread(actor: Actor, id: str) -> Any:
     found = (await ask(actor, UNREAD, {"id": id}))["data"]["conversation"]
     return found and (found["unreadCount"], [one["text"] for one in found["messages"]["nodes"]])
+
+
+async def test_nothing_of_a_conversation_tells_a_customer_that_an_internal_message_was_sent(company: Company) -> None:
+    order = await anns_work(company)
+    id = await conversation_of(company, order)
+    fields = api._schema.type_map["Conversation"].fields  # type: ignore[attr-defined]  # an object type has them
+    values = " ".join(name for name, one in fields.items() if is_leaf_type(get_named_type(one.type)))
+    document = f"query ($id: ID!) {{ conversation(id: $id) {{ {values} messages {{ totalCount }} }} }}"
+    before = await ask(company.customer, document, {"id": id})
+    await send(company.dispatcher, workOrderId=order, text="internal")
+    after = await ask(company.customer, document, {"id": id})
+    assert before["data"]["conversation"]["id"] == id
+    assert after["data"] == before["data"]
 
 
 async def test_a_message_is_answered_with_its_conversation(company: Company) -> None:

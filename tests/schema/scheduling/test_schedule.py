@@ -311,6 +311,24 @@ async def test_an_assignment_is_answered_through_the_api(schema: strawberry.Sche
     assert (await row_of(crew)).status == "UNSCHEDULED"
 
 
+async def test_a_customer_sees_that_somebody_declined_and_not_why(schema: strawberry.Schema, company: Company) -> None:
+    id = await booked(company, company.ann_id, company.bob_id)
+    [_, bobs] = await assignments_of(id)
+    await commands.decline_assignment(company.bob, bobs.id, "I am in hospital.")
+    document = """query ($id: ID!, $where: AssignmentFilter, $by: [AssignmentOrder!]) { appointment(id: $id) {
+        assignments(filter: $where, orderBy: $by) { nodes { status reason } } } }"""
+    office, customer = [await ask(schema, actor, document, id=id) for actor in (company.dispatcher, company.customer)]
+    declined = {"status": "DECLINED", "reason": "I am in hospital."}
+    assert declined in office["data"]["appointment"]["assignments"]["nodes"]
+    shown = customer["data"]["appointment"]["assignments"]["nodes"]
+    assert declined | {"reason": None} in shown
+    assert [one["reason"] for one in shown] == [None] * len(shown)
+    for asked in ({"where": {"reason": {"contains": "hospital"}}}, {"by": [{"field": "REASON"}]}):
+        [refused] = (await ask(schema, company.customer, document, id=id, **asked))["errors"]
+        assert refused["extensions"]["code"] == "NOT_PERMITTED"
+        assert "errors" not in await ask(schema, company.dispatcher, document, id=id, **asked)
+
+
 async def test_each_hears_of_the_own_visits(company: Company, stranger: Company) -> None:
     id = await booked(company)
     before = await journal.head(company.organization_id)
