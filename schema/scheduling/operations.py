@@ -545,8 +545,9 @@ class Mutations:
 
     @mutation(
         SharedVisit,
-        "Makes a link that shows one visit to whoever has it, until some hours after its end: the office to any visit "
-        "(MANAGE_SCHEDULE), customers to their own.",
+        "Makes a link that shows one visit to whoever has it, until 4 hours after its end, and at most 90 days after the "
+        "end that is planned or after the link was made, whichever is later: the office to any visit (MANAGE_SCHEDULE), "
+        "customers to their own.",
         permission=Permission.VIEW_SCHEDULE,
         problems=(Conflict, LimitReached),
     )

@@ -685,7 +685,8 @@ class VisitSharesVisit:
 
 @readable(models.VisitShare, permission=Permission.VIEW_SCHEDULE)
 class VisitShare(Node):
-    """A link that shows one visit to whoever has it, until some hours after its end. Technicians do not see them."""
+    """A link that shows one visit to whoever has it, until 4 hours after its end, and at most 90 days after the end that
+    is planned or after the link was made, whichever is later. Technicians do not see them."""
 
     version: int = col("Counts up with every change.")
     created_at: datetime = col("When it was made.")

@@ -67,7 +67,7 @@ async def count_open_shares(visit: Appointment) -> int:
     """How many links to a visit open at the moment."""
     now = utc_now()
     shares = await find_rows(VisitShare, (column("appointment_id") == visit.id) & column("revoked_at").is_null())
-    return sum(rules.is_share_open(now, share.created_at, _ended_at(visit), None) for share in shares)
+    return sum(_is_open(share, visit, now) for share in shares)
 
 
 async def _open_share(token: str) -> Appointment | None:
@@ -76,9 +76,10 @@ async def _open_share(token: str) -> Appointment | None:
         return None
     share = shares[0]
     [visit] = await find_rows(Appointment, column("id") == share.appointment_id)
-    is_open = rules.is_share_open(utc_now(), share.created_at, _ended_at(visit), share.revoked_at)
-    return visit if is_open else None
+    return visit if _is_open(share, visit, utc_now()) else None
 
 
-def _ended_at(visit: Appointment) -> datetime | None:
-    return visit.completed_at or visit.canceled_at
+def _is_open(share: VisitShare, visit: Appointment, now: datetime) -> bool:
+    planned_end = visit.ends_at or visit.window_end
+    ended_at = visit.completed_at or visit.canceled_at
+    return rules.is_share_open(now, share.created_at, planned_end, ended_at, share.revoked_at)

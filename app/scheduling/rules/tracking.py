@@ -29,15 +29,23 @@ TRACKING_LABELS = {
 }
 
 
-def share_ends_at(created_at: datetime, ended_at: datetime | None) -> datetime:
-    """Until when a link opens: some hours after the visit's end, and not for ever if that never comes."""
-    latest = created_at + timedelta(days=SHARE_DAYS_MAX)
+def share_ends_at(created_at: datetime, planned_end: datetime | None, ended_at: datetime | None) -> datetime:
+    """Until when a link opens: some hours after the visit's end, and not for ever if that never comes. A visit may be
+    planned long ahead, so the days count from its planned end if that is later than the link."""
+    counted_from = created_at if planned_end is None else max(created_at, planned_end)
+    latest = counted_from + timedelta(days=SHARE_DAYS_MAX)
     return latest if ended_at is None else min(latest, ended_at + timedelta(hours=SHARE_HOURS_AFTER_END))
 
 
-def is_share_open(now: datetime, created_at: datetime, ended_at: datetime | None, revoked_at: datetime | None) -> bool:
+def is_share_open(
+    now: datetime,
+    created_at: datetime,
+    planned_end: datetime | None,
+    ended_at: datetime | None,
+    revoked_at: datetime | None,
+) -> bool:
     """Whether a link opens at a moment."""
-    return revoked_at is None and now < share_ends_at(created_at, ended_at)
+    return revoked_at is None and now < share_ends_at(created_at, planned_end, ended_at)
 
 
 def tracking_label(status: AppointmentStatus) -> str:

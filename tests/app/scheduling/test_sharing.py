@@ -50,21 +50,28 @@ async def finds_nothing(token: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("age", "ended", "revoked", "is_open"),
+    ("age", "planned", "ended", "revoked", "is_open"),
     [
-        (timedelta(days=89), None, False, True),
-        (timedelta(days=90), None, False, False),
-        (timedelta(days=1), 3.9 * HOURS, False, True),
-        (timedelta(days=1), 4 * HOURS, False, False),
-        (timedelta(days=90), 1 * HOURS, False, False),
-        (timedelta(0), None, True, False),
+        (timedelta(days=89), None, None, False, True),
+        (timedelta(days=90), None, None, False, False),
+        (timedelta(days=89), timedelta(days=200), None, False, True),
+        (timedelta(days=150), timedelta(days=-50), None, False, True),
+        (timedelta(days=150), timedelta(days=89), None, False, True),
+        (timedelta(days=150), timedelta(days=90), None, False, False),
+        (timedelta(days=1), None, 3.9 * HOURS, False, True),
+        (timedelta(days=1), None, 4 * HOURS, False, False),
+        (timedelta(days=150), timedelta(days=1), 4 * HOURS, False, False),
+        (timedelta(days=90), None, 1 * HOURS, False, False),
+        (timedelta(0), None, None, True, False),
+        (timedelta(0), timedelta(days=-50), None, True, False),
     ],
 )
 def test_a_link_opens_until_some_hours_after_the_end(
-    age: timedelta, ended: timedelta | None, revoked: bool, is_open: bool
+    age: timedelta, planned: timedelta | None, ended: timedelta | None, revoked: bool, is_open: bool
 ) -> None:
+    planned_end = NOON - planned if planned is not None else None
     ended_at = NOON - ended if ended is not None else None
-    assert rules.is_share_open(NOON, NOON - age, ended_at, NOON if revoked else None) is is_open
+    assert rules.is_share_open(NOON, NOON - age, planned_end, ended_at, NOON if revoked else None) is is_open
 
 
 @given(latitude=some.floats(-90, 90), longitude=some.floats(-180, 180))
@@ -154,6 +161,18 @@ async def test_a_link_that_is_wrong_revoked_or_past_its_time_finds_nothing(compa
     assert [fact.type for fact in facts] == ["VisitShareRevoked"]
     assert await finds_nothing(token)
     assert await told(company, commands.revoke_visit_share(company.dispatcher, share)) == []
+
+
+async def test_a_link_to_a_visit_long_ahead_opens_until_the_visit_was(company: Company) -> None:
+    id = await booked(company)
+    share, token = await shared(company.dispatcher, id)
+    await VisitShare.filter(id=share).update(created_at=utc_now() - timedelta(days=120))
+    assert not await finds_nothing(token)
+    assert await queries.count_open_shares(await Appointment.get(id=id)) == 1
+    long_ago = utc_now() - timedelta(days=91)
+    await Appointment.filter(id=id).update(starts_at=long_ago - HOURS, ends_at=long_ago)
+    assert await finds_nothing(token)
+    assert await queries.count_open_shares(await Appointment.get(id=id)) == 0
 
 
 async def test_a_link_shows_the_end_for_some_hours(company: Company) -> None:
