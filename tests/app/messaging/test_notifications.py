@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from app.kernel.ids import new_id
 from app.kernel.permissions import Role
 from app.messaging import commands, queries, reactions
 from app.messaging.commands import About
-from app.messaging.models import Notification
+from app.messaging.models import Conversation, Message, Notification
 from app.messaging.rules import AlertKind, AlertSeverity, Danger, NotificationKind, shortened
 from app.technicians.models import Technician
 from app.work_orders.models import WorkOrder
@@ -215,6 +216,27 @@ async def test_a_technician_whose_login_is_named_by_the_technician_is_told_too(c
     assert await told_to() == {"ann": ["MESSAGE_RECEIVED"]}
     fact = (await journal.read(company.organization_id, before))[-1]
     assert (fact.type, fact.technician_ids) == ("NotificationAdded", (company.ann_id,))
+
+
+async def test_whom_a_message_is_for_is_found_without_reading_what_else_was_written(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = About(work_order_id=await anns_work(company))
+    for actor in (company.ann, company.support, company.ann, company.dispatcher):
+        id = await commands.send_message(actor, about, "A long story.")
+    message = await Message.get(id=id)
+    conversation = await Conversation.get(id=message.conversation_id)
+    read: list[type[object]] = []
+    find_rows = queries.find_rows
+
+    async def noted(table: type[Any], *args: Any, **options: Any) -> list[Any]:
+        read.append(table)
+        return await find_rows(table, *args, **options)
+
+    monkeypatch.setattr(queries, "find_rows", noted)
+    told = await queries.find_recipients(conversation, message)
+    assert {user.id for user in told} == {company.ann.id, company.support.id}
+    assert User in read and Message not in read
 
 
 # Alerts
