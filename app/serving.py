@@ -153,6 +153,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def hang_up(self, code: int, reason: str) -> None:
         """Say goodbye behind whatever the client has not read, and do not wait long for it to be read."""
         if self.close_sent or self.disconnected or self.transport.is_closing():
+            self._do_not_linger()
             return
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.send_close(code, reason)
@@ -163,10 +164,44 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
         self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
 
+    def handle_ping(self) -> None:
+        """The client asks whether we live. One who asks and does not read is not answered: it would pile up."""
+        if self.ready:
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def keepalive_timeout(self) -> None:
+        """The client does not answer."""
+        super().keepalive_timeout()
+        self._do_not_linger()
+
+    def handle_close(self, event: Any) -> None:
+        """The client closes."""
+        super().handle_close(event)
+        self._do_not_linger()
+
+    def handle_parser_exception(self) -> None:
+        """The client breaks the protocol."""
+        super().handle_parser_exception()
+        self._do_not_linger()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone."""
-        self._on_ready = None
+        """The client has gone: whoever waits for it to read need not wait."""
         super().connection_lost(exc)
+        self.ready = True
+        if self._on_ready is not None:
+            on_ready, self._on_ready = self._on_ready, None
+            on_ready()
+
+    def _do_not_linger(self) -> None:
+        """A transport that closes waits until all is read, which may be never."""
+        if not self.disconnected:
+            self.loop.call_later(self.close_timeout, self._abort)
+
+    def _abort(self) -> None:
+        if not self.disconnected:
+            self.transport.abort()
 
 
 def _header(parts: tuple[bytes, ...]) -> bytes:

@@ -34,6 +34,8 @@ class _Known:
     actor: Actor
     fresh_until: float
     expires_at: datetime | None
+    behind: list[Any] | None = None
+    """What the rows behind it held when it was looked up, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,6 @@ class _Found:
 
 
 _known: OrderedDict[str, _Known] = OrderedDict()
-_behind: dict[str, list[Any]] = {}
-"""What the rows behind a session's token held at the last look of ``actors_of_tokens``."""
 
 
 async def actor_of_token(token: str, address: str = "") -> Actor:
@@ -79,10 +79,14 @@ async def actors_of_tokens(held: Sequence[str]) -> dict[str, Actor]:
     found: dict[str, _Found] = {}
     for start in range(0, len(each), TOKENS_AT_ONCE):
         page = dict(each[start : start + TOKENS_AT_ONCE])
-        unchanged = await _unchanged(list(page))
+        unchanged, behind = await _unchanged(list(page))
         actors |= {page[hashed]: actor for hashed, actor in unchanged.items()}
         if changed := {hashed: token for hashed, token in page.items() if hashed not in unchanged}:
-            found |= await _look_up(changed)
+            looked_up = await _look_up(changed)
+            # Only now: had the look-up failed, the old actor would pass for unchanged the next time.
+            for hashed, one in looked_up.items():
+                one.known.behind = behind.get(hashed)
+            found |= looked_up
     for model in (models.Session, models.ApiKey):
         used = [one for one in found.values() if isinstance(one.row, model) and one.unnoted_for > USE_NOTED_EVERY]
         # All that are due, once one of them is overdue: once a minute or so, however often we are asked.
@@ -92,14 +96,15 @@ async def actors_of_tokens(held: Sequence[str]) -> dict[str, Actor]:
     return {token: actors[token] for token in held if token in actors}
 
 
-async def _unchanged(hashes: Sequence[str]) -> dict[str, Actor]:
-    """Of the sessions that are known, those behind which nothing has changed since the last look, with their actors.
+async def _unchanged(hashes: Sequence[str]) -> tuple[dict[str, Actor], dict[str, list[Any]]]:
+    """Of the sessions that are known, those behind which nothing has changed since they were looked up, with their actors;
+    and what stands behind each now.
 
     Looking thousands of sessions up row by row, every second or so, would keep a process busy that has nothing to do.
     """
     asked = [hashed for hashed in hashes if hashed in _known]
     if not asked:
-        return {}
+        return {}, {}
     technician = BY_PREFIX.get("tech")
     named = (
         f'(SELECT t."id" FROM {quoted(table_of(technician))} t '
@@ -116,20 +121,18 @@ async def _unchanged(hashes: Sequence[str]) -> dict[str, Actor]:
     )
     now, fresh_until = utc_now(), time.monotonic() + ACTORS_KEPT_SECONDS
     found: dict[str, Actor] = {}
+    stands: dict[str, list[Any]] = {}
     # All uses that are due are noted together, once one is overdue.
     is_overdue = any(now - moment(row[1]) > USES_OVERDUE for row in rows)
     for hashed, used_at, *behind in rows:
-        known, before = _known.get(hashed), _behind.get(hashed)
-        _behind[hashed] = behind
-        if known is None or before != behind or (known.expires_at is not None and known.expires_at <= now):
+        known, stands[hashed] = _known.get(hashed), behind
+        if known is None or known.behind != behind or (known.expires_at is not None and known.expires_at <= now):
             continue
         if is_overdue and now - moment(used_at) > USE_NOTED_EVERY:
             continue
         known.fresh_until = fresh_until
         found[hashed] = known.actor
-    while len(_behind) > ACTORS_KEPT_MAX:
-        del _behind[next(iter(_behind))]
-    return found
+    return found, stands
 
 
 def forget_actors(id: str | None = None) -> None:

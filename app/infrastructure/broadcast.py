@@ -76,6 +76,7 @@ class News:
         self._wanted = frozenset(["", *topics])
         self._hints: set[str] = set()
         self._event = asyncio.Event()
+        self._everywhere_due = 0.0
 
     def hear(self, hint: str) -> None:
         """Note a hint, if it is wanted."""
@@ -88,13 +89,20 @@ class News:
         self._event.set()
 
     async def wait(self, seconds: float) -> set[str]:
-        """The hints, as soon as there is one; ``{"*"}``, which is about topics too, when none came for so long."""
+        """The hints, as soon as there is one; ``"*"``, which is about topics too, is among them every so many seconds."""
+        loop = asyncio.get_running_loop()
+        self._everywhere_due = self._everywhere_due or loop.time() + seconds
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._event.wait()
         self._event.clear()
         heard, self._hints = self._hints, set()
-        return heard or {EVERYWHERE}
+        now = loop.time()
+        # One busy organization must not keep the others from being looked at: their hints may have been lost.
+        if not heard or now >= self._everywhere_due:
+            self._everywhere_due = now + seconds
+            heard.add(EVERYWHERE)
+        return heard
 
 
 @contextmanager

@@ -237,8 +237,10 @@ class Socket:
         deadline = asyncio.get_running_loop().time() + INIT_SECONDS_MAX
         while not self._initialized:
             left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise Closed(INIT_TIMEOUT, "Connection initialisation timeout")
             try:
-                message = await asyncio.wait_for(self._message(), max(left, 0.001))
+                message = await asyncio.wait_for(self._message(), left)
             except TimeoutError:
                 raise Closed(INIT_TIMEOUT, "Connection initialisation timeout") from None
             match message["type"]:

@@ -111,7 +111,7 @@ class Stream:
         self._over: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._alive: asyncio.TimerHandle | None = None
         session.on_change = self._recheck
-        session.on_end = partial(self._end, _next(orjson.dumps({"errors": [_SESSION_ENDED]})) + COMPLETE)
+        session.on_end = self._session_ends
 
     def stop(self) -> None:
         """End it without a word: the client opens it again, and resumes."""
@@ -159,11 +159,19 @@ class Stream:
         if not self._over.done():
             self._over.set_result(last)
 
+    def _session_ends(self) -> None:
+        self._hear_no_more()
+        self._end(_next(orjson.dumps({"errors": [_SESSION_ENDED]})) + COMPLETE)
+
     def _too_slow(self) -> None:
         metrics.count_closed_slow()
+        self._hear_no_more()
+        self._end(b"")
+
+    def _hear_no_more(self) -> None:
         if self._heard is not None:
             self._heard.leave()
-        self._end(b"")
+            self._heard = None
 
     def _recheck(self) -> None:
         if self._heard is not None:

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -20,7 +19,7 @@ from app.infrastructure.journal import Entry
 from app.infrastructure.loops import Outage
 from app.kernel.actor import Actor
 from app.kernel.errors import NotAuthenticated, Problem, ResyncRequired, Unavailable, blame
-from schema.kit.live.audience import Personal, Scope, hears, viewer_of
+from schema.kit.live.audience import Personal, Scope, hears
 from schema.kit.live.declaring import Facts, Live, Page, Pages, State, buckets_of
 from schema.kit.live.telling import Teller
 
@@ -28,7 +27,10 @@ if TYPE_CHECKING:
     from schema.kit.live.hub import Feed
 
 BATCH_MAX = 100
+BACKLOG_MAX = 1000
+BUSY_TRIES = 5
 PAUSE_SECONDS = 0.05  # between two batches of a group while facts keep coming: the first is told at once
+PAGES_PAUSE_SECONDS = 0.25
 POINTS_MAX = 50  # what one hearer pays at most for a batch, so that a small budget pays for some of what there is
 QUIET_SECONDS = 600.0  # after which an empty page is told, so that a cursor does not grow old
 AT_ONCE = 100  # members that are told before others on the loop have their turn
@@ -181,7 +183,7 @@ class Group:
         if self.live.is_open:
             return
         try:
-            scope, viewer = viewer_of(admitted(self.live, member.asker()), personal=self.live.personal)
+            scope, viewer = self.feed.hub.viewer_of(self.asked, member.asker())
         except Problem as problem:
             member.finish(self.asked.teller.refusal(problem))
             return
@@ -214,9 +216,8 @@ class Group:
             member.seq = max(member.seq, last)
         metrics.count_deliveries(len(told) * len(self.members))
 
-    async def charge(self, events: int) -> None:
+    async def charge(self, events: int, hearers: Sequence[Member]) -> None:
         """Let those who hear pay for what is about to be made, each a part; who cannot, hears no more."""
-        hearers = [*self.members, *self.joining]
         share = self.asked.cost * events / max(1, len(hearers))
         for member in hearers:
             if member.pay is not None:
@@ -240,7 +241,9 @@ class Group:
             try:
                 made = await make()
             except Exception as error:
-                if not (database.is_away(error) or isinstance(error, Unavailable)):
+                # What is unavailable may just take too long, and would for ever.
+                is_busy = isinstance(error, Unavailable) and outage.failures < BUSY_TRIES
+                if not (is_busy or database.is_away(error)):
                     raise
                 await asyncio.sleep(outage.failed(error))
             else:
@@ -279,6 +282,7 @@ class FactsGroup(Group):
         self.buckets = asked.live.buckets(asked.arguments)
         self._pending: deque[Entry] = deque()
         self._current = 0
+        self._batch_starts = 0
         self._rests_until = 0.0
 
     @property
@@ -289,15 +293,13 @@ class FactsGroup(Group):
         return self._pending[0].seq - 1 if self._pending else self.feed.seq
 
     @property
-    def backlog(self) -> int:
-        """How many facts wait to be told."""
-        return len(self._pending)
+    def floor(self) -> int:
+        """Up to where every member has been told: while a batch is told, some have it and some do not yet."""
+        return self._batch_starts - 1 if self._batch_starts else self.done
 
-    @property
-    def batch_max(self) -> int:
+    def batch_max(self, hearers: Sequence[Member]) -> int:
         """How many facts are told at once."""
-        hearers = [*self.members, *self.joining]
-        if not any(one.pay is not None for one in hearers[:1]):
+        if not hearers or hearers[0].pay is None:  # budgets are kept of all or of none
             return BATCH_MAX
         return max(1, min(BATCH_MAX, int(POINTS_MAX * len(hearers) / max(1.0, self.asked.cost))))
 
@@ -310,9 +312,18 @@ class FactsGroup(Group):
         member.task = asyncio.create_task(self._catch_up(member), name=f"live {self.live.name} catches up")
 
     def hand_over(self, entry: Entry) -> None:
-        """Take a fact that is to be told."""
+        """Take a fact that is to be told. A group that cannot keep up reads the journal like one who comes late: it must
+        neither hold back the others nor keep the facts of hours."""
         self._pending.append(entry)
-        self.go_on(self._work)
+        if len(self._pending) > BACKLOG_MAX:
+            floor, late = self.floor, list(self.members)
+            self._pending.clear()
+            self.members.clear()
+            for member in late:
+                member.seq = max(member.seq, floor)
+                self.add(member)
+        else:
+            self.go_on(self._work)
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -320,27 +331,25 @@ class FactsGroup(Group):
             if (early := self._rests_until - loop.time()) > 0:
                 await asyncio.sleep(early)
             self._rests_until = loop.time() + PAUSE_SECONDS
-            batch = list(islice(self._pending, self.batch_max))
-            self._current = batch[0].seq
-            told = await self._made(batch)
+            hearers = list(self.members)
+            batch = [self._pending.popleft() for _ in range(min(len(self._pending), self.batch_max(hearers)))]
+            self._current = self._batch_starts = batch[0].seq
+            told = await self._made(batch, hearers)
             # Who joins from now on has to stand behind what is told: deliver looks once who is there.
             self._current = batch[-1].seq + 1
             if told:
                 await self.deliver(told)
-            for _ in batch:
-                self._pending.popleft()
-            self._current = 0
-            self.feed.relieve()
+            self._current = self._batch_starts = 0
         self._pending.clear()
 
-    async def _made(self, entries: Sequence[Entry]) -> list[Told]:
-        """What facts are to the group; those that were made a moment ago, for somebody who caught up, are not made again."""
+    async def _made(self, entries: Sequence[Entry], hearers: Sequence[Member]) -> list[Told]:
+        """What facts are to the group, paid for by those for whom it is made; those that were made a moment ago, for somebody who caught up, are not made again."""
         memo = self.feed.hub.memo
         heard = [one for one in entries if hears(self.viewer, one)]
         known = memo.known(self, [one.seq for one in heard])
         missing = [one for one in heard if one.seq not in known]
         if missing:
-            await self.charge(len(missing))
+            await self.charge(len(missing), hearers)
             made = {one.seq: one for one in await self.patiently(lambda: self._make(missing))}
             for entry in missing:
                 known[entry.seq] = made.get(entry.seq)
@@ -365,16 +374,25 @@ class FactsGroup(Group):
             while member.seq < self.done:
                 async with self.feed.hub.catching_up:
                     entries = await tail.page(self.feed.organization_id, member.seq)
-                    wanted = [one for one in entries if not self.buckets.isdisjoint(buckets_of(one))]
-                    size = self.batch_max
-                    for start in range(0, len(wanted), size):
-                        if told := await self._made(wanted[start : start + size]):
-                            member.tell(told)
-                            metrics.count_deliveries(len(told))
-                        await member.outlet.room()
-                    if not entries:
-                        raise await journal.resync_required(self.feed.organization_id)
-                    member.seq = entries[-1].seq
+                if not entries:
+                    raise await journal.resync_required(self.feed.organization_id)
+                wanted = [one for one in entries if not self.buckets.isdisjoint(buckets_of(one))]
+                size = self.batch_max([member])
+                for start in range(0, len(wanted), size):
+                    some = wanted[start : start + size]
+                    async with self.feed.hub.catching_up:
+                        told = await self._made(some, [member])
+                    if member not in self.joining:
+                        return  # who cannot pay, or does not read, has left meanwhile
+                    if told:
+                        member.tell(told)
+                        metrics.count_deliveries(len(told))
+                    member.seq = some[-1].seq
+                    # Nothing is held here that others need: a client may take its time.
+                    await member.outlet.room()
+                    if member not in self.joining:
+                        return
+                member.seq = max(member.seq, entries[-1].seq)
             # Nothing is awaited between this and the last look: nothing can be told in between.
             member.task = None
             self.joining.pop(member, None)
@@ -392,7 +410,7 @@ class FactsGroup(Group):
 
     def _move(self, member: Member, scope: Scope, viewer: Actor) -> None:
         if member in self.members:
-            member.seq = max(member.seq, self.done)
+            member.seq = max(member.seq, self.floor)
         self.feed.move(member, self.asked, scope, viewer)
 
 
@@ -406,11 +424,6 @@ class StateGroup(Group):
         self.buckets = asked.live.buckets(asked.arguments)
         self._seen: dict[str, tuple[Any, Told]] | None = None
         self._news = asyncio.Event()
-
-    @property
-    def backlog(self) -> int:
-        """Nothing waits: only how things are counts."""
-        return 0
 
     def add(self, member: Member) -> None:
         member.group = self
@@ -426,7 +439,7 @@ class StateGroup(Group):
     async def _watch(self) -> None:
         while self.members:
             self._news.clear()
-            await self.charge(1)
+            await self.charge(1, list(self.members))
             told = await self.patiently(self._look)
             if told:
                 await self.deliver(told)
@@ -484,11 +497,6 @@ class PagesGroup(Group):
         self.buckets = asked.live.buckets(asked.arguments)
         self._news = asyncio.Event()
 
-    @property
-    def backlog(self) -> int:
-        """Nothing waits: each page is made when it is wanted."""
-        return 0
-
     def add(self, member: Member) -> None:
         member.group = self
         self.members[member] = None
@@ -532,6 +540,8 @@ class PagesGroup(Group):
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.pages.seconds):
                     await news.wait()
+            # A page is made for one alone: of many facts of the same moment, one is.
+            await asyncio.sleep(PAGES_PAUSE_SECONDS)
 
     async def _page(self, member: Member) -> Page:
         async with self.feed.hub.at_once:
@@ -542,6 +552,8 @@ class PagesGroup(Group):
             member.debt += self.asked.cost
             if member.debt >= self.feed.hub.debt_max:
                 await self.collect(member)
+            if member.group is not self:
+                return  # who cannot pay has left
         [payload] = await self.patiently(lambda: self.asked.teller.answers([page], self.viewer))
         metrics.count_made(1)
         member.tell([Told(0, page.cursor or "", payload)])

@@ -13,13 +13,13 @@ import structlog
 
 from app.infrastructure import broadcast, journal, metrics, tail
 from app.infrastructure.journal import Entry
+from app.infrastructure.loops import Outage
 from app.kernel.actor import Actor
-from app.kernel.errors import Problem, blame
+from app.kernel.errors import Problem, Unavailable, blame
 from schema.kit.live.audience import Personal, Scope, anyone, viewer_of
 from schema.kit.live.declaring import Bucket, Facts, Pages, State, buckets_of
 from schema.kit.live.groups import Asked, FactsGroup, Group, Member, PagesGroup, StateGroup, Told, admitted, group_of
 
-BACKLOG_MAX = 1000
 AT_ONCE_MAX = 8
 CATCHING_UP_MAX = 16
 DEBT_MAX = 25  # points; whoever owes less has heard next to nothing
@@ -87,9 +87,8 @@ class Hub:
             scope: Scope = (organization_id, "anyone")
             viewer = anyone(organization_id)
         else:
-            actor = admitted(live, member.asker())
-            organization_id = actor.organization_id
-            scope, viewer = viewer_of(actor, personal=live.personal or asked.document in self._personal)
+            scope, viewer = self.viewer_of(asked, member.asker())
+            organization_id = viewer.organization_id
         if isinstance(live, Pages):
             member.place = seen or after  # cursors of its own kind
             after = seen = None
@@ -105,6 +104,11 @@ class Hub:
         except BaseException:
             feed.rest()
             raise
+
+    def viewer_of(self, asked: Asked, actor: Actor | None) -> tuple[Scope, Actor]:
+        """With whom an actor hears what was asked, and who stands for all of them; raises when they may not hear it."""
+        personal = asked.live.personal or asked.document in self._personal
+        return viewer_of(admitted(asked.live, actor), personal=personal)
 
     def forget(self, feed: "Feed") -> None:
         """Let a feed go that nobody listens to."""
@@ -141,9 +145,9 @@ class Hub:
 
     def _hear(self, hint: str) -> None:
         organization_id, topic = hint.partition(broadcast.TOPIC_MARK)[0], broadcast.topic_of(hint)
-        if hint == broadcast.EVERYWHERE:
+        if organization_id == broadcast.EVERYWHERE:
             for feed in self._feeds.values():
-                feed.hear(None)
+                feed.hear(topic or None)
         elif topic and (found := self._feeds.get(organization_id)) is not None:
             found.hear(topic)
 
@@ -158,7 +162,6 @@ class Feed:
         self.seq = 0
         self._by_bucket: dict[Bucket, dict[AnyGroup, None]] = {}
         self._joining = 0
-        self._relief = asyncio.Event()
         self._starting: asyncio.Task[int] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -191,8 +194,12 @@ class Feed:
                 await self.join(member, asked, *viewer_of(admitted(asked.live, member.asker()), personal=True))
                 return
             group = self.groups.get(made.key) or self._take(made)
+        if self._task is None or self._task.done():
+            raise Unavailable()  # the feed has ended meanwhile
         self._joining -= 1
         group.add(member)
+        # Roles may have changed while this was made ready; from now on whoever watches the session says so.
+        member.recheck()
 
     def move(self, member: Member, asked: Asked, scope: Scope, viewer: Actor) -> None:
         """Let a member go on in another group from where they stand."""
@@ -206,7 +213,7 @@ class Feed:
         self.hub.be_personal(group.asked.document)
         for member in [*group.members, *group.joining]:
             if isinstance(group, FactsGroup) and member in group.members:
-                member.seq = max(member.seq, group.done)
+                member.seq = max(member.seq, group.floor)
             try:
                 scope, viewer = viewer_of(admitted(group.live, member.asker()), personal=True)
             except Problem as refused:
@@ -223,17 +230,12 @@ class Feed:
             self._by_bucket[bucket].pop(gone)
             if not self._by_bucket[bucket]:
                 del self._by_bucket[bucket]
-        self.relieve()
         self._rest_if_alone()
 
     def rest(self) -> None:
         """Somebody who was about to join does not."""
         self._joining -= 1
         self._rest_if_alone()
-
-    def relieve(self) -> None:
-        """A group has told some of what waited."""
-        self._relief.set()
 
     def hear(self, topic: str | None) -> None:
         """Let those look again who watch something of a topic, or anything that has one."""
@@ -270,18 +272,24 @@ class Feed:
 
     async def _read(self) -> None:
         try:
-            async with aclosing(tail.follow(self.organization_id, self.seq)) as pages:
-                async for entries in pages:
-                    self._hand_over(entries)
-                    while any(group.backlog > BACKLOG_MAX for group in self.groups.values()):
-                        self._relief.clear()
-                        await self._relief.wait()
+            outage = Outage("the database (live feed)", seconds_max=5)
+            while True:
+                try:
+                    await self._follow(outage)
+                except tail.AWAY as away:
+                    await asyncio.sleep(outage.failed(away))
         except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
             if not isinstance(problem, Problem):
                 log.error("a live feed failed", **blame(problem))
             self.hub.forget(self)
             for group in list(self.groups.values()):
                 group.finish(problem)
+
+    async def _follow(self, outage: Outage) -> None:
+        async with aclosing(tail.follow(self.organization_id, self.seq)) as pages:
+            async for entries in pages:
+                outage.recovered()
+                self._hand_over(entries)
 
     def _hand_over(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

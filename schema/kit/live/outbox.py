@@ -94,8 +94,8 @@ class Outbox:
             self._empty.set()
 
     async def room(self) -> None:
-        """Wait until nothing waits: for whoever can wait with what they have to say."""
-        while self._waiting and not self.closed:
+        """Wait until nothing waits, and the wire is ready: for whoever can wait with what they have to say."""
+        while (self._waiting or not self._wire.ready) and not self.closed:
             if self._empty is None:
                 self._empty = asyncio.Event()
             self._empty.clear()

@@ -130,7 +130,8 @@ class Teller:
             result = await result
         assert isinstance(result, ExecutionResult)
         for error in result.errors or ():
-            if isinstance(cause := execution.root_cause(error), Personal):
+            cause = execution.root_cause(error)
+            if isinstance(cause, Personal | Unavailable) or (cause is not None and database.is_away(cause)):
                 raise cause
         return execution.encode(execution.answer(result, executor.context_value))
 

@@ -249,3 +249,21 @@ async def test_nobody_is_out_because_the_database_is_away(lamp, ada, monkeypatch
         await queries.actors_of_tokens([token])
     monkeypatch.undo()
     assert (await queries.actors_of_tokens([token]))[token].id == ada.id
+
+
+async def test_a_change_that_could_not_be_looked_up_at_first_is_seen_the_next_time(lamp, ada, monkeypatch):
+    token = await log_in("ada@lamp.example")
+    for _ in range(2):
+        before = await queries.actors_of_tokens([token])
+    await models.User.filter(id=ada.id).update(roles=[Role.SUPPORT])
+    look_up = queries._look_up
+
+    async def away(hashes: Any) -> Any:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(queries, "_look_up", away)
+    with pytest.raises(ConnectionRefusedError):
+        await queries.actors_of_tokens([token])
+    monkeypatch.setattr(queries, "_look_up", look_up)
+    assert before[token].roles != {Role.SUPPORT}
+    assert (await queries.actors_of_tokens([token]))[token].roles == {Role.SUPPORT}

@@ -20,8 +20,8 @@ from app.kernel.permissions import Permission
 from schema.kit import Context
 from schema.kit.execution import core_of
 from schema.kit.limits import GraphQLRequest
+from schema.kit.live import groups, telling
 from schema.kit.live import hub as hub_module
-from schema.kit.live import telling
 from schema.kit.live.groups import Member
 from schema.kit.live.outbox import BYTES_MAX, MESSAGES_MAX, Outbox, Parts, TaskWire
 from schema.kit.live.telling import Teller
@@ -262,15 +262,122 @@ async def test_a_bug_ends_the_subscription_with_a_reference_and_spares_the_other
     assert service.hub.size() == (1, 1)
 
 
-async def test_a_backlog_that_is_told_too_slowly_holds_the_feed_back_and_is_told_whole(
+async def test_a_group_that_cannot_keep_up_goes_back_to_the_journal_and_holds_nobody_back(
     service: GraphQLService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_module, "BACKLOG_MAX", 5)
-    monkeypatch.setattr("schema.kit.live.groups.BATCH_MAX", 2)
-    hearer = await Hearer(service, MANAGER).hear(CHANGED)
+    monkeypatch.setattr(groups, "BACKLOG_MAX", 5)
+    monkeypatch.setattr(groups, "BATCH_MAX", 2)
+    monkeypatch.setattr(groups, "PAUSE_SECONDS", 0.2)
+    slow, quick = await Hearer(service, MANAGER).hear(CHANGED), await Hearer(service, MANAGER).hear(RENAMED)
     for number in range(40):
         await rename_job(MANAGER, JOB, str(number))
-    assert await hearer.seqs(40) == list(range(1, 41))
+    assert await slow.seqs(40) == list(range(1, 41))
+    assert await quick.seqs(40) == list(range(1, 41))
+    assert slow.has_nothing() and quick.has_nothing()
+
+
+async def test_who_is_moved_while_others_are_told_misses_nothing(
+    service: GraphQLService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "AT_ONCE", 1)
+    hearers = [await Hearer(service, MANAGER).hear(CHANGED) for _ in range(4)]
+    await until(lambda: all(one.member is not None and one.member.task is None for one in hearers))
+    last = hearers[-1]
+
+    def move(*_: Any) -> None:
+        """Between the first and the last that are told."""
+        last.actor = replace(MANAGER, permissions=frozenset({Permission.VIEW_WORK_ORDERS}))
+        assert last.member is not None
+        last.member.recheck()
+
+    tell = hearers[0].ear.tell
+    hearers[0].ear.tell = lambda *told: (tell(*told), move())  # type: ignore[method-assign,func-returns-value]
+    await rename_job(MANAGER, JOB, "new")
+    assert [await one.seqs(1) for one in hearers] == [[1]] * 4
+    assert all(one.has_nothing() for one in hearers)
+
+
+async def test_who_is_moved_while_catching_up_hears_nothing_twice(service: GraphQLService) -> None:
+    for number in range(150):
+        await rename_job(MANAGER, JOB, str(number))
+    hearer, gate = Hearer(service, MANAGER), asyncio.Event()
+    hearer.ear.room = gate.wait  # type: ignore[method-assign,assignment]
+    await hearer.hear(CHANGED, after=journal.cursor_at(ORGANIZATION, 0))
+    await until(lambda: hearer.ear.told == 100)
+    hearer.actor = replace(MANAGER, permissions=frozenset({Permission.VIEW_WORK_ORDERS}))
+    assert hearer.member is not None
+    hearer.member.recheck()
+    gate.set()
+    assert await hearer.seqs(150) == list(range(1, 151))
+    assert hearer.has_nothing()
+
+
+async def test_who_leaves_while_catching_up_is_told_no_more_and_is_not_taken_in(service: GraphQLService) -> None:
+    for number in range(150):
+        await rename_job(MANAGER, JOB, str(number))
+    hearer = Hearer(service, MANAGER)
+    tell = hearer.ear.tell
+
+    def overflow(*told: Any) -> None:
+        tell(*told)
+        hearer.leave()
+
+    hearer.ear.tell = overflow  # type: ignore[method-assign,assignment]
+    await hearer.hear(CHANGED, after=journal.cursor_at(ORGANIZATION, 0))
+    await until(lambda: hearer.ear.told == 100)
+    await asyncio.sleep(0.1)
+    assert hearer.ear.told == 100 and service.hub.size() == (0, 0)
+
+
+async def test_who_catches_up_and_does_not_read_keeps_nobody_from_catching_up(service: GraphQLService) -> None:
+    for number in range(120):
+        await rename_job(MANAGER, JOB, str(number))
+    start, never = journal.cursor_at(ORGANIZATION, 0), asyncio.Event()
+    for _ in range(hub_module.CATCHING_UP_MAX + 1):
+        deaf = Hearer(service, MANAGER)
+        deaf.ear.room = never.wait  # type: ignore[method-assign,assignment]
+        await deaf.hear(CHANGED, after=start)
+    hearer = await Hearer(service, MANAGER).hear(CHANGED, after=start)
+    assert await hearer.seqs(120) == list(range(1, 121))
+
+
+async def test_who_catches_up_pays_alone(service: GraphQLService) -> None:
+    paid: dict[str, int] = {"old": 0, "new": 0}
+
+    async def pay(who: str, points: int) -> None:
+        paid[who] += points
+
+    colleague = await Hearer(service, MANAGER).hear(CHANGED)
+    assert colleague.member is not None
+    colleague.member.pay = lambda points: pay("old", points)
+    for number in range(40):
+        await rename_job(MANAGER, JOB, str(number))
+    await colleague.seqs(40)
+    before = dict(paid)
+    await asyncio.sleep(hub_module.MEMO_SECONDS)  # so that it is made anew
+    late = Hearer(service, MANAGER)
+    open_ = service._budgets.payer
+    service._budgets.payer = lambda context: lambda points: pay("new", points)  # type: ignore[method-assign]
+    await late.hear(CHANGED, after=journal.cursor_at(ORGANIZATION, 0))
+    service._budgets.payer = open_  # type: ignore[method-assign]
+    assert await late.seqs(40) == list(range(1, 41))
+    assert paid["old"] == before["old"] and paid["new"] > 0
+
+
+async def test_roles_that_change_while_a_subscription_begins_count(
+    service: GraphQLService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hearer, head = Hearer(service, MANAGER), journal.head
+
+    async def meanwhile(organization_id: str) -> int:
+        hearer.actor = replace(MANAGER, permissions=MANAGER.permissions - {Permission.VIEW_INTERNAL_NOTES})
+        return await head(organization_id)
+
+    monkeypatch.setattr(journal, "head", meanwhile)
+    await hearer.hear(CHANGED)
+    await models.Job.filter(id=JOB).update(is_secret=True)
+    await rename_job(MANAGER, JOB, "secret")
+    assert (await hearer.event())["job"] is None
 
 
 # States

@@ -17,9 +17,9 @@
 | a minute to begin a socket | tests/schema/kit/test_sockets.py::test_who_does_not_begin_in_time_is_closed |
 | a context for each connection answers from before a change | tests/schema/kit/test_traps.py::test_a_socket_does_not_answer_from_before_a_change |
 | a client that goes leaves generators behind | tests/schema/kit/test_sockets.py::test_a_lost_connection_ends_20_busy_and_20_waiting_operations |
-| a socket that is cut off in a transaction hangs the database | tests/faults/test_sockets.py::test_480_sockets_that_are_cut_off_leave_a_server_that_reads_writes_and_counts_no_socket |
+| a socket that is cut off in a transaction hangs the database | tests/faults/live/test_dropped_connections.py::test_sqlite_connections_that_are_cut_leave_a_server_that_is_whole_and_no_lock |
 | a page of another origin opens a socket | tests/journeys/test_wire.py::test_a_foreign_page_cannot_open_a_socket |
-| a slow reader fills the memory | tests/schema/kit/test_sse.py::test_who_does_not_read_is_not_read_for |
+| a slow reader fills the memory | tests/schema/kit/test_sse.py::test_who_does_not_read_is_closed_and_what_waits_is_bounded |
 | cursors are offsets | tests/schema/kit/test_traps.py::test_a_page_is_read_from_its_place_and_no_further |
 | last without before reads the whole table | tests/schema/kit/test_traps.py::test_a_page_is_read_from_its_place_and_no_further |
 | first and last together are accepted | tests/app/kernel/test_pages.py::test_a_senseless_page_is_refused |
