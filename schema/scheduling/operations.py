@@ -709,12 +709,13 @@ class Subscriptions:
 
     @watched(
         "The visit behind a link, for anyone who has it: how it stands, then whenever that differs, such as the technician's "
-        "place on the way. It ends with NOT_FOUND when the link is revoked or past its time.",
+        "place on the way; what happens within 10 seconds is told together. It ends with NOT_FOUND when the link is revoked "
+        "or past its time.",
         permission=ANYONE,
         facts=(AppointmentFact, TechnicianStatusChanged),
         topics=(technician_commands.TOPIC,),
         seconds=30.0,
-        pause=2.0,
+        pause=10.0,
         organization_of=organization_of_link,
     )
     async def track_visit(actor: Actor, token: Annotated[str, arg(TOKEN)]) -> dict[str, TrackedVisit]:

@@ -42,13 +42,13 @@ async def find_shared_visit(token: str) -> Appointment:
 
 
 async def track(visit: Appointment) -> Tracked:
-    """What may be known of a visit now."""
+    """What may be known of a visit now. Whoever follows one looks whenever somebody moves: the places are read together."""
     status = AppointmentStatus(visit.status)
     lead = visit.technician_ids[0] if visit.technician_ids and status in COMING else None
     people = await find_rows(Technician, column("id") == lead) if lead is not None else []
     last = None
     if lead is not None and status is AppointmentStatus.EN_ROUTE:
-        last = await technicians.find_last_position(visit.organization_id, lead)
+        last = (await technicians.find_last_positions(visit.organization_id)).get(lead)
     # Where the technician was before is somebody else's site, or their home.
     is_on_the_way = last is not None and visit.en_route_at is not None and last.at >= visit.en_route_at
     return Tracked(
@@ -58,7 +58,7 @@ async def track(visit: Appointment) -> Tracked:
         starts_at=visit.starts_at,
         eta_at=visit.eta_at if status is AppointmentStatus.EN_ROUTE else None,
         technician_first_name=rules.first_name(people[0].name) if people else None,
-        place=rules.rough(Point(last.latitude, last.longitude)) if last is not None and is_on_the_way else None,
+        place=rules.rough(last.point) if last is not None and is_on_the_way else None,
         place_at=last.at.replace(second=0, microsecond=0) if last is not None and is_on_the_way else None,
     )
 

@@ -1,5 +1,6 @@
 """Links to a visit: who makes and shuts them, how long they open, and what little they show."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,7 @@ from app.kernel.places import Point, great_circle_metres
 from app.scheduling import commands, queries, rules
 from app.scheduling.models import Appointment, VisitShare
 from app.scheduling.rules import AppointmentStatus, ReasonCode
+from app.technicians import queries as technicians
 from app.technicians.models import Technician
 from app.technicians.rules import PositionReport
 from tests.app.scheduling.test_positions import under_way
@@ -227,6 +229,36 @@ async def test_where_somebody_was_before_they_set_out_is_not_told(company: Compa
     assert (await seen(id)).place is None
     await position(company)
     assert (await seen(id)).place is not None
+
+
+async def test_those_who_follow_at_one_moment_read_the_places_together(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = await under_way(company)
+    await position(company)
+    asked, reads, all_asked = 0, 0, asyncio.Event()
+    look, read = technicians.find_last_positions, technicians._last_positions._read
+
+    async def counted_look(organization_id: str) -> dict[str, technicians.LastPosition]:
+        nonlocal asked
+        asked += 1
+        if asked == 5:
+            all_asked.set()
+        return await look(organization_id)
+
+    async def counted_read(organization_id: str) -> dict[str, technicians.LastPosition]:
+        nonlocal reads
+        reads += 1
+        async with asyncio.timeout(10):
+            await all_asked.wait()
+        return await read(organization_id)
+
+    monkeypatch.setattr(technicians, "find_last_positions", counted_look)
+    monkeypatch.setattr(technicians._last_positions, "_read", counted_read)
+    shown = await asyncio.gather(*(seen(id) for _ in range(5)))
+    assert [one.place for one in shown] == [Point(52.123, 13.988)] * 5
+    # Who comes while one read is under way shares the next.
+    assert asked == 5 and reads <= 2
 
 
 async def test_whoever_is_planned_but_was_not_told_to_go_is_not_named(company: Company) -> None:

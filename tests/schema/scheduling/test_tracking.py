@@ -21,6 +21,7 @@ from app.technicians.models import Technician
 from app.technicians.rules import PositionReport
 from schema.kit import Context
 from schema.kit.limits import GraphQLRequest
+from schema.kit.live import SUBSCRIPTIONS, State
 from tests.app.scheduling.test_positions import under_way
 from tests.app.scheduling.world import Company, booked, found
 from tests.schema.asking import ask, codes, heard, service
@@ -43,6 +44,12 @@ async def company(database: Dialect) -> AsyncIterator[Company]:
         yield await found("Acme")
     finally:
         await broadcast.stop()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who follows a link is told at once, whatever was told just before."""
+    monkeypatch.setattr(SUBSCRIPTIONS["trackVisit"], "pause", 0.01)
 
 
 async def link_to(actor: Actor, id: str) -> dict[str, Any]:
@@ -105,7 +112,7 @@ async def test_a_link_shows_the_visit_and_nothing_else_of_the_company(company: C
         assert hidden not in text
 
 
-async def test_who_has_the_link_is_told_what_happens_until_the_end(company: Company) -> None:
+async def test_who_has_the_link_is_told_what_happens_until_the_end(company: Company, hurried: None) -> None:
     id = await under_way(company)
     link = await link_to(company.customer, id)
     async with tracking(link["token"]) as told:
@@ -123,7 +130,13 @@ async def test_who_has_the_link_is_told_what_happens_until_the_end(company: Comp
         assert (seen["status"], seen["statusLabel"]) == ("COMPLETED", "Done")
 
 
-async def test_who_follows_a_link_that_is_revoked_is_told_so_and_no_more(company: Company) -> None:
+async def test_a_link_that_many_follow_is_looked_at_once_in_ten_seconds() -> None:
+    live = SUBSCRIPTIONS["trackVisit"]
+    assert isinstance(live, State)
+    assert live.pause == 10
+
+
+async def test_who_follows_a_link_that_is_revoked_told_so_and_no_more(company: Company, hurried: None) -> None:
     id = await booked(company)
     link = await link_to(company.dispatcher, id)
     async with tracking(link["token"]) as told:
