@@ -220,6 +220,7 @@ class Notification(OwnedTable):
             Index(fields=("organization_id", "user_id", "read_at")),
             # The timer looks through every organization.
             Index(fields=("read_at",)),
+            Index(fields=("created_at",)),
         ]
 
     @classmethod

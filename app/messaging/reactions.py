@@ -1,4 +1,4 @@
-"""What this room does in the background: tells people of messages and alerts, and forgets what was read long ago."""
+"""What this room does in the background: tells people of messages and alerts, and forgets what is old."""
 
 from app.identity.models import User
 from app.infrastructure.conditions import column

@@ -1,4 +1,5 @@
-"""What this room does in the background: makes plans, calls off visits of work that is over, and says what needs attention."""
+"""What this room does in the background: makes plans, calls off visits of work that is over,
+says what needs attention, and forgets old links."""
 
 import asyncio
 import time
@@ -151,6 +152,9 @@ async def call_off_visits(actor: Actor, entry: Entry) -> None:
 async def keep_lateness_true(actor: Actor, entry: Entry) -> None:
     """Who sets out, arrives or gets another time is late no more, or late by more."""
     await commands.watch_visit(actor, entry.subject_id, now=utc_now())
+
+
+every(seconds=6 * 3600, name="scheduling.forget_old_shares")(commands.forget_old_shares)
 
 
 @every(seconds=60, name="scheduling.watch_visits")

@@ -1,7 +1,9 @@
 """Notifications: put down by reactions, read and muted by the people they are for."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
+from app import database
 from app.identity.models import User
 from app.infrastructure import journal
 from app.infrastructure.command import command
@@ -14,6 +16,7 @@ from app.kernel.ids import new_id
 from app.messaging import events, queries
 from app.messaging.models import Notification, NotificationPreference
 from app.messaging.rules import (
+    ALL_KEPT,
     BODY_LENGTH_MAX,
     MARKED_MAX,
     READ_ONES_KEPT,
@@ -21,6 +24,8 @@ from app.messaging.rules import (
     NotificationKind,
     shortened,
 )
+
+FORGOTTEN_AT_ONCE = 1000
 
 
 async def notify(
@@ -109,8 +114,23 @@ async def update_notification_preferences(actor: Actor, muted_kinds: Sequence[No
 
 
 async def forget_old_notifications() -> int:
-    """Delete the notifications that were read long enough ago; how many."""
-    return await Notification.filter(read_at__lt=utc_now() - READ_ONES_KEPT).delete()
+    """Delete the notifications that were read long enough ago, and those that nobody read for much longer; how many."""
+    now = utc_now()
+    read = await _delete("read_at", now - READ_ONES_KEPT)
+    return read + await _delete("created_at", now - ALL_KEPT)
+
+
+async def _delete(name: str, before: datetime) -> int:
+    """Delete the notifications from before a time, in small parts, so that nothing waits for it."""
+
+    async def work() -> int:
+        old = await find_rows(Notification, column(name) < before, order=[name], limit=FORGOTTEN_AT_ONCE)
+        return await Notification.filter(id__in=[one.id for one in old]).delete() if old else 0
+
+    total = 0
+    while deleted := await database.unit_of_work(work):
+        total += deleted
+    return total
 
 
 async def _without(actor: Actor, users: Iterable[str], kind: NotificationKind, cause: str) -> list[str]:

@@ -14,6 +14,7 @@ from app.messaging.rules.alerts import (
 )
 from app.messaging.rules.messages import MESSAGE_TEXT_LENGTH_MAX, AuthorKind, MessageVisibility
 from app.messaging.rules.notifications import (
+    ALL_KEPT,
     BODY_LENGTH_MAX,
     EXCERPT_LENGTH,
     MARKED_MAX,
@@ -25,6 +26,7 @@ from app.messaging.rules.notifications import (
 
 __all__ = [
     "ALERT",
+    "ALL_KEPT",
     "BODY_LENGTH_MAX",
     "EXCERPT_LENGTH",
     "KIND_LABELS",

@@ -33,7 +33,7 @@ from app.scheduling.commands.runs import (
     plan_day,
     store_plan,
 )
-from app.scheduling.commands.sharing import revoke_visit_share, share_visit
+from app.scheduling.commands.sharing import forget_old_shares, revoke_visit_share, share_visit
 
 __all__ = [
     "accept_assignment",
@@ -51,6 +51,7 @@ __all__ = [
     "dispatch_appointments",
     "dispatch_day",
     "fail_plan_run",
+    "forget_old_shares",
     "note_plan_progress",
     "pause_work",
     "pin_appointment",

@@ -1,9 +1,10 @@
 """Links that show one visit, and nothing else, to whoever has them."""
 
+from app import database
 from app.identity.secret import Slip
 from app.infrastructure import journal, tokens
 from app.infrastructure.command import command
-from app.infrastructure.tables import add_row, change_row, lock_one
+from app.infrastructure.tables import add_row, change_row, find_rows, lock_one
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import Conflict, LimitReached
@@ -12,6 +13,8 @@ from app.scheduling import events, queries, rules
 from app.scheduling.commands import steps
 from app.scheduling.models import Appointment, VisitShare
 from app.scheduling.rules import AppointmentStatus
+
+FORGOTTEN_AT_ONCE = 1000
 
 
 @command(Permission.VIEW_SCHEDULE)
@@ -47,6 +50,20 @@ async def revoke_visit_share(actor: Actor, id: str) -> str:
         visit = await Appointment.get(id=share.appointment_id)
         journal.record(events.VisitShareRevoked(**steps.audience(visit), share_id=share.id))
     return share.id
+
+
+async def forget_old_shares() -> int:
+    """Delete the links that have opened nothing for long; how many. In small parts, so that nothing waits for it."""
+    shut = queries.shut_before(utc_now() - rules.SHARES_KEPT)
+
+    async def work() -> int:
+        old = await find_rows(VisitShare, shut, order=["id"], limit=FORGOTTEN_AT_ONCE)
+        return await VisitShare.filter(id__in=[one.id for one in old]).delete() if old else 0
+
+    total = 0
+    while deleted := await database.unit_of_work(work):
+        total += deleted
+    return total
 
 
 def _require_office_or_customer(actor: Actor) -> None:

@@ -38,7 +38,7 @@ from app.scheduling.queries.schedule import (
     of_technicians,
     visit_of,
 )
-from app.scheduling.queries.tracking import Tracked, count_open_shares, find_shared_visit, track
+from app.scheduling.queries.tracking import Tracked, count_open_shares, find_shared_visit, shut_before, track
 
 __all__ = [
     "BoardRow",
@@ -77,6 +77,7 @@ __all__ = [
     "of_day",
     "of_technicians",
     "queued_of",
+    "shut_before",
     "sync_page",
     "track",
     "visit_of",

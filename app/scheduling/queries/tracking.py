@@ -1,10 +1,10 @@
 """What somebody who has nothing but a link may know of a visit."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.infrastructure import tokens
-from app.infrastructure.conditions import column
+from app.infrastructure.conditions import Condition, any_of, column, exists
 from app.infrastructure.tables import find_rows
 from app.kernel.calendar import utc_now
 from app.kernel.errors import NotFound
@@ -68,6 +68,24 @@ async def count_open_shares(visit: Appointment) -> int:
     now = utc_now()
     shares = await find_rows(VisitShare, (column("appointment_id") == visit.id) & column("revoked_at").is_null())
     return sum(_is_open(share, visit, now) for share in shares)
+
+
+def shut_before(moment: datetime) -> Condition:
+    """Links that opened nothing any more at a moment, as ``rules.share_ends_at`` says it of each."""
+    ended, planned = (
+        moment - timedelta(hours=rules.SHARE_HOURS_AFTER_END),
+        moment - timedelta(days=rules.SHARE_DAYS_MAX),
+    )
+    is_over = (column("completed_at") <= ended) | (column("canceled_at") <= ended)
+    was_planned = any_of(
+        column("ends_at") <= planned,
+        column("ends_at").is_null() & (column("window_end").is_null() | (column("window_end") <= planned)),
+    )
+    return any_of(
+        column("revoked_at") <= moment,
+        exists("appointment", "id", is_over, ours="appointment_id"),
+        (column("created_at") <= planned) & exists("appointment", "id", was_planned, ours="appointment_id"),
+    )
 
 
 async def _open_share(token: str) -> Appointment | None:

@@ -10,6 +10,7 @@ SHARE_KIND = "visit"
 SHARES_MAX = 20
 SHARE_HOURS_AFTER_END = 4
 SHARE_DAYS_MAX = 90
+SHARES_KEPT = timedelta(days=30)
 # Three decimals of a degree are about 100 metres: enough to see somebody come, too little to see where they park.
 PLACE_DECIMALS = 3
 

@@ -16,7 +16,7 @@ from app.kernel.errors import InvalidInput, NotFound, Problem
 from app.kernel.ids import new_id
 from app.kernel.permissions import Role
 from app.messaging import commands, queries, reactions
-from app.messaging.commands import About
+from app.messaging.commands import About, notifications
 from app.messaging.models import Conversation, Message, Notification
 from app.messaging.rules import AlertKind, AlertSeverity, Danger, NotificationKind, shortened
 from app.technicians.models import Technician
@@ -142,6 +142,21 @@ async def test_what_was_read_long_ago_is_forgotten_and_the_rest_kept(company: Co
     assert await commands.forget_old_notifications() == 1
     kept = await Notification.all().values_list("user_id", flat=True)
     assert set(kept) == {company.bob.id, company.support.id}
+
+
+async def test_what_nobody_read_is_forgotten_in_the_end_part_by_part(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifications, "FORGOTTEN_AT_ONCE", 2)
+    old = [f"old {number}" for number in range(5)]
+    for cause in (*old, "new"):
+        await put_down(company, company.ann, cause=cause)
+    now = utc_now()
+    await Notification.filter(cause__in=old).update(created_at=now - timedelta(days=181))
+    await Notification.filter(cause="new").update(created_at=now - timedelta(days=179))
+    assert await commands.forget_old_notifications() == 5
+    assert await Notification.all().values_list("cause", flat=True) == ["new"]
+    assert await commands.forget_old_notifications() == 0
 
 
 # Messages

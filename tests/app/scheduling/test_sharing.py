@@ -18,6 +18,7 @@ from app.kernel.ids import new_id
 from app.kernel.permissions import Role
 from app.kernel.places import Point, great_circle_metres
 from app.scheduling import commands, queries, rules
+from app.scheduling.commands import sharing
 from app.scheduling.models import Appointment, VisitShare
 from app.scheduling.rules import AppointmentStatus, ReasonCode
 from app.technicians import queries as technicians
@@ -184,6 +185,59 @@ async def test_a_link_shows_the_end_for_some_hours(company: Company) -> None:
     assert (await queries.track(await queries.find_shared_visit(token))).status == "CANCELED"
     await Appointment.filter(id=id).update(canceled_at=utc_now() - 4 * HOURS)
     assert await finds_nothing(token)
+
+
+@pytest.mark.parametrize(
+    ("created", "revoked", "planned", "window", "completed", "canceled", "shut_at"),
+    [
+        (0, 10, 5, None, None, None, 10),
+        (0, None, 5, None, 6, None, 6 + 1 / 6),
+        (0, None, 5, None, None, 3, 3 + 1 / 6),
+        (0, None, 5, None, None, None, 95),
+        (0, None, None, 7, None, None, 97),
+        (0, None, 3, 7, None, None, 93),
+        (0, None, None, None, None, None, 90),
+        (20, None, 5, None, None, None, 110),
+        (0, None, 5, None, 200, None, 95),
+    ],
+)
+async def test_a_link_that_opened_nothing_for_thirty_days_is_forgotten_and_no_other(
+    company: Company,
+    monkeypatch: pytest.MonkeyPatch,
+    created: float,
+    revoked: float | None,
+    planned: float | None,
+    window: float | None,
+    completed: float | None,
+    canceled: float | None,
+    shut_at: float,
+) -> None:
+    def day(number: float | None) -> datetime | None:
+        return NOON + timedelta(days=number) if number is not None else None
+
+    id, other = await booked(company), await booked(company, company.bob_id)
+    share, _ = await shared(company.dispatcher, id)
+    kept, _ = await shared(company.dispatcher, other)
+    await VisitShare.filter(id=share).update(created_at=day(created), revoked_at=day(revoked))
+    stamps = {"completed_at": day(completed), "canceled_at": day(canceled)}
+    await Appointment.filter(id=id).update(ends_at=day(planned), window_end=day(window), **stamps)
+    await VisitShare.filter(id=kept).update(created_at=NOON + timedelta(days=1000))
+    for moved, forgotten in ((timedelta(seconds=-1), 0), (timedelta(0), 1)):
+        now = NOON + timedelta(days=shut_at + 30) + moved
+        monkeypatch.setattr(sharing, "utc_now", lambda now=now: now)
+        assert await commands.forget_old_shares() == forgotten
+    assert await VisitShare.all().values_list("id", flat=True) == [kept]
+
+
+async def test_many_old_links_are_forgotten_part_by_part(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "FORGOTTEN_AT_ONCE", 2)
+    id = await booked(company)
+    for _ in range(5):
+        await shared(company.dispatcher, id)
+    await VisitShare.all().update(revoked_at=utc_now() - timedelta(days=31))
+    _, token = await shared(company.dispatcher, id)
+    assert await commands.forget_old_shares() == 5
+    assert not await finds_nothing(token)
 
 
 # What it shows
