@@ -273,12 +273,17 @@ def _own_or_with_permission(actor: Actor) -> Condition:
     return nothing()
 
 
-def _own_or_staff(actor: Actor) -> Condition:
+def whose_hours_are_seen(actor: Actor) -> Condition:
+    """The technicians whose shifts and absences the actor may see; of others, none that is seen does not mean none."""
+    return _own_or_staff(actor, "id") if actor.holds(Permission.VIEW_TECHNICIANS) else nothing()
+
+
+def _own_or_staff(actor: Actor, technician: str = "technician_id") -> Condition:
     """The technician's own, or all of the organization's for those who are neither technicians only nor customers."""
     if actor.is_customer:
         return nothing()
     own = column("organization_id") == actor.organization_id
-    return own & (column("technician_id") == actor.technician_id) if actor.is_technician_only else own
+    return own & (column(technician) == actor.technician_id) if actor.is_technician_only else own
 
 
 # Not by phone number and e-mail address, which customers may not read.

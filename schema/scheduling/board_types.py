@@ -60,7 +60,10 @@ class BoardRow:
 
     row_kind: BoardRowKind = about("What it is.")
     row_id: ID = about("The id of the visit or technician: what you keep it by.")
-    status_label: str = about("What to show, in plain words, such as: On the way, 12 minutes late.")
+    status_label: str = about(
+        "What to show, in plain words, such as: On the way, 12 minutes late. Of a technician whose shifts and absences you may "
+        "not see, it says nothing of them."
+    )
     severity: Severity = about("How much it asks for attention.")
     late_minutes: int | None = about(
         "By how many minutes the promise is missed as things stand: the window's end, or a quarter of an hour after the planned "
@@ -249,11 +252,13 @@ class DispatchMetrics:
     unassigned: int = about("Visits that are promised or planned for the day and that nobody has.")
     technicians: list[TechnicianCount] = about("The technicians at this moment, by what they are doing.")
     utilisation: float | None = about(
-        "Planned minutes of work by minutes on shift, breaks taken off; null while nobody is on shift that day."
+        "Planned minutes of work by minutes on shift, breaks taken off; null while nobody is on shift that day, and "
+        "when you may not see shifts."
     )
     travel_minutes_mean: float | None = about("Minutes on the road to a visit, on average; null while no plan says.")
     first_response_minutes_mean: float | None = about(
-        "Minutes from a request to its being taken on, on average over the work taken on that day; null without any."
+        "Minutes from a request to its being taken on, on average over the work taken on that day; null without any, "
+        "and when you may not see work orders."
     )
 
 

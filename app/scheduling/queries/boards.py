@@ -11,12 +11,13 @@ import orjson
 from app import database
 from app.company.models import Territory
 from app.infrastructure import journal
-from app.infrastructure.conditions import Condition, Writer, all_of, any_of, column, everything, exists
+from app.infrastructure.conditions import Condition, Writer, all_of, any_of, column, everything, exists, nothing
 from app.infrastructure.journal import Entry
 from app.infrastructure.tables import find_one, require_visible
 from app.kernel.actor import Actor
 from app.kernel.calendar import day_bounds
 from app.kernel.errors import InvalidInput
+from app.kernel.permissions import Permission
 from app.scheduling import rules
 from app.scheduling.events import AppointmentFact
 from app.scheduling.models import Appointment
@@ -118,11 +119,11 @@ class BoardVisit:
 
 @dataclass(frozen=True, slots=True)
 class BoardTechnician:
-    """A technician as a board needs one; shift and absence are those of the moment, where the asker may see them."""
+    """A technician as a board needs one; shift and absence are those of the moment, None where the asker may not see them."""
 
     id: str
     status: str
-    on_shift: bool
+    on_shift: bool | None
     absence: str | None
     is_on_board: bool
 
@@ -303,17 +304,25 @@ async def _technicians(
 ) -> list[BoardTechnician]:
     writer = Writer(database.dialect())
     running = (column("starts_at") <= now) & (column("ends_at") > now)
-    shift = exists("shift", "technician_id", technicians.Shift.visible_to(actor) & running).write(writer, "r")
-    away = (technicians.Absence.visible_to(actor) & running).write(writer, "b")
+    # In the order of the text: SQLite's values have no numbers.
+    shift = exists("shift", "technician_id", _seen_hours(actor, technicians.Shift) & running).write(writer, "r")
+    known = technicians.whose_hours_are_seen(actor).write(writer, "r")
+    away = (_seen_hours(actor, technicians.Absence) & running).write(writer, "b")
     inside = shown.technicians.write(writer, "r")
     wanted = (technicians.Technician.visible_to(actor) & condition).write(writer, "r")
     sql = (
-        f'SELECT r."id", r."status", CASE WHEN {shift} THEN 1 ELSE 0 END, '
+        f'SELECT r."id", r."status", CASE WHEN {shift} THEN 1 WHEN {known} THEN 0 END, '
         f'(SELECT min(b."kind") FROM "absence" b WHERE b."technician_id" = r."id" AND {away}), '
         f'CASE WHEN {inside} THEN 1 ELSE 0 END FROM "technician" r WHERE {wanted} ORDER BY r."id"'
     )
     rows = await database.read_rows(sql + ("" if limit is None else f" LIMIT {int(limit)}"), writer.values)
-    return [BoardTechnician(row[0], row[1], row[2] == 1, row[3], row[4] == 1) for row in rows]
+    return [
+        BoardTechnician(row[0], row[1], None if row[2] is None else row[2] == 1, row[3], row[4] == 1) for row in rows
+    ]
+
+
+def _seen_hours(actor: Actor, model: type[technicians.Shift | technicians.Absence]) -> Condition:
+    return model.visible_to(actor) if actor.holds(Permission.VIEW_TECHNICIANS) else nothing()
 
 
 def _moment(value: Any) -> datetime | None:
@@ -358,7 +367,7 @@ async def _shifts(actor: Actor, shown: DayBoard) -> list[DayShift]:
     writer = Writer(database.dialect())
     theirs = technicians.Technician.visible_to(actor) & shown.technicians
     wanted = all_of(
-        technicians.Shift.visible_to(actor),
+        _seen_hours(actor, technicians.Shift),
         column("starts_at") < shown.board.ends_at,
         column("ends_at") > shown.board.starts_at,
         exists("technician", "id", theirs, ours="technician_id"),
@@ -378,7 +387,7 @@ async def _technicians_by_status(actor: Actor, shown: DayBoard) -> dict[str, int
 async def _responses(actor: Actor, shown: DayBoard) -> list[tuple[datetime, datetime]]:
     writer = Writer(database.dialect())
     wanted = all_of(
-        WorkOrder.visible_to(actor),
+        WorkOrder.visible_to(actor) if actor.holds(Permission.VIEW_WORK_ORDERS) else nothing(),
         column("triaged_at") >= shown.board.starts_at,
         column("triaged_at") < shown.board.ends_at,
         shown.sites,

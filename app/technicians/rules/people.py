@@ -87,10 +87,10 @@ def status_label(status: str) -> str:
     return STATUS_LABELS[TechnicianStatus(status)]
 
 
-def duty(status: str, *, on_shift: bool, absence: str | None) -> tuple[str, Severity]:
+def duty(status: str, *, on_shift: bool | None, absence: str | None) -> tuple[str, Severity]:
     """What a technician is doing as a board says it, in words and by how much it asks for attention.
 
-    ``on_shift`` is whether a shift runs at the moment, ``absence`` the kind of one that does.
+    ``on_shift`` is whether a shift runs at the moment, None if the asker may not know; ``absence`` is the kind of one that does.
     """
     doing = TechnicianStatus(status)
     if absence is not None:
@@ -98,7 +98,7 @@ def duty(status: str, *, on_shift: bool, absence: str | None) -> tuple[str, Seve
         return (away, Severity.NOTICE) if doing is S.OFF else (f"{STATUS_LABELS[doing]}, though away", Severity.WARNING)
     if doing is S.OFF and on_shift:
         return "Late: the shift has begun", Severity.WARNING
-    if doing is not S.OFF and not on_shift:
+    if doing is not S.OFF and on_shift is False:
         return f"{STATUS_LABELS[doing]}, outside the shift", Severity.NOTICE
     return STATUS_LABELS[doing], Severity.INFO
 

@@ -197,10 +197,13 @@ def test_every_visit_has_words_that_begin_with_where_it_stands(
         (T.WORKING, False, None, ("At work, outside the shift", NOTICE)),
         (T.WORKING, True, AbsenceKind.VACATION, ("At work, though away", WARNING)),
         (T.ON_BREAK, True, None, ("On a break", INFO)),
+        (T.OFF, None, None, ("Off duty", INFO)),
+        (T.AVAILABLE, None, None, ("Free", INFO)),
+        (T.WORKING, None, None, ("At work", INFO)),
     ],
 )
 def test_what_a_board_says_of_a_technician(
-    status: str, on_shift: bool, absence: str | None, said: tuple[str, Severity]
+    status: str, on_shift: bool | None, absence: str | None, said: tuple[str, Severity]
 ) -> None:
     assert duty(status, on_shift=on_shift, absence=absence) == said
 

@@ -2,6 +2,7 @@
 
 import random
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,13 +13,17 @@ from app.company.models import Territory
 from app.customers.models import Site
 from app.infrastructure.tables import add_row
 from app.kernel.actor import Actor, system_actor
+from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
 from app.kernel.errors import Problem
+from app.kernel.permissions import Permission
 from app.scheduling import commands
 from app.scheduling.models import Appointment
 from app.scheduling.rules import ReasonCode
 from app.technicians import commands as technicians
+from app.technicians.models import Absence, Shift
 from app.work_orders import commands as work_orders
+from app.work_orders.models import WorkOrder
 from schema.kit import problems
 from tests.app.scheduling.world import (
     DAY,
@@ -242,6 +247,47 @@ async def test_technicians_come_with_their_status_their_shifts_and_when_they_lea
     ]
     assert found[0]["statusLabel"] == "Free, outside the shift"
     assert found[-1]["reason"] == "DEACTIVATED"
+
+
+async def labels(actor: Actor) -> list[tuple[str, str, str]]:
+    shown = (await board(actor))["nodes"]
+    return sorted(
+        (one["technician"]["name"], one["statusLabel"], one["severity"])
+        for one in shown
+        if one["rowKind"] == "TECHNICIAN"
+    )
+
+
+async def test_a_board_says_of_shifts_and_absences_only_what_the_asker_may_see_and_nothing_false(
+    company: Company,
+) -> None:
+    now = utc_now()
+    mine = {"organization_id": company.organization_id, "starts_at": now - HOUR, "ends_at": now + HOUR}
+    await add_row(Shift, **mine, technician_id=company.ann_id)
+    await add_row(Absence, **mine, technician_id=company.bob_id, kind="SICK")
+    await technicians.check_in(company.ann)
+    await booked(company, company.ann_id, company.bob_id)
+    unseen = [("Ann", "Free", "INFO"), ("Bob", "Off duty", "INFO")]
+    assert await labels(company.dispatcher) == [("Ann", "Free", "INFO"), ("Bob", "Sick", "NOTICE")]
+    scoped = replace(company.dispatcher, permissions=frozenset({Permission.VIEW_SCHEDULE}))
+    assert await labels(scoped) == unseen
+    assert await labels(company.bob) == [("Ann", "Free", "INFO"), ("Bob", "Sick", "NOTICE")]
+    assert await labels(company.customer) == unseen
+    await Shift.filter(technician_id=company.ann_id).delete()
+    assert (await labels(company.dispatcher))[0] == ("Ann", "Free, outside the shift", "NOTICE")
+    for actor in (scoped, company.bob, company.customer):
+        assert (await labels(actor))[0] == ("Ann", "Free", "INFO")
+
+
+async def test_figures_count_no_shifts_and_no_work_for_whoever_may_not_see_them(company: Company) -> None:
+    await booked(company)
+    await WorkOrder.all().update(submitted_at=NINE, triaged_at=NINE + HOUR)
+    document = "query($day: Date!) { dispatchMetrics(day: $day) { utilisation firstResponseMinutesMean } }"
+    scoped = replace(company.dispatcher, permissions=frozenset({Permission.VIEW_SCHEDULE}))
+    whole = await told(company.dispatcher, document, "dispatchMetrics", day=str(DAY))
+    assert whole == {"utilisation": 0.0556, "firstResponseMinutesMean": 60.0}
+    part = await told(scoped, document, "dispatchMetrics", day=str(DAY))
+    assert part == {"utilisation": None, "firstResponseMinutesMean": None}
 
 
 async def test_each_sees_and_hears_of_their_own_visits_only(company: Company, stranger: Company) -> None:
