@@ -58,6 +58,21 @@ def every(*, seconds: float, name: str) -> Callable[[Work], Work]:
     return decorate
 
 
+async def for_each_organization(work: Callable[[str], Awaitable[object]]) -> None:
+    """Do something for every organization. One for which it fails holds up no other; the failure is raised in the end."""
+    failure: Exception | None = None
+    for organization_id in await journal.heads():
+        try:
+            await work(organization_id)
+        except AWAY:
+            raise
+        except Exception as error:
+            log.exception("a timer's work failed for an organization", organization=organization_id)
+            failure = error
+    if failure is not None:
+        raise failure
+
+
 async def run_timers() -> None:
     """Do what is due until cancelled; the work in hand is finished then."""
     await Timers(TIMERS.values()).run()

@@ -29,6 +29,11 @@ class AlertSeverityChanged(AlertFact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlertUpdated(AlertFact):
+    """It is as grave as it was, and what it says, whom it concerns or what was promised is different."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlertAcknowledged(AlertFact):
     """Somebody takes care of it."""
 

@@ -12,13 +12,12 @@ import structlog
 
 import optimizer
 from app.customers.models import Site
-from app.infrastructure import journal
 from app.infrastructure.conditions import column, exists
 from app.infrastructure.followers import follows
 from app.infrastructure.jobs import JobContext, job
 from app.infrastructure.journal import Entry
 from app.infrastructure.tables import find_one
-from app.infrastructure.timers import every
+from app.infrastructure.timers import every, for_each_organization
 from app.kernel.actor import Actor, system_actor
 from app.kernel.calendar import spoken, utc_now, zone
 from app.kernel.errors import Problem, Unavailable
@@ -147,10 +146,12 @@ async def call_off_visits(actor: Actor, entry: Entry) -> None:
     AppointmentArrived,
     AppointmentCompleted,
     AppointmentCanceled,
+    AssignmentDeclined,
+    AssignmentReleased,
     forget_after_hours=OLD_HOURS,
 )
 async def keep_lateness_true(actor: Actor, entry: Entry) -> None:
-    """Who sets out, arrives or gets another time is late no more, or late by more."""
+    """Who sets out, arrives or gets another time is late no more, or late by more; or others are late now."""
     await commands.watch_visit(actor, entry.subject_id, now=utc_now())
 
 
@@ -160,10 +161,13 @@ every(seconds=6 * 3600, name="scheduling.forget_old_shares")(commands.forget_old
 @every(seconds=60, name="scheduling.watch_visits")
 async def watch_visits(now: datetime | None = None) -> None:
     """Time alone makes visits late. After a downtime only what is true now is told, and some of it at a time."""
-    now = now or utc_now()
-    for organization_id in await journal.heads():
-        for id in await queries.find_visits_to_watch(organization_id, now, WATCHED_AT_ONCE):
-            await commands.watch_visit(system_actor(organization_id), id, now=now)
+    at = now or utc_now()
+
+    async def watch(organization_id: str) -> None:
+        for id in await queries.find_visits_to_watch(organization_id, at, WATCHED_AT_ONCE):
+            await commands.watch_visit(system_actor(organization_id), id, now=at)
+
+    await for_each_organization(watch)
 
 
 @follows(

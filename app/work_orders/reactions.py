@@ -2,11 +2,10 @@
 
 from datetime import datetime
 
-from app.infrastructure import journal
 from app.infrastructure.followers import follows
 from app.infrastructure.journal import Entry
 from app.infrastructure.tables import find_one
-from app.infrastructure.timers import every
+from app.infrastructure.timers import every, for_each_organization
 from app.kernel.actor import Actor, system_actor
 from app.kernel.calendar import utc_now
 from app.messaging import commands as messaging
@@ -66,8 +65,10 @@ async def tell_whoever_asked(actor: Actor, entry: Entry) -> None:
 @every(seconds=60, name="work_orders.watch_due_times")
 async def watch_due_times(now: datetime | None = None) -> None:
     """Time alone puts work in danger. After a downtime only what is true now is told, and some of it at a time."""
-    now = now or utc_now()
-    for organization_id in await journal.heads():
-        actor = system_actor(organization_id)
-        for id in await queries.find_work_to_watch(organization_id, now, WATCHED_AT_ONCE):
-            await commands.watch_work_order(actor, id, now=now)
+    at = now or utc_now()
+
+    async def watch(organization_id: str) -> None:
+        for id in await queries.find_work_to_watch(organization_id, at, WATCHED_AT_ONCE):
+            await commands.watch_work_order(system_actor(organization_id), id, now=at)
+
+    await for_each_organization(watch)

@@ -207,8 +207,8 @@ class Subscriptions:
 
     alerts = changed(
         Alert,
-        "What happens to alerts: AlertRaised, AlertSeverityChanged, AlertAcknowledged, AlertResolved; each as one fact, in "
-        "order.",
+        "What happens to alerts: AlertRaised, AlertSeverityChanged, AlertUpdated (other words, technicians or promise), "
+        "AlertAcknowledged, AlertResolved; each as one fact, in order.",
         permission=Permission.VIEW_ALERTS,
     )
 

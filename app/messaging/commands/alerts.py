@@ -17,6 +17,8 @@ from app.messaging.models import Alert
 from app.messaging.rules import ALERT, AlertKind, AlertStatus, Danger
 
 MESSAGE_LENGTH_MAX = 500
+# What of an alert follows what it is about, for as long as it is not resolved.
+RENEWED = ("severity", "message", "technician_ids", "territory_id", "due_at")
 
 
 @command(Permission.MANAGE_ALERTS)
@@ -33,8 +35,8 @@ async def raise_alert(
     technician_ids: Sequence[str] = (),
     due_at: datetime | None = None,
 ) -> str | None:
-    """Say that something needs attention; the alert's id. While one of that kind about the subject is not resolved, only its
-    severity and message change. None when the same cause led to it before and somebody resolved it.
+    """Say that something needs attention; the alert's id. While one of that kind about the subject is not resolved, it is made
+    to say what is true now. None when the same cause led to it before and somebody resolved it.
     """
     now = utc_now()
     row = Alert(
@@ -65,10 +67,22 @@ async def raise_alert(
     alert = found[0]
     if alert.id == row.id:
         journal.record(events.AlertRaised(**_told(alert)))
-    elif alert.severity != danger.severity:
-        changes = await change_row(alert, severity=danger.severity.value, message=row.message)
-        journal.record(events.AlertSeverityChanged(**_told(alert), changes={"severity": changes["severity"]}))
+    else:
+        await _renew(alert, row)
     return alert.id
+
+
+async def _renew(alert: Alert, now: Alert) -> None:
+    """Make an alert say what is true now. Those whom it concerned hear that it no longer does."""
+    before = tuple(alert.technician_ids)
+    changes = await change_row(alert, **{name: getattr(now, name) for name in RENEWED})
+    if not changes:
+        return
+    told = _told(alert) | {"technician_ids": tuple(dict.fromkeys((*alert.technician_ids, *before)))}
+    if "severity" in changes:
+        journal.record(events.AlertSeverityChanged(**told, changes={"severity": changes["severity"]}))
+    else:
+        journal.record(events.AlertUpdated(**told))
 
 
 @command(Permission.MANAGE_ALERTS)

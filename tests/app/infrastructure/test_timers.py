@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.infrastructure import timers
 from app.infrastructure.models import Timer
@@ -104,3 +105,25 @@ def test_a_timer_has_a_name_of_its_own() -> None:
     assert {"infrastructure.forget_old_keys", "infrastructure.forget_old_jobs"} <= set(TIMERS)
     with pytest.raises(TypeError):
         every(seconds=1, name="infrastructure.forget_old_keys")(work)
+
+
+@pytest.mark.parametrize(
+    ("error", "reached"), [(ValueError("a bad row"), ["first", "second"]), (OSError("no database"), ["first"])]
+)
+async def test_what_fails_for_one_organization_is_done_for_the_others_unless_the_database_is_away(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reached: list[str]
+) -> None:
+    async def heads() -> dict[str, int]:
+        return {"first": 1, "second": 1}
+
+    ran: list[str] = []
+
+    async def work(organization_id: str) -> None:
+        ran.append(organization_id)
+        if organization_id == "first":
+            raise error
+
+    monkeypatch.setattr(timers.journal, "heads", heads)
+    with capture_logs(), pytest.raises(type(error)):
+        await timers.for_each_organization(work)
+    assert ran == reached

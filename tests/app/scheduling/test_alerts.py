@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from app.customers.models import Site
 from app.infrastructure import journal
 from app.infrastructure.followers import FOLLOWERS as KNOWN
 from app.infrastructure.tables import find_rows
 from app.kernel.actor import system_actor
 from app.kernel.calendar import utc_now
+from app.kernel.errors import InvalidInput
 from app.messaging import commands as messaging
 from app.messaging.models import Alert
 from app.scheduling import commands, reactions
@@ -161,6 +163,39 @@ async def test_what_somebody_resolved_is_not_told_again_for_the_same_time(compan
     assert await said() == [("VISIT_LATE", "WARNING", "RESOLVED")]
 
 
+async def test_the_alert_of_a_late_visit_goes_over_to_whoever_has_it_now(company: Company) -> None:
+    id = await sent(company)
+    system = system_actor(company.organization_id)
+    await reactions.watch_visits(NINE + 20 * MINUTE)
+    await commands.reschedule_appointment(company.dispatcher, id, technician_ids=[company.bob_id])
+    [fact] = await told(company, commands.watch_visit(system, id, now=NINE + 20 * MINUTE))
+    assert (fact.type, fact.payload["severity"]) == ("AlertUpdated", "WARNING")
+    assert fact.technician_ids == (company.bob_id, company.ann_id)
+    [alert] = await Alert.all()
+    assert (alert.technician_ids, alert.severity, alert.status) == ([company.bob_id], "WARNING", "OPEN")
+    assert alert.message.startswith("Bob will not be at visit 1 of ")
+    assert await told(company, commands.watch_visit(system, id, now=NINE + 20 * MINUTE)) == []
+    [graver] = await told(company, commands.watch_visit(system, id, now=NINE + 50 * MINUTE))
+    assert (graver.type, graver.technician_ids) == ("AlertSeverityChanged", (company.bob_id,))
+
+
+async def test_who_declines_a_late_visit_is_no_longer_late_and_hears_so(company: Company) -> None:
+    id = await booked(company, company.ann_id, company.bob_id)
+    await Appointment.filter(id=id).update(starts_at=utc_now() - 30 * MINUTE)
+    await reactions.watch_visits()
+    [alert] = await Alert.all()
+    assert alert.message.startswith("Ann and Bob will not be at ")
+    before = await journal.head(company.organization_id)
+    [anns] = [one for one in await assignments_of(id) if one.technician_id == company.ann_id]
+    await commands.decline_assignment(company.ann, anns.id, "My van broke down.")
+    await followed(company, before)
+    late = await Alert.get(kind="VISIT_LATE")
+    assert (late.id, late.technician_ids) == (alert.id, [company.bob_id])
+    assert late.message.startswith("Bob will not be at ")
+    updated = [one for one in await journal.read(company.organization_id, before) if one.type == "AlertUpdated"]
+    assert [one.technician_ids for one in updated] == [(company.bob_id, company.ann_id)]
+
+
 async def test_what_was_forgotten_yesterday_is_no_news(company: Company) -> None:
     await sent(company)
     await reactions.watch_visits(NINE + timedelta(days=1))
@@ -173,6 +208,19 @@ async def test_each_company_hears_of_its_own_visits(company: Company, stranger: 
     await reactions.watch_visits(NINE + 20 * MINUTE)
     owners = await Alert.all().values_list("organization_id", flat=True)
     assert sorted(owners) == sorted([company.organization_id, stranger.organization_id])
+
+
+@pytest.mark.parametrize("broken", ["company", "stranger"])
+async def test_a_company_whose_visits_cannot_be_watched_holds_up_no_other(
+    company: Company, stranger: Company, broken: str
+) -> None:
+    await sent(company)
+    await sent(stranger)
+    bad, good = (company, stranger) if broken == "company" else (stranger, company)
+    await Site.filter(organization_id=bad.organization_id).update(time_zone="Nowhere")
+    with pytest.raises(InvalidInput):
+        await reactions.watch_visits(NINE + 20 * MINUTE)
+    assert await Alert.all().values_list("organization_id", flat=True) == [good.organization_id]
 
 
 # Declined

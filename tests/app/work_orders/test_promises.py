@@ -4,9 +4,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from app.customers.models import Site
 from app.infrastructure import journal
 from app.kernel.actor import system_actor
 from app.kernel.calendar import utc_now
+from app.kernel.errors import InvalidInput
 from app.kernel.work import Priority
 from app.messaging import commands as messaging
 from app.messaging.models import Alert
@@ -216,3 +218,16 @@ async def test_each_company_is_told_of_its_own(company: Company, stranger: Compa
     await reactions.watch_due_times(NOON)
     owners = await Alert.all().values_list("organization_id", flat=True)
     assert sorted(owners) == sorted([company.organization_id, stranger.organization_id])
+
+
+@pytest.mark.parametrize("broken", ["company", "stranger"])
+async def test_a_company_whose_work_cannot_be_watched_holds_up_no_other(
+    company: Company, stranger: Company, broken: str
+) -> None:
+    await due(company, NOON)
+    await due(stranger, NOON)
+    bad, good = (company, stranger) if broken == "company" else (stranger, company)
+    await Site.filter(organization_id=bad.organization_id).update(time_zone="Nowhere")
+    with pytest.raises(InvalidInput):
+        await reactions.watch_due_times(NOON)
+    assert await Alert.all().values_list("organization_id", flat=True) == [good.organization_id]

@@ -7,6 +7,7 @@ from app.infrastructure import journal
 from app.kernel.actor import Actor, system_actor
 from app.kernel.calendar import utc_now
 from app.messaging.models import Alert
+from app.scheduling import commands as scheduling
 from app.scheduling import reactions
 from app.work_orders import commands as work_orders
 from app.work_orders import reactions as work_order_reactions
@@ -110,6 +111,17 @@ async def test_whoever_follows_alerts_hears_of_each_step_in_order(company: Compa
     assert await heard(stranger.dispatcher, document, {"after": elsewhere}) == []
     [refused] = await heard(company.customer, document, {"after": start})
     assert codes(refused) == ["NOT_PERMITTED"]
+
+
+async def test_who_no_longer_has_a_late_visit_hears_that_its_alert_is_not_theirs(company: Company) -> None:
+    visit, alert = await late_visit(company)
+    start = await start_of(company)
+    await scheduling.reschedule_appointment(company.dispatcher, visit, technician_ids=[company.bob_id])
+    await scheduling.watch_visit(system_actor(company.organization_id), visit, now=NINE + timedelta(minutes=20))
+    document = "subscription ($after: String) { alerts(after: $after) { fact alertId alert { status } } }"
+    for actor, shown in ((company.ann, None), (company.bob, {"status": "OPEN"})):
+        events = [one["data"]["alerts"] for one in await heard(actor, document, {"after": start})]
+        assert events == [{"fact": "AlertUpdated", "alertId": alert, "alert": shown}]
 
 
 async def test_whoever_follows_due_times_hears_what_is_at_risk_then_overdue_then_no_more(company: Company) -> None:
