@@ -4,13 +4,15 @@ const $ = (selector) => document.querySelector(selector);
 const token = location.hash.slice(1);
 const DOCUMENT = `subscription Track($token: String!) {
   trackVisit(token: $token) {
-    statusLabel isOver windowStart windowEnd startsAt etaAt technicianFirstName
+    statusLabel isOver windowStart windowEnd startsAt etaAt timeZone technicianFirstName
     place { coordinates { latitude longitude } at }
   }
 }`;
 
-const clock = (text) => new Date(text).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-const day = (text) => new Date(text).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+// Times are those of the place that is visited, and say so: whoever has the link may be elsewhere.
+const TIME = { hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+const DAY = { ...TIME, year: "numeric", month: "short", day: "numeric" };
+const spoken = (text, options, timeZone) => new Date(text).toLocaleString([], { ...options, timeZone });
 
 function put(id, text) {
   const place = $(`#${id}`);
@@ -19,6 +21,8 @@ function put(id, text) {
 }
 
 function show(visit) {
+  const clock = (text) => spoken(text, TIME, visit.timeZone);
+  const day = (text) => spoken(text, DAY, visit.timeZone);
   document.title = visit.statusLabel;
   $("#status").textContent = visit.statusLabel;
   $("#message").textContent = "";

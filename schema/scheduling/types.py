@@ -737,6 +737,9 @@ class TrackedVisit:
     window_end: datetime | None = about("Until when the technician is to arrive; null when nothing was promised.")
     starts_at: datetime | None = about("When it is to begin; null while it has no time.")
     eta_at: datetime | None = about("When the technician should arrive; null unless on the way.")
+    time_zone: str = about(
+        "The time zone of the place that is visited, such as Europe/Berlin: show the times on its clocks."
+    )
     technician_first_name: str | None = about("Who comes, by first name; null until somebody was told to go.")
     place: TrackedPlace | None = about(
         "About where the technician is; null unless on the way to this visit, and on duty."
@@ -762,6 +765,7 @@ def shown_to_strangers(seen: queries.Tracked) -> TrackedVisit:
         window_end=seen.window_end,
         starts_at=seen.starts_at,
         eta_at=seen.eta_at,
+        time_zone=seen.time_zone,
         technician_first_name=seen.technician_first_name,
         place=place,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.customers.models import Site
 from app.infrastructure import tokens
 from app.infrastructure.conditions import Condition, any_of, column, exists
 from app.infrastructure.tables import find_rows
@@ -29,6 +30,7 @@ class Tracked:
     starts_at: datetime | None
     eta_at: datetime | None
     technician_first_name: str | None
+    time_zone: str
     place: Point | None
     place_at: datetime | None
 
@@ -44,6 +46,7 @@ async def find_shared_visit(token: str) -> Appointment:
 async def track(visit: Appointment) -> Tracked:
     """What may be known of a visit now. Whoever follows one looks whenever somebody moves: the places are read together."""
     status = AppointmentStatus(visit.status)
+    [site] = await find_rows(Site, column("id") == visit.site_id)
     lead = visit.technician_ids[0] if visit.technician_ids and status in COMING else None
     people = await find_rows(Technician, column("id") == lead) if lead is not None else []
     last = None
@@ -57,6 +60,7 @@ async def track(visit: Appointment) -> Tracked:
         window_end=visit.window_end,
         starts_at=visit.starts_at,
         eta_at=visit.eta_at if status is AppointmentStatus.EN_ROUTE else None,
+        time_zone=site.time_zone,
         technician_first_name=rules.first_name(people[0].name) if people else None,
         place=rules.rough(last.point) if last is not None and is_on_the_way else None,
         place_at=last.at.replace(second=0, microsecond=0) if last is not None and is_on_the_way else None,

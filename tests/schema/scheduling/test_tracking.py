@@ -11,10 +11,12 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from app.customers.models import Site
 from app.infrastructure import broadcast
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
+from app.main import BOARD
 from app.scheduling import commands
 from app.scheduling.models import Appointment
 from app.technicians.models import Technician
@@ -27,7 +29,7 @@ from tests.app.scheduling.world import Company, booked, found
 from tests.schema.asking import ask, codes, heard, service
 from tests.schema.listening import answers as each_answer
 
-SEEN = """status statusLabel isOver windowStart windowEnd startsAt etaAt technicianFirstName
+SEEN = """status statusLabel isOver windowStart windowEnd startsAt etaAt timeZone technicianFirstName
     place { coordinates { latitude longitude } at }"""
 TRACKED = f"query($token: String!) {{ trackedVisit(token: $token) {{ {SEEN} }} }}"
 TRACK = f"subscription($token: String!) {{ trackVisit(token: $token) {{ {SEEN} }} }}"
@@ -80,6 +82,7 @@ async def tracking(token: str) -> AsyncIterator[Any]:
 async def test_a_link_shows_the_visit_and_nothing_else_of_the_company(company: Company) -> None:
     await Technician.filter(id=company.ann_id).update(name="Ann Leeward")
     id = await under_way(company)
+    await Site.all().update(time_zone="America/New_York")
     link = await link_to(company.dispatcher, id)
     assert link["path"] == f"/track#{link['token']}"
     assert link["visitShare"] == {"appointment": {"id": id}, "revokedAt": None}
@@ -94,6 +97,7 @@ async def test_a_link_shows_the_visit_and_nothing_else_of_the_company(company: C
         "windowEnd": None,
         "startsAt": None,
         "etaAt": None,
+        "timeZone": "America/New_York",
         "technicianFirstName": "Ann",
         "place": None,
     }
@@ -110,6 +114,13 @@ async def test_a_link_shows_the_visit_and_nothing_else_of_the_company(company: C
         "52.12345",
     ):
         assert hidden not in text
+
+
+async def test_the_page_asks_for_what_there_is_and_on_whose_clocks_to_show_it(company: Company) -> None:
+    link = await link_to(company.dispatcher, await booked(company))
+    document = (BOARD / "track.js").read_text(encoding="utf-8").split("`")[1]
+    [told] = await heard(None, document, {"token": link["token"]})
+    assert told["data"]["trackVisit"]["timeZone"] == "Europe/Berlin"
 
 
 async def test_who_has_the_link_is_told_what_happens_until_the_end(company: Company, hurried: None) -> None:
