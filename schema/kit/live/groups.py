@@ -283,13 +283,14 @@ class FactsGroup(Group):
         self._pending: deque[Entry] = deque()
         self._current = 0
         self._batch_starts = 0
+        self._left_to_the_journal = 0  # up to where facts were given up: whoever joins has read them there
         self._rests_until = 0.0
 
     @property
     def done(self) -> int:
         """Up to where everything has been told to the members."""
         if self._current:
-            return self._current - 1
+            return max(self._current - 1, self._left_to_the_journal)
         return self._pending[0].seq - 1 if self._pending else self.feed.seq
 
     @property
@@ -318,6 +319,7 @@ class FactsGroup(Group):
         if len(self._pending) > BACKLOG_MAX:
             floor, late = self.floor, list(self.members)
             self._pending.clear()
+            self._left_to_the_journal = entry.seq
             self.members.clear()
             for member in late:
                 member.seq = max(member.seq, floor)
@@ -330,6 +332,7 @@ class FactsGroup(Group):
         while self._pending and self.members:
             if (early := self._rests_until - loop.time()) > 0:
                 await asyncio.sleep(early)
+                continue  # who and what there was may be gone by now
             self._rests_until = loop.time() + PAUSE_SECONDS
             hearers = list(self.members)
             batch = [self._pending.popleft() for _ in range(min(len(self._pending), self.batch_max(hearers)))]
@@ -343,7 +346,8 @@ class FactsGroup(Group):
         self._pending.clear()
 
     async def _made(self, entries: Sequence[Entry], hearers: Sequence[Member]) -> list[Told]:
-        """What facts are to the group, paid for by those for whom it is made; those that were made a moment ago, for somebody who caught up, are not made again."""
+        """What facts are to the group, paid for by those for whom it is made; what was made a moment ago, for somebody who
+        caught up, is not made again."""
         memo = self.feed.hub.memo
         heard = [one for one in entries if hears(self.viewer, one)]
         known = memo.known(self, [one.seq for one in heard])

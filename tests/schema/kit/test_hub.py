@@ -276,6 +276,28 @@ async def test_a_group_that_cannot_keep_up_goes_back_to_the_journal_and_holds_no
     assert slow.has_nothing() and quick.has_nothing()
 
 
+async def test_a_group_that_falls_behind_in_the_middle_of_a_batch_loses_nothing(
+    service: GraphQLService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "BACKLOG_MAX", 5)
+    monkeypatch.setattr(groups, "BATCH_MAX", 2)
+    gate, read_many = asyncio.Event(), telling.read_many
+
+    async def slowly(*arguments: Any) -> list[Any]:
+        await gate.wait()
+        return await read_many(*arguments)
+
+    hearer = await Hearer(service, MANAGER).hear(CHANGED)
+    await until(lambda: hearer.member is not None and hearer.member.task is None)
+    monkeypatch.setattr(telling, "read_many", slowly)
+    for number in range(20):
+        await rename_job(MANAGER, JOB, str(number))
+    await asyncio.sleep(0.1)
+    gate.set()
+    assert await hearer.seqs(20) == list(range(1, 21))
+    assert hearer.has_nothing()
+
+
 async def test_who_is_moved_while_others_are_told_misses_nothing(
     service: GraphQLService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
