@@ -9,9 +9,8 @@ import strawberry
 from graphql import FieldNode, GraphQLError, Node, OperationDefinitionNode, OperationType, VariableNode
 from graphql.execution.values import get_argument_values
 
-from app import database
 from app.kernel.budgets import Allowance, Caller
-from app.kernel.errors import Problem, RateLimited, Unavailable
+from app.kernel.errors import Problem, RateLimited
 from schema.kit import execution
 from schema.kit.budgets import Budgets
 from schema.kit.context import Context
@@ -107,8 +106,7 @@ class GraphQLService:
         try:
             await self.hub.join(asked, member, after, request.last_event_id)
         except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
-            told = Unavailable() if database.is_away(problem) else problem
-            outlet.finish(asked.teller.refusal(told))
+            outlet.finish(asked.teller.refusal(problem))
             return None
         return member
 

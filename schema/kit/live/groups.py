@@ -154,9 +154,6 @@ class Group:
         """What makes it another group than others."""
         return self.asked.document, self.scope
 
-    def __bool__(self) -> bool:
-        return bool(self.members or self.joining)
-
     async def validate(self) -> None:
         """Raise what speaks against the arguments, before anything is told."""
 
@@ -168,7 +165,7 @@ class Group:
         """Let somebody go, and end with the last of them."""
         self.members.pop(member, None)
         self.joining.pop(member, None)
-        if not self:
+        if not self.members and not self.joining:
             self.stop()
             self.feed.drop(self)
 
@@ -195,10 +192,14 @@ class Group:
 
     def finish(self, problem: Exception) -> None:
         """End it for everybody."""
-        told = Unavailable() if database.is_away(problem) else problem
-        response = self.asked.teller.refusal(told)
+        response = self.asked.teller.refusal(problem)
         for member in [*self.members, *self.joining]:
             member.finish(response)
+
+    def note(self, problem: Exception) -> None:
+        """Log what is a bug of ours."""
+        if not isinstance(problem, Problem) and not database.is_away(problem):
+            log.error("a subscription failed", subscription=self.live.name, **blame(problem))
 
     async def deliver(self, told: Sequence[Told]) -> None:
         """Give everybody what they have not heard."""
@@ -264,8 +265,7 @@ class Group:
                 self._task = None
             self.feed.part(self, problem)
         except Exception as problem:  # noqa: BLE001  # told in any case: who hears nothing would wait for ever
-            if not isinstance(problem, Problem):
-                log.error("a subscription failed", subscription=self.live.name, **blame(problem))
+            self.note(problem)
             self.finish(problem)
         finally:
             if self._task is me:
@@ -408,9 +408,8 @@ class FactsGroup(Group):
             self.feed.part(self, problem)
         except Exception as problem:  # noqa: BLE001  # told in any case
             member.task = None
-            if not isinstance(problem, Problem) and not database.is_away(problem):
-                log.error("a subscription failed", subscription=self.live.name, **blame(problem))
-            member.finish(self.asked.teller.refusal(Unavailable() if database.is_away(problem) else problem))
+            self.note(problem)
+            member.finish(self.asked.teller.refusal(problem))
 
     def _move(self, member: Member, scope: Scope, viewer: Actor) -> None:
         if member in self.members:
@@ -514,16 +513,14 @@ class PagesGroup(Group):
     async def _follow(self, member: Member) -> None:
         try:
             await self._tell_pages(member)
-            problem = None
+            last = None
         except asyncio.CancelledError:
             raise
-        except Exception as caught:  # noqa: BLE001  # told in any case
-            problem = caught
-            if not isinstance(problem, Problem) and not database.is_away(problem):
-                log.error("a subscription failed", subscription=self.live.name, **blame(problem))
+        except Exception as problem:  # noqa: BLE001  # told in any case
+            self.note(problem)
+            last = self.asked.teller.refusal(problem)
         member.task = None
-        refused = Unavailable() if problem is not None and database.is_away(problem) else problem
-        member.finish(self.asked.teller.refusal(refused) if refused is not None else None)
+        member.finish(last)
 
     async def _tell_pages(self, member: Member) -> None:
         """Tell one page after another, until there is one without a cursor."""

@@ -22,6 +22,7 @@ from schema.kit.live.groups import Asked, FactsGroup, Group, Member, PagesGroup,
 
 AT_ONCE_MAX = 8
 CATCHING_UP_MAX = 16
+PERSONAL_MAX = 1000
 DEBT_MAX = 25  # points; whoever owes less has heard next to nothing
 MEMO_SECONDS = 1.0
 MEMO_BYTES_MAX = 4 * 1_048_576
@@ -74,7 +75,7 @@ class Hub:
         self.at_once = asyncio.Semaphore(AT_ONCE_MAX)
         self.catching_up = asyncio.Semaphore(CATCHING_UP_MAX)
         self._feeds: dict[str, Feed] = {}
-        self._personal: set[str] = set()
+        self._personal: dict[str, None] = {}
         self._unsubscribe: Callable[[], None] | None = None
         metrics.hub_size(self.size)
 
@@ -117,8 +118,9 @@ class Hub:
 
     def be_personal(self, document: str) -> None:
         """Remember that what a document asks depends on who asks it."""
-        if len(self._personal) < 1000:
-            self._personal.add(document)
+        self._personal[document] = None
+        if len(self._personal) > PERSONAL_MAX:
+            del self._personal[next(iter(self._personal))]
 
     def size(self) -> tuple[int, int]:
         """How many groups there are, and how many members they have."""
@@ -191,7 +193,7 @@ class Feed:
                 await made.validate()
             except Personal:
                 self.hub.be_personal(asked.document)
-                await self.join(member, asked, *viewer_of(admitted(asked.live, member.asker()), personal=True))
+                await self.join(member, asked, *self.hub.viewer_of(asked, member.asker()))
                 return
             group = self.groups.get(made.key) or self._take(made)
         if self._task is None or self._task.done():
@@ -215,7 +217,7 @@ class Feed:
             if isinstance(group, FactsGroup) and member in group.members:
                 member.seq = max(member.seq, group.floor)
             try:
-                scope, viewer = viewer_of(admitted(group.live, member.asker()), personal=True)
+                scope, viewer = self.hub.viewer_of(group.asked, member.asker())
             except Problem as refused:
                 member.finish(group.asked.teller.refusal(refused))
                 continue

@@ -136,7 +136,9 @@ class Teller:
         return execution.encode(execution.answer(result, executor.context_value))
 
     def refusal(self, problem: Exception) -> dict[str, Any]:
-        """The last answer of a subscription that has to end."""
+        """The last answer of a subscription that has to end; of a database that is away it says so, and no more."""
+        if database.is_away(problem):
+            problem = Unavailable()
         error = GraphQLError(str(problem), original_error=problem, path=[self.key])
         return {"data": None, "errors": [execution.formatted(error)]}
 
