@@ -1,5 +1,6 @@
 """What stands between uvicorn and the application: the envelope of every answer, and a stop that also ends event streams."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -20,6 +21,7 @@ CONTENT_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 SWITCHING_PROTOCOLS = 101
+REQUEST_SECONDS_MAX = 20.0  # for the head of a request, and between two parts of its body
 TEXT_FRAME = 0x81
 ALWAYS = (b"x-content-type-options", b"nosniff")
 # What is no JSON may be shown as a page.
@@ -221,13 +223,59 @@ def http_protocol() -> Any:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # needs a package that not every platform has
 
     class Protocol(HttpToolsProtocol):
-        """Tells the request that is being answered that its client has gone.
+        """Tells the request that is being answered that its client has gone, and does not wait for ever for half a request.
 
         uvicorn tells the one that came last: behind a client that sent another request after it, as HTTP/1.1 allows, an
-        event stream would never end.
+        event stream would never end. And a connection on which a request is begun and not ended it keeps as long as it lasts.
         """
 
         answered: Any = None
+        _waiting: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            """Somebody comes, to ask something."""
+            super().connection_made(transport)
+            self._wait()
+
+        def on_message_begin(self) -> None:
+            """A request begins."""
+            super().on_message_begin()
+            if self._waiting is None:  # another one on the same connection
+                self._wait()
+
+        def on_headers_complete(self) -> None:
+            """Its body, if it has one, may take time, as long as it comes."""
+            super().on_headers_complete()
+            self._wait()
+
+        def on_body(self, body: bytes) -> None:
+            """A part of it has come."""
+            super().on_body(body)
+            self._wait()
+
+        def on_message_complete(self) -> None:
+            """All of it has."""
+            self._wait_no_more()
+            super().on_message_complete()
+
+        def handle_websocket_upgrade(self) -> None:
+            """It is a socket from now on."""
+            self._wait_no_more()
+            super().handle_websocket_upgrade()
+
+        def _wait(self) -> None:
+            self._wait_no_more()
+            self._waiting = self.loop.call_later(REQUEST_SECONDS_MAX, self._give_up)
+
+        def _wait_no_more(self) -> None:
+            if self._waiting is not None:
+                self._waiting.cancel()
+                self._waiting = None
+
+        def _give_up(self) -> None:
+            self._waiting = None
+            if not self.transport.is_closing():
+                self.transport.close()
 
         def _start_asgi_task(self, cycle: Any, app: Any) -> None:
             self.answered = cycle
@@ -235,6 +283,7 @@ def http_protocol() -> Any:
 
         def connection_lost(self, exc: Exception | None) -> None:
             """The client has gone."""
+            self._wait_no_more()
             if self.answered is not None and not self.answered.response_complete:
                 self.answered.disconnected = True
                 self.answered.message_event.set()
