@@ -13,7 +13,7 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from app import database as db
-from app.infrastructure import broadcast, journal, tail
+from app.infrastructure import broadcast, journal, metrics, tail
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import Permission
@@ -111,6 +111,22 @@ async def test_who_asks_the_same_is_told_the_same_bytes_that_were_made_once(serv
     assert [await one.seqs(1) for one in hearers] == [[1]] * 6
     assert scratch_api.CALLS == [("Viewers", []), ("Viewers", [JOB])]
     assert all(one.has_nothing() for one in hearers)
+
+
+async def test_the_figures_tell_groups_members_what_was_made_and_what_was_sent(service: GraphQLService) -> None:
+    def figures() -> dict[str, float]:
+        lines = (line.split() for line in metrics.render().decode().splitlines() if line.startswith("truckroll_"))
+        return {name: float(value) for name, value in lines if "{" not in name}
+
+    hearers = [await Hearer(service, MANAGER).hear(RENAMED) for _ in range(3)]
+    await until(lambda: all(one.member is not None and one.member.task is None for one in hearers))
+    before = figures()
+    assert (before["truckroll_live_groups"], before["truckroll_subscriptions_open"]) == (1, 3)
+    await rename_job(MANAGER, JOB, "new")
+    assert [await one.seqs(1) for one in hearers] == [[1]] * 3
+    after = figures()
+    counted = ("truckroll_live_events_made_total", "truckroll_live_deliveries_total")
+    assert [after[name] - before[name] for name in counted] == [1, 3]
 
 
 async def test_other_words_variables_rights_and_companies_are_other_groups(service: GraphQLService) -> None:

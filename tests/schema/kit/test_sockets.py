@@ -410,6 +410,28 @@ async def test_a_lost_connection_leaves_no_listener_behind(client: Client) -> No
     await listening(client, 0)
 
 
+async def test_of_rows_only_the_newest_waits_for_who_does_not_read_and_of_facts_each(client: Client) -> None:
+    client.subscribe("rows", "subscription { heard: scratchRenamed { cursor jobId } }")
+    client.subscribe("facts", FOLLOW)
+    await listening(client, 2)
+    await rename_job(MANAGER, JOB, "first")
+    assert sorted([(await client.receive())["id"] for _ in range(2)]) == ["facts", "rows"]
+    client.wire.reads.clear()
+    for number in range(6):
+        await rename_job(MANAGER, OTHER if number % 2 else JOB, str(number))
+        await asyncio.sleep(0.06)  # each is told by itself
+    client.wire.reads.set()
+    places: dict[str, list[int]] = {"rows": [], "facts": []}
+    while any(heard[-1:] != [7] for heard in places.values()):
+        message = await client.receive()
+        cursor = message["payload"]["data"]["heard"]["cursor"]
+        places[message["id"]].append(journal.seq_of(cursor, ORGANIZATION))
+    assert places["facts"] == [2, 3, 4, 5, 6, 7]
+    # What was under way when reading stopped comes beside the newest of each row.
+    assert places["rows"][-2:] == [6, 7] and len(places["rows"]) <= 3
+    assert client.wire.outbox.empty()
+
+
 async def test_ids_narrow_what_is_heard(client: Client) -> None:
     client.subscribe("live", FOLLOW, ids=[OTHER])
     await listening(client)
