@@ -145,7 +145,10 @@ async def test_the_control_a_server_that_answers_before_it_commits_loses(small):
         await asyncio.to_thread(server.start)
         stop = asyncio.Event()
         writers = [asyncio.create_task(write(server, api.token, place, history, stop)) for _ in range(WRITERS)]
-        await asyncio.sleep(1.0)
+        # What it acknowledges it commits half a second later: kill it in between, however slow the machine.
+        async with asyncio.timeout(30):
+            while not history.acknowledged:
+                await asyncio.sleep(0.005)
         server.kill()
         stop.set()
         await asyncio.gather(*writers)
