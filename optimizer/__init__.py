@@ -9,7 +9,7 @@ from optimizer.check import check
 from optimizer.construct import Insertion, construct, insert
 from optimizer.documents import plan_from_json, plan_to_json, problem_from_json, problem_to_json
 from optimizer.explain import Choice, explain_assigned, explain_unassigned
-from optimizer.plan import PlacedBreak, Plan, Reason, ReasonCode, Route, Score, Unassigned
+from optimizer.plan import Pickup, PlacedBreak, Plan, Reason, ReasonCode, Route, Score, Unassigned
 from optimizer.plan import Stop as PlannedStop
 from optimizer.problem import (
     After,
@@ -22,11 +22,13 @@ from optimizer.problem import (
     Shift,
     Skill,
     Slowdown,
+    Stock,
     Technician,
     Tier,
     TravelMatrix,
     Visit,
     Window,
+    split_over_days,
 )
 from optimizer.rules import Charge, Violation
 from optimizer.score import charges, score
@@ -41,6 +43,7 @@ __all__ = [
     "Choice",
     "Insertion",
     "InvalidProblem",
+    "Pickup",
     "Pin",
     "Place",
     "PlacedBreak",
@@ -55,6 +58,7 @@ __all__ = [
     "Shift",
     "Skill",
     "Slowdown",
+    "Stock",
     "Stop",
     "Technician",
     "Tier",
@@ -76,4 +80,5 @@ __all__ = [
     "problem_to_json",
     "score",
     "solve",
+    "split_over_days",
 ]

@@ -13,7 +13,8 @@ Tuples are arrays, mappings are objects, enumerations their value, `origin` is I
      "travel": {"minutes": [[0, 12], [14, 0]], "metres": [[0, 9000], [9400, 0]]}}
 """
 
-from collections.abc import Hashable, Mapping
+from array import array
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -26,6 +27,8 @@ from optimizer.problem import InvalidProblem, Problem
 
 PROBLEM_FORMAT = "truckroll.problem/1"
 PLAN_FORMAT = "truckroll.plan/1"
+# From this length on a row of a travel matrix is kept as an array: a twelfth of the memory.
+LONG_ROW = 256
 Json = dict[str, Any]
 T = TypeVar("T")
 
@@ -50,11 +53,13 @@ def plan_from_json(document: Json) -> Plan:
 
 def _to_json(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _to_json(getattr(value, each.name)) for each in fields(value)}
+        return {each.name: _to_json(getattr(value, each.name)) for each in fields(value) if each.init}
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
         return {key: _to_json(each) for key, each in value.items()}
+    if isinstance(value, array):
+        return value.tolist()
     if isinstance(value, tuple):
         # Rows of a travel matrix hold millions of plain numbers.
         return list(value) if value and type(value[0]) is int else [_to_json(each) for each in value]
@@ -73,6 +78,8 @@ def _read(kind: Any, value: Any, path: str) -> Any:
         if value is None and NoneType in arguments:
             return None
         return _read(next(each for each in arguments if each is not NoneType), value, path)
+    if origin is Sequence:
+        return _read_row(value, path)
     if origin is tuple:
         if arguments[0] is int and isinstance(value, list) and set(map(type, value)) <= {int}:
             return tuple(value)
@@ -88,6 +95,19 @@ def _read(kind: Any, value: Any, path: str) -> Any:
     if is_dataclass(kind):
         return _read_object(cast(type[Any], kind), _require(value, dict, "an object", path), path)
     return _read_scalar(kind, value, path)
+
+
+def _read_row(value: Any, path: str) -> Any:
+    """Of a travel matrix, so of one of millions of numbers: looked at one by one only where something is wrong."""
+    row = _require(value, list, "an array", path)
+    if set(map(type, row)) - {int}:
+        return tuple(_read(int, each, f"{path}[{index}]") for index, each in enumerate(row))
+    if len(row) < LONG_ROW:
+        return tuple(row)
+    try:
+        return array("i", row)
+    except OverflowError:
+        raise InvalidProblem(path, "must not hold numbers beyond 32 bits.") from None
 
 
 def _read_object(kind: type[Any], document: Json, path: str) -> Any:
@@ -132,7 +152,7 @@ def _require(value: Any, kind: Any, name: str, path: str) -> Any:
 @cache
 def _fields_of(kind: Hashable) -> dict[str, tuple[Field[Any], Any]]:
     hints = get_type_hints(kind)
-    return {each.name: (each, hints[each.name]) for each in fields(cast(Any, kind))}
+    return {each.name: (each, hints[each.name]) for each in fields(cast(Any, kind)) if each.init}
 
 
 def _join(path: str, name: str) -> str:

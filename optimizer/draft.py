@@ -117,10 +117,10 @@ class Draft:
 
     def _is_timed(self, vehicle: int) -> bool:
         timeline = self.timelines[vehicle]
-        priced = self.model.technicians[timeline.vehicle.technician].overtime_cents_per_minute
-        return bool(priced and timeline.vehicle.last_minute > timeline.vehicle.end_minute) or any(
-            self.model.is_timed[number] for number in timeline.visits
-        )
+        person = self.model.technicians[timeline.vehicle.technician]
+        overtime = person.overtime_cents_per_minute and timeline.vehicle.last_minute > timeline.vehicle.end_minute
+        slow = person.cost_cents_per_minute and self.model.is_slowed[timeline.vehicle.technician]
+        return bool(overtime or slow) or any(self.model.is_timed[number] for number in timeline.visits)
 
     # ---- changing
 

@@ -26,7 +26,8 @@ class Vehicle:
 
 
 class Model:
-    """Technicians, visits and vehicles by number; travel at its slowest: what fits here fits always."""
+    """Technicians, visits and vehicles by number. `minutes[technician]` are those of a free road; where
+    `is_slowed[technician]`, `pace[technician]` says how long they take at each hour."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -47,9 +48,12 @@ class Model:
             [number for number, vehicle in enumerate(self.vehicles) if vehicle.technician == technician]
             for technician in range(len(self.technicians))
         ]
-        worst = {id(matrix): matrix.minutes_at_worst() for matrix in map(problem.travel_for, problem.technicians)}
         self.travel = [problem.travel_for(technician) for technician in problem.technicians]
-        self.minutes = [worst[id(matrix)] for matrix in self.travel]
+        self.minutes = [matrix.minutes for matrix in self.travel]
+        self.pace = [matrix.pace for matrix in self.travel]
+        self.is_slowed = [bool(matrix.slowdowns) for matrix in self.travel]
+        self.stock_place = [problem.place_index[stock.place] for stock in problem.stocks]
+        self.stock_minutes = [stock.handling_minutes for stock in problem.stocks]
         self.duration = [
             [technician.minutes_for(visit) for visit in problem.visits] for technician in problem.technicians
         ]
@@ -129,6 +133,7 @@ class Model:
         return [self.published[visit.id][1] if visit.id in self.published else -FOREVER for visit in self.visits]
 
     def leg_cents(self, technician: int, origin: int, destination: int) -> int:
+        """On a free road; what slow hours add is part of the price of time (`Timeline.cents_of_time`)."""
         if destination == NOWHERE:
             return 0
         return self.technicians[technician].travel_cents(

@@ -1,5 +1,6 @@
 """What the planner answers: routes with times, what is left out and why, and what the whole is worth."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import total_ordering
@@ -48,8 +49,26 @@ class Unassigned:
 
 
 @dataclass(frozen=True, slots=True)
+class Pickup:
+    """Parts fetched on the way to a stop, for it and for later ones: from arriving at the stock's place until
+    leaving it, breaks that fall in between included."""
+
+    place: str
+    arrive_minute: int
+    leave_minute: int
+    parts: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", dict(self.parts))
+
+    def __hash__(self) -> int:
+        return hash((self.place, self.arrive_minute, self.leave_minute, frozenset(self.parts.items())))
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
-    """`travel_…` is the leg that leads here, `wait_minutes` idle time before work, breaks not counted."""
+    """`travel_…` is the leg that leads here (by way of the stock where `pickup` says so, both halves together),
+    `wait_minutes` idle time before work, breaks not counted."""
 
     visit_id: str
     arrive_minute: int
@@ -58,6 +77,7 @@ class Stop:
     travel_minutes: int
     travel_metres: int
     wait_minutes: int = 0
+    pickup: Pickup | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,44 +4,56 @@ Times are whole minutes from one common origin, distances metres, money cents. E
 validated when made: what exists is well-formed, and what is not raises `InvalidProblem` with a path.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 from math import ceil, isfinite
 
+from optimizer.invalid import (
+    AMOUNT_MAX,
+    CENTS_MAX,
+    CENTS_PER_MINUTE_MAX,
+    METRES_MAX,
+    MINUTES_MAX,
+    WEIGHTED_CENTS_PER_MINUTE_MAX,
+    InvalidProblem,
+    require,
+    require_amounts,
+    require_minutes,
+    require_range,
+    require_unique,
+)
+from optimizer.matrix import Slowdown, TravelMatrix
 from optimizer.plan import Plan
 
-
-class InvalidProblem(ValueError):
-    """The problem contradicts itself; `path` says where, `sentence` what is wrong there."""
-
-    def __init__(self, path: str, sentence: str) -> None:
-        super().__init__(f"{path}: {sentence}")
-        self.path = path
-        self.sentence = sentence
-
-    def __reduce__(self) -> tuple[type["InvalidProblem"], tuple[str, str]]:
-        return InvalidProblem, (self.path, self.sentence)
-
-
-def _require(condition: bool, path: str, sentence: str) -> None:
-    if not condition:
-        raise InvalidProblem(path, sentence)
-
-
-def _require_unique(path: str, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        _require(name not in seen, path, f"“{name}” is listed twice.")
-        seen.add(name)
-
-
-def _require_amounts(path: str, amounts: Mapping[str, int], least: int = 1) -> None:
-    for name, amount in amounts.items():
-        _require(amount >= least, f"{path}[{name}]", f"must be at least {least}.")
+__all__ = [
+    "AMOUNT_MAX",
+    "CENTS_MAX",
+    "CENTS_PER_MINUTE_MAX",
+    "METRES_MAX",
+    "MINUTES_MAX",
+    "After",
+    "Break",
+    "InvalidProblem",
+    "Pin",
+    "Place",
+    "Policy",
+    "Problem",
+    "Shift",
+    "Skill",
+    "Slowdown",
+    "Stock",
+    "Technician",
+    "Tier",
+    "TravelMatrix",
+    "Visit",
+    "Window",
+    "split_over_days",
+]
+SPEED_MIN, SPEED_MAX = 0.01, 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +65,9 @@ class Place:
     longitude: float
 
     def __post_init__(self) -> None:
-        _require(self.id != "", "id", "must not be empty.")
-        _require(-90 <= self.latitude <= 90, "latitude", "must lie between -90 and 90.")
-        _require(-180 <= self.longitude <= 180, "longitude", "must lie between -180 and 180.")
+        require(self.id != "", "id", "must not be empty.")
+        require(-90 <= self.latitude <= 90, "latitude", "must lie between -90 and 90.")
+        require(-180 <= self.longitude <= 180, "longitude", "must lie between -180 and 180.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,8 @@ class Window:
     ends_inside: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.earliest_minute <= self.latest_minute, "latest_minute", "must not be before earliest_minute.")
+        require_minutes(self, "earliest_minute", "latest_minute")
+        require(self.earliest_minute <= self.latest_minute, "latest_minute", "must not be before earliest_minute.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +94,10 @@ class Break:
     duration_minutes: int
 
     def __post_init__(self) -> None:
-        _require(self.earliest_minute <= self.latest_minute, "latest_minute", "must not be before earliest_minute.")
-        _require(self.duration_minutes > 0, "duration_minutes", "must be positive.")
+        require_minutes(self, "earliest_minute", "latest_minute")
+        require(self.earliest_minute <= self.latest_minute, "latest_minute", "must not be before earliest_minute.")
+        require(self.duration_minutes > 0, "duration_minutes", "must be positive.")
+        require_range("duration_minutes", self.duration_minutes, 1, MINUTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +112,17 @@ class Shift:
     breaks: tuple[Break, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(self.start_minute < self.end_minute, "end_minute", "must be after start_minute.")
-        _require(self.overtime_minutes_max >= 0, "overtime_minutes_max", "must not be negative.")
+        require_minutes(self, "start_minute", "end_minute")
+        require(self.start_minute < self.end_minute, "end_minute", "must be after start_minute.")
+        require_range("overtime_minutes_max", self.overtime_minutes_max, 0, MINUTES_MAX)
         free_from = self.start_minute
         for index, pause in enumerate(self.breaks):
             begin = max(free_from, pause.earliest_minute)
             path = f"breaks[{index}]"
-            _require(pause.earliest_minute >= self.start_minute, path, "must not open before the shift starts.")
-            _require(begin <= pause.latest_minute, path, "cannot be taken after the break before it.")
+            require(pause.earliest_minute >= self.start_minute, path, "must not open before the shift starts.")
+            require(begin <= pause.latest_minute, path, "cannot be taken after the break before it.")
             free_from = begin + pause.duration_minutes
-            _require(free_from <= self.last_minute, path, "must fit into the shift.")
+            require(free_from <= self.last_minute, path, "must fit into the shift.")
 
     @property
     def last_minute(self) -> int:
@@ -122,7 +138,8 @@ class Skill:
     expires_minute: int | None = None
 
     def __post_init__(self) -> None:
-        _require(self.level >= 1, "level", "must be at least 1.")
+        require_range("level", self.level, 1, AMOUNT_MAX)
+        require_minutes(self, "expires_minute")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,20 +161,21 @@ class Technician:
     parts: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require(self.id != "", "id", "must not be empty.")
-        _require(isfinite(self.speed_factor) and self.speed_factor > 0, "speed_factor", "must be positive.")
-        for name in (
-            "cost_cents_per_minute",
-            "cost_cents_per_kilometre",
-            "cost_cents_per_shift",
-            "overtime_cents_per_minute",
-        ):
-            _require(getattr(self, name) >= 0, name, "must not be negative.")
-        _require(self.capacity_units is None or self.capacity_units >= 0, "capacity_units", "must not be negative.")
-        _require_unique("territories", self.territories)
-        _require_amounts("parts", self.parts, least=0)
+        require(self.id != "", "id", "must not be empty.")
+        require(isfinite(self.speed_factor) and self.speed_factor > 0, "speed_factor", "must be positive.")
+        require(
+            SPEED_MIN <= self.speed_factor <= SPEED_MAX,
+            "speed_factor",
+            f"must lie between {SPEED_MIN} and {SPEED_MAX}.",
+        )
+        for name in ("cost_cents_per_minute", "cost_cents_per_kilometre", "overtime_cents_per_minute"):
+            require_range(name, getattr(self, name), 0, CENTS_PER_MINUTE_MAX)
+        require_range("cost_cents_per_shift", self.cost_cents_per_shift, 0, CENTS_MAX)
+        require_range("capacity_units", self.capacity_units, 0, AMOUNT_MAX)
+        require_unique("territories", self.territories)
+        require_amounts("parts", self.parts, least=0)
         for index, (before, after) in enumerate(pairwise(self.shifts), start=1):
-            _require(
+            require(
                 before.last_minute <= after.start_minute,
                 f"shifts[{index}]",
                 "must start after the shift before it has ended, overtime included.",
@@ -187,8 +205,9 @@ class After:
     from_start: bool = False
 
     def __post_init__(self) -> None:
-        _require(self.gap_minutes_min >= 0, "gap_minutes_min", "must not be negative.")
-        _require(
+        require_range("gap_minutes_min", self.gap_minutes_min, 0, MINUTES_MAX)
+        require_range("gap_minutes_max", self.gap_minutes_max, 0, MINUTES_MAX)
+        require(
             self.gap_minutes_max is None or self.gap_minutes_max >= self.gap_minutes_min,
             "gap_minutes_max",
             "must not be below gap_minutes_min.",
@@ -203,14 +222,15 @@ class Pin:
     start_minute: int | None = None
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self.technician_ids is not None or self.start_minute is not None,
             "pin",
             "must name technicians, a start, or both.",
         )
+        require_minutes(self, "start_minute")
         if self.technician_ids is not None:
-            _require(len(self.technician_ids) > 0, "technician_ids", "must not be empty.")
-            _require_unique("technician_ids", self.technician_ids)
+            require(len(self.technician_ids) > 0, "technician_ids", "must not be empty.")
+            require_unique("technician_ids", self.technician_ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,92 +263,33 @@ class Visit:
     pin: Pin | None = None
 
     def __post_init__(self) -> None:
-        _require(self.id != "", "id", "must not be empty.")
-        _require(self.duration_minutes >= 0, "duration_minutes", "must not be negative.")
-        _require(self.lateness_cents_per_minute >= 0, "lateness_cents_per_minute", "must not be negative.")
-        _require(1 <= self.priority <= 5, "priority", "must lie between 1 and 5.")
-        _require(self.price_cents >= 0, "price_cents", "must not be negative.")
-        _require(not (self.mandatory and self.price_cents), "price_cents", "belongs to optional visits only.")
-        _require(self.crew_size >= 1, "crew_size", "must be at least 1.")
-        _require(self.load_units >= 0, "load_units", "must not be negative.")
-        _require_amounts("required_skills", self.required_skills)
-        _require_amounts("parts", self.parts)
-        _require_unique("after", (link.visit_id for link in self.after))
+        require(self.id != "", "id", "must not be empty.")
+        require_range("duration_minutes", self.duration_minutes, 0, MINUTES_MAX)
+        require_minutes(self, "release_minute", "due_minute")
+        require_range("lateness_cents_per_minute", self.lateness_cents_per_minute, 0, CENTS_PER_MINUTE_MAX)
+        require(1 <= self.priority <= 5, "priority", "must lie between 1 and 5.")
+        require_range("price_cents", self.price_cents, 0, CENTS_MAX)
+        require(not (self.mandatory and self.price_cents), "price_cents", "belongs to optional visits only.")
+        require_range("crew_size", self.crew_size, 1, AMOUNT_MAX)
+        require_range("load_units", self.load_units, 0, AMOUNT_MAX)
+        require_amounts("required_skills", self.required_skills)
+        require_amounts("parts", self.parts)
+        require_unique("after", (link.visit_id for link in self.after))
         for name in ("required_technicians", "preferred_technicians", "excluded_technicians"):
-            _require_unique(name, getattr(self, name))
-        _require(
+            require_unique(name, getattr(self, name))
+        require(
             not set(self.required_technicians) & set(self.excluded_technicians),
             "excluded_technicians",
             "must not name a required technician.",
         )
         if self.pin is not None and self.pin.technician_ids is not None:
-            _require(
+            require(
                 len(self.pin.technician_ids) == self.crew_size,
                 "pin.technician_ids",
                 f"must name exactly {self.crew_size}, the crew's size.",
             )
         object.__setattr__(self, "required_skills", dict(self.required_skills))
         object.__setattr__(self, "parts", dict(self.parts))
-
-
-@dataclass(frozen=True, slots=True)
-class Slowdown:
-    """Legs that leave from `start_minute` until before `end_minute` take `factor` times as long."""
-
-    start_minute: int
-    end_minute: int
-    factor: float
-
-    def __post_init__(self) -> None:
-        _require(self.start_minute < self.end_minute, "end_minute", "must be after start_minute.")
-        _require(isfinite(self.factor) and self.factor > 0, "factor", "must be positive.")
-
-
-def _require_square(path: str, rows: tuple[tuple[int, ...], ...]) -> None:
-    for index, row in enumerate(rows):
-        where = f"{path}[{index}]"
-        _require(len(row) == len(rows), where, f"must have {len(rows)} columns.")
-        _require(set(map(type, row)) <= {int}, where, "must hold whole numbers.")
-        _require(min(row) >= 0, where, "must not hold a negative number.")
-
-
-@dataclass(frozen=True, slots=True)
-class TravelMatrix:
-    """Minutes and metres by road, n × n, origin by row, in the order of `Problem.places`."""
-
-    minutes: tuple[tuple[int, ...], ...]
-    metres: tuple[tuple[int, ...], ...]
-    slowdowns: tuple[Slowdown, ...] = ()
-
-    def __post_init__(self) -> None:
-        _require_square("minutes", self.minutes)
-        _require_square("metres", self.metres)
-        _require(len(self.minutes) == len(self.metres), "metres", "must have as many rows as minutes.")
-        for index, (before, after) in enumerate(pairwise(self.slowdowns), start=1):
-            _require(
-                before.end_minute <= after.start_minute,
-                f"slowdowns[{index}]",
-                "must come after the one before.",
-            )
-
-    def minutes_from(self, origin: int, destination: int, departure_minute: int) -> int:
-        """Minutes of the leg that leaves at this minute."""
-        minutes = self.minutes[origin][destination]
-        for slowdown in self.slowdowns:
-            if slowdown.start_minute <= departure_minute < slowdown.end_minute:
-                return _slowed(minutes, slowdown.factor)
-        return minutes
-
-    def minutes_at_worst(self) -> tuple[tuple[int, ...], ...]:
-        """The matrix at the slowest time: a plan that holds with it holds at any time."""
-        worst = max((slowdown.factor for slowdown in self.slowdowns), default=1.0)
-        if worst <= 1.0:
-            return self.minutes
-        return tuple(tuple(_slowed(minutes, worst) for minutes in row) for row in self.minutes)
-
-
-def _slowed(minutes: int, factor: float) -> int:
-    return ceil(round(minutes * factor, 6))
 
 
 class Tier(StrEnum):
@@ -343,7 +304,8 @@ class Tier(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What matters how much. `tiers` are compared first to last; goals in one tier are added up.
-    `priority_weights` multiply lateness, and the loss of a mandatory visit, from priority 1 to 5."""
+    `priority_weights` multiply lateness, and the loss of a mandatory visit, from priority 1 to 5.
+    `worst_lateness_cents_per_minute` prices, once, the minutes by which the latest of all visits is late."""
 
     tiers: tuple[tuple[Tier, ...], ...] = ((Tier.HARD,), (Tier.MANDATORY,), (Tier.LATENESS,), (Tier.WISHES,))
     priority_weights: tuple[int, ...] = (16, 8, 4, 2, 1)
@@ -353,30 +315,46 @@ class Policy:
     balance_cents_per_minute: int = 0
     changed_technician_cents: int = 1000
     moved_cents_per_minute: int = 5
+    worst_lateness_cents_per_minute: int = 0
 
     def __post_init__(self) -> None:
         named = [goal for tier in self.tiers for goal in tier]
-        _require(sorted(named) == sorted(Tier), "tiers", "must name each goal exactly once.")
-        _require(self.tiers[0] == (Tier.HARD,), "tiers", "must put the hard rules first, and alone.")
-        _require(self.tiers[1] == (Tier.MANDATORY,), "tiers", "must put the mandatory visits second, and alone.")
-        _require(
+        require(sorted(named) == sorted(Tier), "tiers", "must name each goal exactly once.")
+        require(self.tiers[0] == (Tier.HARD,), "tiers", "must put the hard rules first, and alone.")
+        require(self.tiers[1] == (Tier.MANDATORY,), "tiers", "must put the mandatory visits second, and alone.")
+        require(
             len(self.priority_weights) == 5,
             "priority_weights",
             "must hold one weight for each of 5 priorities.",
         )
-        _require(min(self.priority_weights) >= 1, "priority_weights", "must be positive.")
+        require(min(self.priority_weights) >= 1, "priority_weights", "must be positive.")
         for name in (
             "wait_cents_per_minute",
-            "preference_cents",
-            "overqualification_cents_per_level",
             "balance_cents_per_minute",
-            "changed_technician_cents",
             "moved_cents_per_minute",
+            "worst_lateness_cents_per_minute",
         ):
-            _require(getattr(self, name) >= 0, name, "must not be negative.")
+            require_range(name, getattr(self, name), 0, CENTS_PER_MINUTE_MAX)
+        for name in ("preference_cents", "overqualification_cents_per_level", "changed_technician_cents"):
+            require_range(name, getattr(self, name), 0, AMOUNT_MAX)
 
     def priority_weight(self, priority: int) -> int:
         return self.priority_weights[priority - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """Where technicians may fetch parts on their way to a visit. `parts` are what is there for all technicians
+    together over the whole plan; loading takes `handling_minutes`, however much is loaded."""
+
+    place: str
+    parts: Mapping[str, int]
+    handling_minutes: int = 10
+
+    def __post_init__(self) -> None:
+        require_amounts("parts", self.parts, least=0)
+        require_range("handling_minutes", self.handling_minutes, 0, MINUTES_MAX)
+        object.__setattr__(self, "parts", dict(self.parts))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -391,35 +369,45 @@ class Problem:
     policy: Policy = Policy()
     origin: datetime | None = None
     published: Plan | None = None
+    stocks: tuple[Stock, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "travel_by_profile", dict(self.travel_by_profile))
-        _require_unique("technicians", (technician.id for technician in self.technicians))
-        _require_unique("visits", (visit.id for visit in self.visits))
-        _require_unique("places", (place.id for place in self.places))
-        _require(self.origin is None or self.origin.utcoffset() is not None, "origin", "must have an offset.")
+        require_unique("technicians", (technician.id for technician in self.technicians))
+        require_unique("visits", (visit.id for visit in self.visits))
+        require_unique("places", (place.id for place in self.places))
+        require(self.origin is None or self.origin.utcoffset() is not None, "origin", "must have an offset.")
         for path, matrix in [
             ("travel", self.travel),
             *((f"travel_by_profile[{name}]", each) for name, each in self.travel_by_profile.items()),
         ]:
-            _require(len(matrix.minutes) == len(self.places), path, "must have one row for each place.")
+            require(len(matrix.minutes) == len(self.places), path, "must have one row for each place.")
+        require_unique("stocks", (stock.place for stock in self.stocks))
+        for stock in self.stocks:
+            require(stock.place in self.place_index, f"stocks[{stock.place}].place", "there is no such place.")
         for technician in self.technicians:
             self._require_known_technician_references(technician)
         for visit in self.visits:
             self._require_known_visit_references(visit)
+            require(
+                visit.lateness_cents_per_minute * self.policy.priority_weight(visit.priority)
+                <= WEIGHTED_CENTS_PER_MINUTE_MAX,
+                f"visits[{visit.id}].lateness_cents_per_minute",
+                f"must be at most {WEIGHTED_CENTS_PER_MINUTE_MAX:,} times its priority's weight.",
+            )
         self._require_acyclic_sequences()
 
     def _require_known_technician_references(self, technician: Technician) -> None:
         path = f"technicians[{technician.id}]"
         profile = technician.travel_profile
-        _require(
+        require(
             profile is None or profile in self.travel_by_profile,
             f"{path}.travel_profile",
             f"“{profile}” has no travel matrix.",
         )
         for index, shift in enumerate(technician.shifts):
             for name, place in (("start_place", shift.start_place), ("end_place", shift.end_place)):
-                _require(
+                require(
                     place is None or place in self.place_index,
                     f"{path}.shifts[{index}].{name}",
                     f"there is no place “{place}”.",
@@ -427,11 +415,11 @@ class Problem:
 
     def _require_known_visit_references(self, visit: Visit) -> None:
         path = f"visits[{visit.id}]"
-        _require(visit.place in self.place_index, f"{path}.place", f"there is no place “{visit.place}”.")
+        require(visit.place in self.place_index, f"{path}.place", f"there is no place “{visit.place}”.")
         # Technicians may be named who are off that day; visits that do not exist would hide a mistake.
         for other in [*(link.visit_id for link in visit.after), visit.same_technician_as]:
-            _require(other != visit.id, path, "must not refer to itself.")
-            _require(other is None or other in self.visit_by_id, path, f"there is no visit “{other}”.")
+            require(other != visit.id, path, "must not refer to itself.")
+            require(other is None or other in self.visit_by_id, path, f"there is no visit “{other}”.")
 
     def _require_acyclic_sequences(self) -> None:
         done: set[str] = set()
@@ -444,7 +432,7 @@ class Problem:
                     open_ids.discard(current)
                     done.add(current)
                 elif current not in done:
-                    _require(current not in open_ids, f"visits[{current}].after", "must not lead back to itself.")
+                    require(current not in open_ids, f"visits[{current}].after", "must not lead back to itself.")
                     open_ids.add(current)
                     trail.append((current, True))
                     trail.extend((link.visit_id, False) for link in self.visit_by_id[current].after)
@@ -461,5 +449,42 @@ class Problem:
     def technician_by_id(self) -> dict[str, Technician]:
         return {technician.id: technician for technician in self.technicians}
 
+    @cached_property
+    def stock_by_place(self) -> dict[str, Stock]:
+        return {stock.place: stock for stock in self.stocks}
+
     def travel_for(self, technician: Technician) -> TravelMatrix:
         return self.travel if technician.travel_profile is None else self.travel_by_profile[technician.travel_profile]
+
+
+def split_over_days(visit: Visit, minutes: Sequence[int]) -> tuple[Visit, ...]:
+    """Work that takes more than a shift, as a chain: parts `X#1`, `X#2`, … of so many minutes, each after the one
+    before, by the same technicians. The first keeps what holds when work begins (promise, due minute, pinned
+    start, parts and load, what it follows), the last the price of leaving it out; the rest is the same for all.
+    Whoever follows the whole must follow the last part. Raises `InvalidProblem`."""
+    require(len(minutes) > 0, "minutes", "must not be empty.")
+    for index, each in enumerate(minutes):
+        require_range(f"minutes[{index}]", each, 1, MINUTES_MAX)
+    missing = visit.duration_minutes - sum(minutes)
+    require(missing <= 0, "minutes", f"must add up to the work; {missing} min are missing.")
+    names = [f"{visit.id}#{number}" for number in range(1, len(minutes) + 1)]
+    who = None if visit.pin is None or visit.pin.technician_ids is None else Pin(visit.pin.technician_ids)
+    first = replace(visit, id=names[0], duration_minutes=minutes[0], price_cents=0)
+    later = [
+        replace(
+            first,
+            id=name,
+            duration_minutes=each,
+            promised=None,
+            due_minute=None,
+            after=(After(before),),
+            same_technician_as=names[0],
+            load_units=0,
+            parts={},
+            pin=who,
+        )
+        for (before, name), each in zip(pairwise(names), minutes[1:], strict=True)
+    ]
+    chain = [first, *later]
+    chain[-1] = replace(chain[-1], price_cents=visit.price_cents)
+    return tuple(chain)

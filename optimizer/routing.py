@@ -114,6 +114,9 @@ class _Search:
         self.draft, self.model, self.nodes, self.stop, self.seed = draft, draft.model, nodes, stop, seed
         self.on_progress, self.should_stop = on_progress, should_stop
         self.vehicles: list[Vehicle] = self.model.vehicles
+        # The library knows one time for each leg: what holds with the longest holds at every hour.
+        worst = {id(matrix): matrix.minutes_at_worst() for matrix in self.model.travel}
+        self.minutes = [worst[id(matrix)] for matrix in self.model.travel]
         self.origin = min(vehicle.first_minute for vehicle in self.vehicles)
         self.horizon = max(vehicle.last_minute for vehicle in self.vehicles) - self.origin
         self.started = self.improved_at = time.monotonic()
@@ -211,7 +214,7 @@ class _Search:
         transits: list[int] = []
         for vehicle in self.vehicles:
             key = (
-                id(self.model.minutes[vehicle.technician]),
+                id(self.minutes[vehicle.technician]),
                 self.model.technicians[vehicle.technician].speed_factor,
             )
             if key not in shared:
@@ -234,7 +237,7 @@ class _Search:
 
     def _minutes(self, vehicle: Vehicle) -> list[list[int]]:
         """Work at the origin, then the road."""
-        places, minutes = self._places(vehicle), self.model.minutes[vehicle.technician]
+        places, minutes = self._places(vehicle), self.minutes[vehicle.technician]
         duration = self.model.duration[vehicle.technician]
         work = [*(duration[node.visit] for node in self.nodes), *([0] * (2 * len(self.vehicles)))]
         return [

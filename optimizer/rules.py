@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from optimizer.plan import PlacedBreak, Plan, Route, Stop
-from optimizer.problem import Problem, Shift, Technician, Tier, TravelMatrix, Visit, Window
+from optimizer.problem import Problem, Shift, Stock, Technician, Tier, TravelMatrix, Visit, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,14 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """A leg as the problem has it, breaks on the road included in the arrival."""
+    """A leg as the problem has it, breaks on the road included in the arrival; `pickup_minutes` are when one
+    arrives at the stock and leaves it, where something is fetched."""
 
     minutes: int
     metres: int
     arrive_minute: int
     break_minutes_there: int
+    pickup_minutes: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,37 +106,54 @@ class Day:
             visit = self.problem.visit_by_id.get(stop.visit_id)
             if visit is not None:
                 place = self.problem.place_index[visit.place]
-                drive = _drive(travel, position, place, free_minute, stop.start_minute, route.breaks)
+                stock = None if stop.pickup is None else self.problem.stock_by_place.get(stop.pickup.place)
+                way = _way(self.problem, travel, position, place, free_minute, stock)
+                drive = _drive(way, free_minute, stop.start_minute, route.breaks)
                 works.append(Work(technician, visit, stop, drive))
                 position, free_minute = place, works[-1].end_minute
         if shift.end_place is None:
             back = Drive(0, 0, free_minute, 0)
         else:
             home = self.problem.place_index[shift.end_place]
-            back = _drive(travel, position, home, free_minute, None, route.breaks)
+            way = _way(self.problem, travel, position, home, free_minute, None)
+            back = _drive(way, free_minute, None, route.breaks)
         return Tour(route, technician, shift, tuple(works), back)
 
 
+def _way(
+    problem: Problem, travel: TravelMatrix, origin: int, destination: int, departure_minute: int, stock: Stock | None
+) -> tuple[list[int], int, int]:
+    """The leg without breaks: when one arrives at the stock and leaves it, if one goes by way of it, and when one
+    arrives at the stop; minutes and metres of road."""
+    if stock is None:
+        minutes = travel.minutes_from(origin, destination, departure_minute)
+        return [departure_minute + minutes], minutes, travel.metres[origin][destination]
+    by_way_of = problem.place_index[stock.place]
+    first = travel.minutes_from(origin, by_way_of, departure_minute)
+    left_minute = departure_minute + first + stock.handling_minutes
+    onward = travel.minutes_from(by_way_of, destination, left_minute)
+    metres = travel.metres[origin][by_way_of] + travel.metres[by_way_of][destination]
+    return [departure_minute + first, left_minute, left_minute + onward], first + onward, metres
+
+
 def _drive(
-    travel: TravelMatrix,
-    origin: int,
-    destination: int,
+    way: tuple[list[int], int, int],
     departure_minute: int,
     until_minute: int | None,
     breaks: tuple[PlacedBreak, ...],
 ) -> Drive:
-    """The leg, prolonged by each break that starts on the road; those after it are taken at the place."""
-    minutes = travel.minutes_from(origin, destination, departure_minute)
-    arrive_minute, there = departure_minute + minutes, 0
+    """The leg, prolonged by each break that starts on it; those after it are taken at the place."""
+    marks, minutes, metres = way
+    there = 0
     for pause in breaks:
         if pause.start_minute < departure_minute:
             continue
         length = pause.end_minute - pause.start_minute
-        if pause.start_minute < arrive_minute:
-            arrive_minute += length
+        if pause.start_minute < marks[-1]:
+            marks = [mark + length if pause.start_minute < mark else mark for mark in marks]
         elif until_minute is not None and pause.start_minute < until_minute:
             there += length
-    return Drive(minutes, travel.metres[origin][destination], arrive_minute, there)
+    return Drive(minutes, metres, marks[-1], there, (marks[0], marks[1]) if len(marks) == 3 else None)
 
 
 def opens_for(window: Window, work: Work) -> bool:
@@ -161,6 +180,10 @@ def name_only_what_exists(day: Day) -> Found:
             yield Violation(rule, f"There is no technician “{route.technician_id}”.", route.technician_id)
         elif not 0 <= route.shift_index < len(technician.shifts):
             yield Violation(rule, f"There is no shift {route.shift_index}.", route.technician_id)
+        for stop in route.stops:
+            if stop.pickup is not None and stop.pickup.place not in day.problem.stock_by_place:
+                sentence = f"There is no stock at “{stop.pickup.place}”."
+                yield Violation(rule, sentence, route.technician_id, stop.visit_id)
     named = [stop.visit_id for route in day.plan.routes for stop in route.stops]
     for visit_id in [*named, *(each.visit_id for each in day.plan.unassigned)]:
         if visit_id not in day.problem.visit_by_id:
@@ -209,6 +232,13 @@ def take_the_time_the_road_takes(day: Day) -> Found:
                     take_the_time_the_road_takes,
                     work,
                     f"Minutes, metres and arrival are {said}, by road {true}.",
+                )
+            fetched = None if stop.pickup is None else (stop.pickup.arrive_minute, stop.pickup.leave_minute)
+            if drive.pickup_minutes is not None and fetched != drive.pickup_minutes:
+                yield _broken(
+                    take_the_time_the_road_takes,
+                    work,
+                    f"The stock is reached and left at {fetched}, by road at {drive.pickup_minutes}.",
                 )
         said = (tour.route.return_travel_minutes, tour.route.return_travel_metres, tour.route.return_minute)
         true = (tour.back.minutes, tour.back.metres, tour.back.arrive_minute)
@@ -375,14 +405,38 @@ def send_the_same_technician(day: Day) -> Found:
 
 
 def carry_the_parts(day: Day) -> Found:
-    used: dict[str, Counter[str]] = defaultdict(Counter)
-    for work in day.works:
-        used[work.technician.id].update(work.visit.parts)
-    for technician_id, parts in used.items():
-        for name, amount in parts.items():
-            missing = amount - day.problem.technician_by_id[technician_id].parts.get(name, 0)
-            if missing > 0:
-                yield Violation(carry_the_parts.__name__, f"{missing} of “{name}” are missing.", technician_id)
+    """What is used was on board, or picked up before; no stock gives more than it has."""
+    rule = carry_the_parts.__name__
+    lowest: dict[tuple[str, str], int] = {}
+    balance: Counter[tuple[str, str]] = Counter()
+    taken: Counter[tuple[str, str]] = Counter()
+    for tour in sorted(day.tours, key=lambda each: each.route.shift_index):
+        person = tour.technician
+        for work in tour.works:
+            pickup = work.stop.pickup
+            for name, amount in ({} if pickup is None else pickup.parts).items():
+                assert pickup is not None
+                if amount < 1:
+                    yield _broken(carry_the_parts, work, f"{amount} of “{name}” are not a pickup.")
+                balance[(person.id, name)] += max(0, amount)
+                taken[(pickup.place, name)] += max(0, amount)
+            for name, amount in work.visit.parts.items():
+                key = (person.id, name)
+                balance[key] -= amount
+                lowest[key] = min(lowest.get(key, 0), balance[key] + person.parts.get(name, 0))
+    for (technician_id, name), left in lowest.items():
+        if left < 0:
+            yield Violation(rule, f"{-left} of “{name}” are missing.", technician_id)
+    for (place, name), amount in taken.items():
+        stock = day.problem.stock_by_place.get(place)
+        if stock is not None and amount > stock.parts.get(name, 0):
+            missing = amount - stock.parts.get(name, 0)
+            who = next(
+                work
+                for work in reversed(day.works)
+                if work.stop.pickup is not None and work.stop.pickup.place == place and name in work.stop.pickup.parts
+            )
+            yield _broken(carry_the_parts, who, f"The stock at “{place}” lacks {missing} of “{name}”.")
 
 
 def stay_within_the_capacity(day: Day) -> Found:
@@ -437,6 +491,19 @@ def start_before_it_is_due(day: Day) -> Charged:
         if cents:
             tier = Tier.LATENESS if visit.mandatory else Tier.WISHES
             yield Charge(start_before_it_is_due.__name__, tier, cents, visit_id=visit.id)
+
+
+def keep_the_longest_delay_short(day: Day) -> Charged:
+    """The largest lateness among all served visits, in minutes, whatever their priority; priced once."""
+    late = [
+        (work.stop.start_minute - work.visit.due_minute, work.visit.id)
+        for work in day.works
+        if work.visit.due_minute is not None and work.stop.start_minute > work.visit.due_minute
+    ]
+    minutes, visit_id = max(late, default=(0, None))
+    cents = minutes * day.problem.policy.worst_lateness_cents_per_minute
+    if cents:
+        yield Charge(keep_the_longest_delay_short.__name__, Tier.LATENESS, cents, visit_id=visit_id)
 
 
 def lateness_cents(problem: Problem, visit: Visit, start_minute: int) -> int:
@@ -562,6 +629,7 @@ def keep_what_was_published(day: Day) -> Charged:
 GOALS: tuple[Callable[[Day], Charged], ...] = (
     serve_every_mandatory_visit,
     start_before_it_is_due,
+    keep_the_longest_delay_short,
     serve_what_is_worth_it,
     drive_little,
     start_few_shifts,

@@ -3,20 +3,60 @@
 Starting earlier never hurts feasibility, so one number per stop suffices for each count of breaks already
 taken: `forward` holds the earliest end of stop i after k breaks, `backward` the latest minute at which one
 may stand ready at stop i with k breaks taken and still finish the rest. An insertion is then judged by its
-two neighbors alone. Among feasible times, the cheapest in lateness, moves and overtime are found by labels.
+two neighbors alone. Among feasible times, the cheapest in lateness, moves, overtime and slow hours are found by
+labels. What makes it exact is that who leaves later never arrives before (`matrix.py`).
+
+A leg lasts as long as an unbroken drive from its departure would: the road, or by way of a stock the road
+there, the loading, and the road on. Each break that starts on the leg prolongs it by its length.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from optimizer.fits import FOREVER, Interval
+from optimizer.matrix import Pace
 from optimizer.model import NOWHERE, Model, Vehicle
-from optimizer.plan import PlacedBreak, Route, Stop
+from optimizer.plan import Pickup, PlacedBreak, Route, Stop
 
 Breaks = tuple[tuple[int, int, int], ...]
-Drive = Callable[[int, int, int], int]
 NEVER = FOREVER
 LABELS_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Parts loaded at one stock on the leg that leads to a visit."""
+
+    stock: int
+    parts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """A leg that takes longer at some hours: base minutes to the stop, or to the stock and `onward` from it."""
+
+    pace: Pace
+    minutes: int
+    handling_minutes: int = 0
+    onward: int = 0
+
+    def arrival(self, departure: int) -> int:
+        there = self.pace.arrival(departure, self.minutes) + self.handling_minutes
+        return self.pace.arrival(there, self.onward) if self.onward else there
+
+    def departure(self, arrival: int) -> int:
+        """The latest, exactly."""
+        left = self.pace.departure(arrival, self.onward) if self.onward else arrival
+        return self.pace.departure(left - self.handling_minutes, self.minutes)
+
+
+# Minutes that are the same at every hour, or a road.
+Leg = int | Road
+
+
+def span(leg: Leg, departure: int) -> int:
+    """Minutes of the leg that leaves then, loading included and breaks not."""
+    return leg if isinstance(leg, int) else leg.arrival(departure) - departure
 
 
 def ready_minute(departure: int, travel_minutes: int, breaks: Breaks, first: int, last: int) -> int:
@@ -32,7 +72,7 @@ def ready_minute(departure: int, travel_minutes: int, breaks: Breaks, first: int
     return ready
 
 
-def latest_departure(ready: int, travel_minutes: int, breaks: Breaks, first: int, last: int) -> int:
+def latest_departure(ready: int, leg: Leg, breaks: Breaks, first: int, last: int) -> int:
     """The inverse of `ready_minute`; -NEVER when no departure will do."""
     bound = NEVER
     for earliest, latest, minutes in reversed(breaks[first:last]):
@@ -40,7 +80,7 @@ def latest_departure(ready: int, travel_minutes: int, breaks: Breaks, first: int
         bound = min(latest, bound - minutes)
         if ready < earliest or bound < earliest:
             return -NEVER
-    return min(ready - travel_minutes, bound)
+    return min(ready - leg if isinstance(leg, int) else leg.departure(ready), bound)
 
 
 def first_start(intervals: tuple[Interval, ...], minute: int) -> int:
@@ -70,7 +110,8 @@ class Label:
 
 @dataclass(slots=True)
 class Timeline:
-    """A route in the making: visits by number, each with the starts it is allowed."""
+    """A route in the making: visits by number, each with the starts it is allowed, and with what is fetched
+    on the leg that leads to it."""
 
     model: Model
     vehicle: Vehicle
@@ -78,6 +119,7 @@ class Timeline:
     starts: list[tuple[Interval, ...]]
     forward: list[list[int]]
     backward: list[list[int]]
+    fetches: dict[int, Fetch] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, model: Model, vehicle: Vehicle) -> "Timeline":
@@ -91,22 +133,35 @@ class Timeline:
             return self.vehicle.start_place
         return self.model.place[self.visits[position]] if position < len(self.visits) else self.vehicle.end_place
 
+    def leg(self, here: int, there: int, fetch: Fetch | None = None) -> Leg:
+        """Between two places, by way of the stock if something is fetched; no way at all leads nowhere."""
+        model, technician = self.model, self.vehicle.technician
+        if there == NOWHERE:
+            return 0
+        if fetch is None:
+            minutes = model.minutes[technician][here][there]
+            return Road(model.pace[technician], minutes) if model.is_slowed[technician] else minutes
+        stock, handling_minutes = model.stock_place[fetch.stock], model.stock_minutes[fetch.stock]
+        first, onward = model.minutes[technician][here][stock], model.minutes[technician][stock][there]
+        if model.is_slowed[technician]:
+            return Road(model.pace[technician], first, handling_minutes, onward)
+        return first + handling_minutes + onward
+
+    def leg_to(self, position: int) -> Leg:
+        """From the stop before to the one at this position; past the last, to the route's end."""
+        fetch = self.fetches.get(self.visits[position]) if self.fetches and position < len(self.visits) else None
+        return self.leg(self.place(position - 1), self.place(position), fetch)
+
     def refresh(self) -> None:
         vehicle, model = self.vehicle, self.model
-        duration, minutes = model.duration[vehicle.technician], model.minutes[vehicle.technician]
+        duration, legs = model.duration[vehicle.technician], [self.leg_to(at) for at in range(len(self.visits) + 1)]
         breaks, count = vehicle.breaks, len(vehicle.breaks) + 1
         self.forward = [[vehicle.first_minute] + [NEVER] * (count - 1)]
-        here = vehicle.start_place
-        for number, starts in zip(self.visits, self.starts, strict=True):
-            there = model.place[number]
-            self.forward.append(_advance(self.forward[-1], minutes[here][there], duration[number], starts, breaks))
-            here = there
+        for number, starts, leg in zip(self.visits, self.starts, legs, strict=False):
+            self.forward.append(_advance(self.forward[-1], leg, duration[number], starts, breaks))
         latest = [_latest_return(vehicle, taken) for taken in range(count)]
         self.backward = [latest]
-        there = vehicle.end_place
-        for number, starts in zip(reversed(self.visits), reversed(self.starts), strict=True):
-            here = model.place[number]
-            leg = 0 if there == NOWHERE else minutes[here][there]
+        for number, starts, leg in zip(reversed(self.visits), reversed(self.starts), reversed(legs), strict=False):
             latest = [
                 max(
                     last_start(starts, latest_departure(latest[after], leg, breaks, taken, after) - duration[number])
@@ -115,40 +170,44 @@ class Timeline:
                 for taken in range(count)
             ]
             self.backward.append(latest)
-            there = here
         self.backward.reverse()
 
-    def start_when_inserted(self, position: int, number: int, starts: tuple[Interval, ...]) -> int | None:
+    def start_when_inserted(
+        self, position: int, number: int, starts: tuple[Interval, ...], fetch: Fetch | None = None
+    ) -> int | None:
         """The earliest start of a visit put before `position`, or None where the route would break."""
-        start, _ = self._judge(position, number, starts)
+        start, _ = self._judge(position, number, starts, fetch)
         return None if start == NEVER else start
 
-    def minutes_short(self, position: int, number: int, starts: tuple[Interval, ...]) -> int:
+    def minutes_short(
+        self, position: int, number: int, starts: tuple[Interval, ...], fetch: Fetch | None = None
+    ) -> int:
         """By how much an insertion there misses; 0 when it fits."""
-        start, short = self._judge(position, number, starts)
+        start, short = self._judge(position, number, starts, fetch)
         return short if start == NEVER else 0
 
-    def _judge(self, position: int, number: int, starts: tuple[Interval, ...]) -> tuple[int, int]:
+    def _judge(self, position: int, number: int, starts: tuple[Interval, ...], fetch: Fetch | None) -> tuple[int, int]:
         vehicle, place = self.vehicle, self.model.place[number]
-        minutes, breaks = self.model.minutes[vehicle.technician], vehicle.breaks
-        duration = self.model.duration[vehicle.technician][number]
-        before = self.forward[position]
-        behind, following = self.backward[position], self.place(position)
-        leg_in = minutes[self.place(position - 1)][place]
-        leg_out = 0 if following == NOWHERE else minutes[place][following]
+        duration, breaks = self.model.duration[vehicle.technician][number], vehicle.breaks
+        before, behind = self.forward[position], self.backward[position]
+        leg_in = self.leg(self.place(position - 1), place, fetch)
+        next_fetch = self.fetches.get(self.visits[position]) if self.fetches and position < len(self.visits) else None
+        leg_out = self.leg(place, self.place(position), next_fetch)
         best, short = NEVER, NEVER
         for taken, departure in enumerate(before):
             if departure == NEVER:
                 continue
+            minutes_in = span(leg_in, departure)
             for here in range(taken, len(before)):
-                ready = ready_minute(departure, leg_in, breaks, taken, here)
+                ready = ready_minute(departure, minutes_in, breaks, taken, here)
                 start = first_start(starts, ready)
                 if start == NEVER:
                     if starts and ready < NEVER:
                         short = min(short, ready - starts[-1][1])
                     continue
+                minutes_out = span(leg_out, start + duration)
                 for after in range(here, len(before)):
-                    next_ready = ready_minute(start + duration, leg_out, breaks, here, after)
+                    next_ready = ready_minute(start + duration, minutes_out, breaks, here, after)
                     if next_ready <= behind[after]:
                         best = min(best, start)
                     elif next_ready < NEVER and behind[after] > -NEVER // 2:
@@ -156,36 +215,43 @@ class Timeline:
         return best, short
 
     def is_feasible(self) -> bool:
-        leg = self._leg(self.vehicle.start_place, self.place(0), self.vehicle.first_minute, None)
+        minutes = span(self.leg_to(0), self.vehicle.first_minute)
         return any(
-            ready_minute(self.vehicle.first_minute, leg, self.vehicle.breaks, 0, taken) <= latest
+            ready_minute(self.vehicle.first_minute, minutes, self.vehicle.breaks, 0, taken) <= latest
             for taken, latest in enumerate(self.backward[0])
         )
 
     def begin(self) -> list[int]:
         """The start of each stop at the least price of time; the route must be feasible."""
-        return [label.start for label in self._itinerary(None)]
+        return [label.start for label in self._itinerary()]
 
     def cents_of_time(self) -> int:
-        """Lateness, moves and overtime of the route, scaled, travel at its slowest."""
+        """Lateness, moves, overtime and what slow hours add to the price of the road, scaled."""
         if not self.visits:
             return 0
-        label = self._itinerary(None)[-1]
-        return label.cents + self._overtime_cents(self._return(label, None)[0])
+        label = self._itinerary()[-1]
+        back, _ = self._return(label)
+        leg = self.leg_to(len(self.visits))
+        return label.cents + self._overtime_cents(back) + self._slow_cents(leg, label.end)
 
-    def _leg(self, here: int, there: int, departure: int, drive: Drive | None) -> int:
-        if there == NOWHERE:
+    def depart_minute(self, start: int, taken: int) -> int:
+        """When the route leaves for its first stop: as late as it may, unless a break is taken on the way."""
+        first = self.vehicle.first_minute
+        return first if taken else max(first, latest_departure(start, self.leg_to(0), (), 0, 0))
+
+    def _slow_cents(self, leg: Leg, departure: int) -> int:
+        if isinstance(leg, int):
             return 0
-        if drive is None:
-            return self.model.minutes[self.vehicle.technician][here][there]
-        return drive(here, there, departure)
+        extra = leg.arrival(departure) - departure - leg.minutes - leg.handling_minutes - leg.onward
+        rate = self.model.technicians[self.vehicle.technician].cost_cents_per_minute
+        return extra * rate * self.model.wishes_scale
 
-    def _return(self, label: "Label", drive: Drive | None) -> tuple[int, int]:
+    def _return(self, label: "Label") -> tuple[int, int]:
         """The soonest return and how many breaks are taken before it."""
         breaks, best = self.vehicle.breaks, (NEVER, label.taken)
-        leg = self._leg(self.place(len(self.visits) - 1), self.vehicle.end_place, label.end, drive)
+        minutes = span(self.leg_to(len(self.visits)), label.end)
         for after in range(label.taken, len(breaks) + 1):
-            ready = ready_minute(label.end, leg, breaks, label.taken, after)
+            ready = ready_minute(label.end, minutes, breaks, label.taken, after)
             if ready <= _latest_return(self.vehicle, after):
                 best = min(best, (ready, after))
         return best
@@ -194,29 +260,31 @@ class Timeline:
         rate = self.model.technicians[self.vehicle.technician].overtime_cents_per_minute
         return max(0, return_minute - self.vehicle.end_minute) * rate * self.model.wishes_scale
 
-    def _itinerary(self, drive: Drive | None) -> list["Label"]:
+    def _itinerary(self) -> list["Label"]:
         """The cheapest way through the stops in time, one label for each."""
         duration, taken_max = self.model.duration[self.vehicle.technician], len(self.vehicle.breaks)
         labels = [Label(self.vehicle.first_minute, 0, 0, self.vehicle.first_minute, None)]
         for position, number in enumerate(self.visits):
-            here, there, starts = self.place(position - 1), self.place(position), self.starts[position]
+            leg, starts = self.leg_to(position), self.starts[position]
             wished = self.model.published_start[number]
             reached: list[Label] = []
             for label in labels:
-                leg = self._leg(here, there, label.end, drive)
+                minutes = span(leg, label.end)
                 for taken in range(label.taken, taken_max + 1):
-                    start = first_start(starts, ready_minute(label.end, leg, self.vehicle.breaks, label.taken, taken))
+                    ready = ready_minute(label.end, minutes, self.vehicle.breaks, label.taken, taken)
+                    start = first_start(starts, ready)
                     if start == NEVER:
                         continue
-                    reached.append(self._label(number, start, duration[number], taken, label))
+                    reached.append(self._label(position, leg, start, duration[number], taken, label))
                     if wished > start and first_start(starts, wished) == wished:
-                        reached.append(self._label(number, wished, duration[number], taken, label))
+                        reached.append(self._label(position, leg, wished, duration[number], taken, label))
             labels = _undominated(reached) if len(reached) > 1 else reached
         # Parts of a minute do not exist, so price and then time decide; equal ones are the same to everyone.
+        home = self.leg_to(len(self.visits))
         ends = [
-            (label.cents + self._overtime_cents(back), back, label.taken, label)
+            (label.cents + self._overtime_cents(back) + self._slow_cents(home, label.end), back, label.taken, label)
             for label in labels
-            if (back := self._return(label, drive)[0]) < NEVER
+            if (back := self._return(label)[0]) < NEVER
         ]
         if not ends:
             raise ArithmeticError("The route cannot be driven.")
@@ -228,70 +296,89 @@ class Timeline:
         itinerary.reverse()
         return itinerary
 
-    def _label(self, number: int, start: int, duration: int, taken: int, origin: "Label") -> "Label":
+    def _label(self, position: int, leg: Leg, start: int, duration: int, taken: int, origin: "Label") -> "Label":
+        number = self.visits[position]
         cents = self.model.time_cents(number, start) if self.model.is_timed[number] else 0
+        if not isinstance(leg, int):
+            cents += self._slow_cents(leg, origin.end if position else self.depart_minute(start, taken))
         return Label(start + duration, origin.cents + cents, taken, start, origin)
 
     def route(self) -> Route:
-        """The finished route, with travel as it is at each departure."""
+        """The finished route."""
         model, vehicle = self.model, self.vehicle
-        travel = model.travel[vehicle.technician]
-        drive: Drive | None = travel.minutes_from if travel.slowdowns else None
-        itinerary = self._itinerary(drive)
+        itinerary = self._itinerary()
         stops: list[Stop] = []
         placed: list[PlacedBreak] = []
-        clock, taken = vehicle.first_minute, 0
-        if itinerary and itinerary[0].taken == 0 and drive is None:
-            # Nobody has to wait at the first door: leave later instead.
-            clock = max(clock, itinerary[0].start - self._leg(self.place(-1), self.place(0), clock, None))
+        # Nobody has to wait at the first door: leave later instead.
+        clock, taken = self.depart_minute(itinerary[0].start, itinerary[0].taken), 0
         depart_minute = clock
         for position, label in enumerate(itinerary):
             number, start, after = self.visits[position], label.start, label.taken
-            leg = self._leg(self.place(position - 1), self.place(position), clock, drive)
-            arrive, resting = self._pause(clock, leg, taken, after, placed)
-            end = start + model.duration[vehicle.technician][number]
-            metres = travel.metres[self.place(position - 1)][self.place(position)]
-            stops.append(Stop(model.visits[number].id, arrive, start, end, leg, metres, start - arrive - resting))
+            marks, minutes, metres = self._legs(position, clock)
+            resting = self._pause(clock, marks, taken, after, placed)
+            end, fetch = start + model.duration[vehicle.technician][number], self.fetches.get(number)
+            pickup = (
+                None
+                if fetch is None
+                else Pickup(model.problem.stocks[fetch.stock].place, marks[0], marks[1], dict(fetch.parts))
+            )
+            wait = start - marks[-1] - resting
+            stops.append(Stop(model.visits[number].id, marks[-1], start, end, minutes, metres, wait, pickup))
             clock, taken = end, after
-        leg = self._leg(self.place(len(self.visits) - 1), vehicle.end_place, clock, drive)
-        _, after = self._return(itinerary[-1], drive)
-        home, resting = self._pause(clock, leg, taken, after, placed)
-        self._pause(home + resting, 0, after, len(vehicle.breaks), placed)
-        metres = (
-            0 if vehicle.end_place == NOWHERE else travel.metres[self.place(len(self.visits) - 1)][vehicle.end_place]
-        )
+        marks, minutes, metres = self._legs(len(self.visits), clock)
+        _, after = self._return(itinerary[-1])
+        resting = self._pause(clock, marks, taken, after, placed)
+        self._pause(marks[-1] + resting, [marks[-1] + resting], after, len(vehicle.breaks), placed)
         return Route(
             model.technicians[vehicle.technician].id,
             vehicle.shift_index,
             depart_minute,
-            home,
-            leg,
+            marks[-1],
+            minutes,
             metres,
             tuple(stops),
             tuple(placed),
         )
 
-    def _pause(self, departure: int, leg: int, first: int, last: int, placed: list[PlacedBreak]) -> tuple[int, int]:
-        """Places the breaks of one leg: the arrival, and the minutes of breaks taken after it."""
-        arrive, resting, clock = departure + leg, 0, departure
+    def _legs(self, position: int, departure: int) -> tuple[list[int], int, int]:
+        """When one arrives at the stock, leaves it and arrives at the stop (the last alone without a stock), breaks
+        aside, and the minutes and metres of road."""
+        travel, here, there = self.model.travel[self.vehicle.technician], self.place(position - 1), self.place(position)
+        if there == NOWHERE:
+            return [departure], 0, 0
+        fetch = self.fetches.get(self.visits[position]) if position < len(self.visits) else None
+        if fetch is None:
+            minutes = travel.minutes_from(here, there, departure)
+            return [departure + minutes], minutes, travel.metres[here][there]
+        stock = self.model.stock_place[fetch.stock]
+        minutes = travel.minutes_from(here, stock, departure)
+        left = departure + minutes + self.model.stock_minutes[fetch.stock]
+        onward = travel.minutes_from(stock, there, left)
+        metres = travel.metres[here][stock] + travel.metres[stock][there]
+        return [departure + minutes, left, left + onward], minutes + onward, metres
+
+    def _pause(self, departure: int, marks: list[int], first: int, last: int, placed: list[PlacedBreak]) -> int:
+        """Places the breaks of one leg: moves the marks that lie behind each, and returns the minutes of breaks
+        taken after the last mark."""
+        resting, clock = 0, departure
         for earliest, _, minutes in self.vehicle.breaks[first:last]:
             clock = max(clock, earliest)
-            if clock < arrive:
-                arrive += minutes
-            else:
+            if clock >= marks[-1]:
                 resting += minutes
+            marks[:] = [mark + minutes if clock < mark else mark for mark in marks]
             placed.append(PlacedBreak(clock, clock + minutes))
             clock += minutes
-        return arrive, resting
+        return resting
 
 
-def _advance(ends: Sequence[int], leg: int, duration: int, starts: tuple[Interval, ...], breaks: Breaks) -> list[int]:
+def _advance(ends: Sequence[int], leg: Leg, duration: int, starts: tuple[Interval, ...], breaks: Breaks) -> list[int]:
     row = [NEVER] * len(ends)
     for taken, departure in enumerate(ends):
         if departure == NEVER:
             continue
+        minutes = span(leg, departure)
         for after in range(taken, len(ends)):
-            start = first_start(starts, ready_minute(departure, leg, breaks, taken, after))
+            start = first_start(starts, ready_minute(departure, minutes, breaks, taken, after))
             if start < NEVER and start + duration < row[after]:
                 row[after] = start + duration
     return row
@@ -321,8 +408,12 @@ def _latest_return(vehicle: Vehicle, taken: int) -> int:
 
 
 def timeline_of(
-    model: Model, vehicle: Vehicle, visits: Sequence[int], starts: Sequence[tuple[Interval, ...]]
+    model: Model,
+    vehicle: Vehicle,
+    visits: Sequence[int],
+    starts: Sequence[tuple[Interval, ...]],
+    fetches: Mapping[int, Fetch] | None = None,
 ) -> Timeline:
-    timeline = Timeline(model, vehicle, list(visits), list(starts), [], [])
+    timeline = Timeline(model, vehicle, list(visits), list(starts), [], [], dict(fetches or {}))
     timeline.refresh()
     return timeline

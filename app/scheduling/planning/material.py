@@ -22,6 +22,7 @@ from app.scheduling.rules import (
 from app.technicians import models as technicians
 from app.work_orders.models import WorkOrder
 from app.work_orders.rules import WorkOrderStatus
+from optimizer.problem import MINUTES_MAX
 
 PLANNABLE = (
     WorkOrderStatus.SUBMITTED,
@@ -56,8 +57,9 @@ class Material:
         return {appointment.id: appointment.version for appointment in self.appointments}
 
     def minute(self, moment: datetime) -> int:
-        """Whole minutes since the day began."""
-        return math.floor((moment - self.day_start).total_seconds() / 60)
+        """Whole minutes since the day began; further away than the planner looks counts as just that far."""
+        minutes = math.floor((moment - self.day_start).total_seconds() / 60)
+        return min(max(minutes, -MINUTES_MAX), MINUTES_MAX)
 
     def moment(self, minute: int) -> datetime:
         """The instant of a minute."""

@@ -17,6 +17,7 @@ from app.scheduling.planning.material import Material
 from app.scheduling.solver import MINUTES_PER_LEG, Request
 from app.technicians import models as technicians
 from app.work_orders.rules import Priority
+from optimizer.problem import CENTS_PER_MINUTE_MAX
 
 # The planner's scale: 1 is the most urgent. Each minute late costs more the more urgent the work is.
 PRIORITIES = {
@@ -111,9 +112,9 @@ def _technician(
         },
         territories=() if technician.territory_id is None else (technician.territory_id,),
         speed_factor=technician.speed_factor,
-        cost_cents_per_minute=max(0, cents // 60),
+        cost_cents_per_minute=min(max(0, cents // 60), CENTS_PER_MINUTE_MAX),
         cost_cents_per_kilometre=CENTS_PER_KILOMETRE,
-        overtime_cents_per_minute=max(0, int(cents * OVERTIME_FACTOR) // 60),
+        overtime_cents_per_minute=min(max(0, int(cents * OVERTIME_FACTOR) // 60), CENTS_PER_MINUTE_MAX),
     )
 
 
