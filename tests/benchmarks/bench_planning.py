@@ -1,193 +1,133 @@
-"""How good plans are, and how soon: Solomon's instances against the best known, and generated days.
+"""Plans: how good after how many seconds, ours beside PyVRP, VROOM and OR-Tools' routing library, and how soon.
 
-    python tests/benchmarks/bench_planning.py [--quick] [--seconds 10] [--instances C101 R101 …]
+Every engine runs on one core in a process of its own, limited by CPU seconds, all of them in turns on one instance after
+the other. Costs are judged from the plan alone, never by the engine's word. Solomon's and home care's instances are looked
+for in `$TRUCKROLL_SHARED_DATA`, then in `../shared/data` beside the repository; the rest is made here by seed. Peers are
+installed by pip into `build/benchmarks/planning-peers` when they are first asked; what cannot be installed is left out.
+VROOM and OR-Tools' iterated local search watch the wall's clock: measure them on a machine that is otherwise idle.
 
-Solomon's files are looked for in `$TRUCKROLL_SHARED_DATA/solomon`, then in `../shared/data/solomon` beside
-the repository; without them only the generated days run. Distances are truncated to one decimal, vehicles free.
+    python tests/benchmarks/bench_planning.py [--quick] [--only solomon,days] [--instances solomon/R101 day/200x20]
+                                              [--seconds 1 5 10] [--seeds 1 2] [--engines ours,pyvrp] [--jobs 2]
+
+`--instances all` takes all of a kind. The kinds: solomon (sum of distances), hhcrsp (home care with synchronised visits),
+large (200 and 400 customers by the scheme of Gehring and Homberger), days (field service; plain ones that every
+engine can say, and full ones with every rule), latency. No figure makes this fail.
 """
 
 import argparse
-import csv
-import os
-import random
 import sys
-import time
-from math import hypot
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from optimizer import (  # noqa: E402
-    Break,
-    Place,
-    Plan,
-    Problem,
-    Shift,
-    Skill,
-    Stop,
-    Technician,
-    TravelMatrix,
-    Visit,
-    Window,
-    check,
-    construct,
-    estimate_travel,
-    insert,
-    solve,
-)
+from tests.benchmarks.measuring import keep, print_table, run, versions
+from tests.benchmarks.planning import hhcrsp, homberger, solomon
+from tests.benchmarks.planning.engines import ENGINES, install_peers, peer_versions
+from tests.benchmarks.planning.race import Trial, instance_rows, race, summary_rows
 
-INSTANCES = ("C101", "C104", "R101", "R104", "R208", "RC106", "RC207")
-QUICK_INSTANCES = ("C101", "R101")
-
-
-def solomon_folder() -> Path | None:
-    told = os.environ.get("TRUCKROLL_SHARED_DATA")
-    for folder in ([Path(told)] if told else []) + [ROOT.parent / "shared" / "data"]:
-        if (folder / "solomon" / "best_known.csv").is_file():
-            return folder / "solomon"
-    return None
-
-
-def read_solomon(path: Path) -> Problem:
-    """Tenths of Solomon's units stand for minutes and cents, so that one decimal is kept."""
-    rows: list[list[float]] = []
-    count = capacity = 0
-    for line in path.read_text().splitlines():
-        words = line.split()
-        if len(words) == 2 and all(word.isdigit() for word in words):
-            count, capacity = map(int, words)
-        elif len(words) == 7 and words[0].isdigit():
-            rows.append([float(word) for word in words])
-    tenths = tuple(tuple(int(10 * hypot(here[1] - there[1], here[2] - there[2])) for there in rows) for here in rows)
-    depot, customers = rows[0], rows[1:]
-    shift = Shift(int(depot[4]) * 10, int(depot[5]) * 10, "0", "0")
-    return Problem(
-        technicians=tuple(
-            Technician(id=f"{number:03}", shifts=(shift,), cost_cents_per_minute=1, capacity_units=capacity)
-            for number in range(count)
-        ),
-        visits=tuple(
-            Visit(
-                id=str(int(row[0])),
-                place=str(int(row[0])),
-                duration_minutes=int(row[6]) * 10,
-                windows=(Window(int(row[4]) * 10, int(row[5]) * 10),),
-                load_units=int(row[3]),
-            )
-            for row in customers
-        ),
-        places=tuple(Place(str(int(row[0])), 0, 0) for row in rows),
-        travel=TravelMatrix(tenths, tenths),
-    )
+KINDS = ("solomon", "hhcrsp", "large", "days", "latency")
+USUAL = {
+    "solomon": ("C104", "R104", "R208", "RC106", "RC207"),
+    "hhcrsp": ("25_1", "50_2", "75_3", "100_2"),
+    "large": ("R1_200", "RC2_200", "R1_400", "RC2_400"),
+    "days": ("plain/200x20", "day/200x20", "plain/1000x80"),
+    "latency": ("200x20", "1500x216", "5000x500"),
+}
+QUICK = {
+    "solomon": ("C101", "R101"),
+    "hhcrsp": ("25_1",),
+    "large": (),
+    "days": ("plain/60x6", "day/60x6"),
+    "latency": ("200x20",),
+}
+PREFIX = {"solomon": "solomon/", "hhcrsp": "hhcrsp/", "large": "homberger/", "days": ""}
+TITLES = {
+    "solomon": "Solomon: mean gap to the best known sum of distances",
+    "hhcrsp": "Home care with skills and synchronised visits: mean gap to the best known cost",
+    "large": "200 and 400 customers: mean gap to the best of this run",
+    "days": "Days of field service: mean gap to the best of this run",
+}
+# Peers cannot say that two visits belong together, and where all do, a held half of the plan says nothing of them.
+ALONE = {"hhcrsp": ("ours",)}
 
 
-def field_service_day(visits: int, technicians: int, seed: int = 1) -> Problem:
-    """Eight skills, windows, lunch, overtime, due times, preferred technicians, prices for leaving out."""
-    dice = random.Random(seed)
-    places = tuple(
-        Place(f"p{number}", 52 + dice.random() * 0.4, 13 + dice.random() * 0.6)
-        for number in range(visits + technicians)
-    )
-    skills = [f"skill {number}" for number in range(8)]
-    crew = tuple(
-        Technician(
-            id=f"t{number:03}",
-            cost_cents_per_minute=50,
-            cost_cents_per_kilometre=30,
-            overtime_cents_per_minute=100,
-            skills={name: Skill(dice.randint(1, 3)) for name in dice.sample(skills, 4)},
-            shifts=(Shift(480, 960, f"p{visits + number}", f"p{visits + number}", 60, (Break(690, 780, 30),)),),
+def chosen(kind: str, options: argparse.Namespace) -> list[str]:
+    """The instances of a kind that were asked for and are here."""
+    there = {"solomon": solomon.names, "hhcrsp": hhcrsp.names, "large": lambda: list(homberger.NAMES)}
+    names = list((QUICK if options.quick else USUAL)[kind])
+    if options.instances == ["all"] and kind in there:
+        names = there[kind]()
+    elif options.instances and options.instances != ["all"]:
+        own = ("plain/", "day/") if kind == "days" else (PREFIX[kind],)
+        return [name for name in options.instances if name.startswith(own)]
+    elif kind in ("solomon", "hhcrsp"):
+        names = [name for name in names if name in there[kind]()]
+    if not names and kind in ("solomon", "hhcrsp"):
+        print(f"The instances of {kind} are not here; see the top of this file.")
+    return [PREFIX[kind] + name for name in names]
+
+
+def contest(kind: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    engines = [name for name in options.engines if name in ALONE.get(kind, options.engines)]
+    trials = [
+        Trial(name, engine, tuple(options.seconds), seed)
+        for name in chosen(kind, options)
+        for seed in options.seeds
+        for engine in engines
+    ]
+    results = race(trials, options.jobs)
+    if results:
+        columns = [f"{limit:g} s" for limit in options.seconds]
+        print_table(TITLES[kind], ["engine", *columns], summary_rows(results, engines, options.seconds))
+        last = options.seconds[-1]
+        print_table(
+            f"Costs after {last:g} s", ["instance", "gap from", *engines], instance_rows(results, engines, last)
         )
-        for number in range(technicians)
-    )
-    work = []
-    for number in range(visits):
-        opens, mandatory = dice.choice((480, 600, 720, 840)), dice.random() < 0.5
-        work.append(
-            Visit(
-                id=f"v{number:04}",
-                place=f"p{number}",
-                duration_minutes=dice.choice((20, 30, 45)),
-                windows=(Window(opens, opens + 120),) if dice.random() < 0.5 else (),
-                due_minute=dice.choice((600, 720, 900)) if dice.random() < 0.3 else None,
-                priority=dice.randint(1, 5),
-                required_skills={dice.choice(skills): dice.randint(1, 2)},
-                mandatory=mandatory,
-                price_cents=0 if mandatory else dice.randint(1000, 20000),
-                preferred_technicians=(dice.choice(crew).id,) if dice.random() < 0.3 else (),
-            )
-        )
-    return Problem(technicians=crew, visits=tuple(work), places=places, travel=estimate_travel(places))
+        for result in results:
+            if "failure" in result:
+                print(f"{result['instance']}, {result['engine']}: {result['failure']}")
+        if kind == "days":
+            for name in engines:
+                if ENGINES[name].cannot:
+                    print(f"{name} cannot say: {ENGINES[name].cannot}; crews and sequences stand where ours put them.")
+    return results
 
 
-def timed_construct(problem: Problem) -> tuple[float, Plan]:
-    started = time.process_time()
-    plan = construct(problem)
-    return time.process_time() - started, plan
-
-
-def sound(problem: Problem, plan: Plan) -> Plan:
-    assert check(problem, plan) == []
-    assert plan.score is not None
-    return plan
-
-
-def run_solomon(folder: Path, names: list[str], seconds: float) -> None:
-    with (folder / "best_known.csv").open() as table:
-        best = {row["instance"]: float(row["bks_distance_trunc1"]) for row in csv.DictReader(table)}
-    print(f"| instance | best known | constructed | gap | CPU s | solved in {seconds:g} s | gap | left out |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name in names:
-        problem = read_solomon(folder / f"{name}.txt")
-        spent, built = timed_construct(problem)
-        first, final = sound(problem, built), sound(problem, solve(problem, stop=Stop(seconds=seconds)))
-        costs = [plan.score.wishes_cents / 10 for plan in (first, final) if plan.score is not None]
-        gaps = [f"{100 * (cost / best[name] - 1):.1f} %" for cost in costs]
-        print(
-            f"| {name} | {best[name]:.1f} | {costs[0]:.1f} | {gaps[0]} | {spent:.2f} | {costs[1]:.1f} | {gaps[1]} "
-            f"| {len(final.unassigned)} |",
-            flush=True,
-        )
-
-
-def run_days(sizes: list[tuple[int, int]], seconds: float) -> None:
-    print(
-        f"\n| visits / technicians | constructed (mandatory, lateness, wishes) | CPU s | solved in {seconds:g} s "
-        "| left out | one insertion, ms |"
-    )
-    print("|---|---|---|---|---|---|")
-    for visits, technicians in sizes:
-        problem = field_service_day(visits, technicians)
-        spent, built = timed_construct(problem)
-        sound(problem, built)
-        final = sound(problem, solve(problem, stop=Stop(seconds=seconds)))
-        visit_id = final.routes[0].stops[0].visit_id
-        started = time.process_time()
-        insert(problem, final, visit_id, ways_max=3)
-        inserting = 1000 * (time.process_time() - started)
-        assert built.score is not None
-        assert final.score is not None
-        print(
-            f"| {visits} / {technicians} | {built.score.levels[1:]} | {spent:.2f} | {final.score.levels[1:]} "
-            f"| {len(final.unassigned)} | {inserting:.0f} |",
-            flush=True,
-        )
+def latency(options: argparse.Namespace) -> dict[str, Any]:
+    figures = {size: run("tests.benchmarks.planning.latency", size)
+               for size in (QUICK if options.quick else USUAL)["latency"]}  # fmt: skip
+    names = list(next(iter(figures.values())))
+    rows = [(size, *("–" if each[name] is None else f"{each[name]:,.0f}" for name in names))
+            for size, each in figures.items()]  # fmt: skip
+    print_table("How soon, ours, CPU", ["visits × technicians", *names], rows)
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two instances and one day, two seconds each")
-    parser.add_argument("--seconds", type=float)
-    parser.add_argument("--instances", nargs="+")
+    parser.add_argument("--quick", action="store_true", help="few and small instances, a second each")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(KINDS))
+    parser.add_argument("--instances", nargs="+", help="by name, or all")
+    parser.add_argument("--seconds", type=float, nargs="+")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--engines", type=lambda text: text.split(","), default=list(ENGINES))
+    parser.add_argument("--jobs", type=int, default=2, help="engines at once, each on a core of its own")
     options = parser.parse_args()
-    seconds = options.seconds or (2.0 if options.quick else 10.0)
-    folder = solomon_folder()
-    if folder is None:
-        print("Solomon's instances are not here; see the top of this file.")
-    else:
-        run_solomon(folder, options.instances or list(QUICK_INSTANCES if options.quick else INSTANCES), seconds)
-    run_days([(200, 20)] if options.quick else [(50, 5), (200, 20), (400, 40)], seconds)
+    if unknown := (set(options.only) - set(KINDS)) | (set(options.engines) - set(ENGINES)):
+        parser.error(f"There is no {', '.join(sorted(unknown))}.")
+    options.seconds = sorted(options.seconds or ([1.0] if options.quick else [1.0, 5.0, 10.0]))
+    if any(ENGINES[name].is_installed_on_demand for name in options.engines) and not install_peers():
+        options.engines = [name for name in options.engines if not ENGINES[name].is_installed_on_demand]
+        print("pip cannot install the peers here: they are left out.")
+    results: dict[str, Any] = {
+        "versions": versions(["ortools", "numba", "numpy"]) | peer_versions(),
+        "seconds": options.seconds,
+    }
+    print(", ".join(f"{name} {number}" for name, number in results["versions"].items()))
+    for kind in options.only:
+        results[kind] = latency(options) if kind == "latency" else contest(kind, options)
+        keep("planning", results)
 
 
 if __name__ == "__main__":

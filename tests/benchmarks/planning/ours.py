@@ -1,0 +1,36 @@
+"""Ours, through the front door: `optimizer.solve` with a limit and a seed."""
+
+import inspect
+import time
+from typing import Any
+
+from optimizer import Score, Stop, solve
+from tests.benchmarks.planning.engines import Clock, Found
+from tests.benchmarks.planning.view import View
+
+
+def run(view: View, seconds: float, seed: int) -> list[Found]:
+    # The limit is one of CPU, as it is for the peers.
+    time.monotonic = time.process_time
+    clock = Clock()
+    plan = solve(view.problem, stop=Stop(seconds=seconds), seed=seed, **one_core())
+    return [Found(clock(), plan)]
+
+
+def one_core() -> dict[str, Any]:
+    """Where `solve` can be told, it is to race on one core alone."""
+    return {"engines": ("search",)} if "engines" in inspect.signature(solve).parameters else {}
+
+
+def trace(view: View, seconds: float, seed: int) -> list[tuple[float, Score]]:
+    """The scores on the way, by the engine's own word."""
+    time.monotonic = time.process_time
+    scores: list[tuple[float, Score]] = []
+    solve(
+        view.problem,
+        stop=Stop(seconds=seconds),
+        seed=seed,
+        on_progress=lambda at, value: scores.append((at, value)),
+        **one_core(),
+    )
+    return scores
