@@ -5,6 +5,7 @@
 
 import asyncio
 import math
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from app.infrastructure import roads
 from app.infrastructure.roads import UNKNOWN, Point, RouteLeg, Table
 from app.kernel.traffic import SlowHours, slow_spans
 from app.scheduling.estimate import KILOMETRES_PER_HOUR, MINUTES_PER_LEG, Estimate
+from optimizer.invalid import METRES_MAX, MINUTES_MAX
 
 P = ParamSpec("P")
 
@@ -103,19 +105,20 @@ async def by_road(
 def _matrix(places: Sequence[optimizer.Place], table: Table, estimate: Estimate) -> optimizer.TravelMatrix:
     minutes, metres = [], []
     for origin, (row_seconds, row_metres) in enumerate(zip(table.seconds, table.metres, strict=True)):
-        row, far = [_minutes(each) for each in row_seconds], list(row_metres)
+        row = array("i", map(_minutes, row_seconds))
+        far = array("i", (min(each, METRES_MAX) for each in row_metres))
         unknown = [column for column, each in enumerate(row_seconds) if each == UNKNOWN]
         if unknown:
             guess = estimate.between([places[origin], *(places[column] for column in unknown)])
             for number, column in enumerate(unknown, start=1):
                 row[column], far[column] = guess.minutes[0][number], guess.metres[0][number]
-        minutes.append(tuple(row))
-        metres.append(tuple(far))
+        minutes.append(row)
+        metres.append(far)
     return optimizer.TravelMatrix(tuple(minutes), tuple(metres), estimate.slowdowns)
 
 
 def _minutes(seconds: int) -> int:
-    return math.ceil(seconds / 60) + (MINUTES_PER_LEG if seconds else 0)
+    return min(-(-seconds // 60) + (MINUTES_PER_LEG if seconds else 0), MINUTES_MAX)
 
 
 async def route_geometry(

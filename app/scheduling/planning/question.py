@@ -100,11 +100,13 @@ class _Ways:
         at = [
             next(number for number, place in enumerate(self.places) if place.id == id) for id in (origin, destination)
         ]
-        travel, (here, there) = self.travel, at
-        if travel is None:
-            travel, (here, there) = self.estimate.between([self.places[one] for one in at]), (0, 1)
-        slowest = max((one.factor for one in travel.slowdowns), default=1.0)
-        return math.ceil(travel.minutes[here][there] * slowest), math.ceil(travel.minutes[there][here] * slowest)
+        if self.travel is None:
+            pair = self.estimate.between([self.places[one] for one in at])
+        else:
+            ways = tuple(tuple(self.travel.minutes[row][column] for column in at) for row in at)
+            pair = optimizer.TravelMatrix(ways, ((0, 0), (0, 0)), self.travel.slowdowns)
+        slowest = pair.minutes_at_worst()
+        return slowest[0][1], slowest[1][0]
 
 
 def _places(material: Material) -> tuple[optimizer.Place, ...]:
