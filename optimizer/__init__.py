@@ -5,8 +5,10 @@ plan.py     what is answered     routing.py    OR-Tools over the same       scor
 rules.py    what a good day is   solve.py      all together                 explain.py  why, and why not
 """
 
+from optimizer.absence import after_delay, without_technician
 from optimizer.check import check
 from optimizer.construct import Insertion, construct, insert
+from optimizer.desk import Desk, Move
 from optimizer.documents import plan_from_json, plan_to_json, problem_from_json, problem_to_json
 from optimizer.explain import Choice, explain_assigned, explain_unassigned
 from optimizer.plan import Pickup, PlacedBreak, Plan, Reason, ReasonCode, Route, Score, Unassigned
@@ -30,8 +32,22 @@ from optimizer.problem import (
     Window,
     split_over_days,
 )
+from optimizer.recommend import (
+    Opportunity,
+    Recommendation,
+    fits_in_gap,
+    fits_in_gap_at,
+    nearby,
+    nearby_at,
+    recommend,
+    recommend_at,
+)
+from optimizer.remedies import Remedy, RemedyCode, remedies, remedies_at
+from optimizer.reorder import RouteImprovement, improve_route, improve_route_at
+from optimizer.repair import Repair, insert_urgent, insert_urgent_at
 from optimizer.rules import Charge, Violation
 from optimizer.score import charges, score
+from optimizer.slots import Slot, slots, slots_at
 from optimizer.solve import solve
 from optimizer.stop import Stop
 from optimizer.travel import estimate_travel
@@ -41,8 +57,11 @@ __all__ = [
     "Break",
     "Charge",
     "Choice",
+    "Desk",
     "Insertion",
     "InvalidProblem",
+    "Move",
+    "Opportunity",
     "Pickup",
     "Pin",
     "Place",
@@ -53,10 +72,16 @@ __all__ = [
     "Problem",
     "Reason",
     "ReasonCode",
+    "Recommendation",
+    "Remedy",
+    "RemedyCode",
+    "Repair",
     "Route",
+    "RouteImprovement",
     "Score",
     "Shift",
     "Skill",
+    "Slot",
     "Slowdown",
     "Stock",
     "Stop",
@@ -67,18 +92,34 @@ __all__ = [
     "Violation",
     "Visit",
     "Window",
+    "after_delay",
     "charges",
     "check",
     "construct",
     "estimate_travel",
     "explain_assigned",
     "explain_unassigned",
+    "fits_in_gap",
+    "fits_in_gap_at",
+    "improve_route",
+    "improve_route_at",
     "insert",
+    "insert_urgent",
+    "insert_urgent_at",
+    "nearby",
+    "nearby_at",
     "plan_from_json",
     "plan_to_json",
     "problem_from_json",
     "problem_to_json",
+    "recommend",
+    "recommend_at",
+    "remedies",
+    "remedies_at",
     "score",
+    "slots",
+    "slots_at",
     "solve",
     "split_over_days",
+    "without_technician",
 ]

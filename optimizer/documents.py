@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def problem_to_json(problem: Problem) -> Json:
-    return {"format": PROBLEM_FORMAT, **_to_json(problem)}
+    return {"format": PROBLEM_FORMAT, **to_json(problem)}
 
 
 def problem_from_json(document: Json) -> Problem:
@@ -43,7 +43,7 @@ def problem_from_json(document: Json) -> Problem:
 
 
 def plan_to_json(plan: Plan) -> Json:
-    return {"format": PLAN_FORMAT, **_to_json(plan)}
+    return {"format": PLAN_FORMAT, **to_json(plan)}
 
 
 def plan_from_json(document: Json) -> Plan:
@@ -51,18 +51,19 @@ def plan_from_json(document: Json) -> Plan:
     return _read_document(Plan, PLAN_FORMAT, document)
 
 
-def _to_json(value: Any) -> Any:
+def to_json(value: Any) -> Any:
+    """Any part of a problem or a plan, in the words of its document."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _to_json(getattr(value, each.name)) for each in fields(value) if each.init}
+        return {each.name: to_json(getattr(value, each.name)) for each in fields(value) if each.init}
     if isinstance(value, StrEnum):
         return value.value
     if isinstance(value, Mapping):
-        return {key: _to_json(each) for key, each in value.items()}
+        return {key: to_json(each) for key, each in value.items()}
     if isinstance(value, array):
         return value.tolist()
     if isinstance(value, tuple):
         # Rows of a travel matrix hold millions of plain numbers.
-        return list(value) if value and type(value[0]) is int else [_to_json(each) for each in value]
+        return list(value) if value and type(value[0]) is int else [to_json(each) for each in value]
     return value.isoformat() if isinstance(value, datetime) else value
 
 

@@ -1,0 +1,625 @@
+"""A plan laid out for questions: what would one more visit, or one less, change, and what would it cost?
+
+Preparing a `Desk` costs as much as one look at everything; each question afterwards touches a few routes only.
+Who is in the plan keeps their start or gets a later one, never an earlier: people were told. What is pinned or
+linked to other visits keeps its start exactly. A change is priced by the rules themselves, over the routes it
+touches, so that what it says of the whole plan's score is exact.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+
+from optimizer.construct import _placings
+from optimizer.draft import Draft, Promise
+from optimizer.fits import FOREVER, Interval, intersect
+from optimizer.model import NOWHERE, Model
+from optimizer.plan import Plan, Reason, ReasonCode, Route, Score, Unassigned
+from optimizer.problem import InvalidProblem, Problem, Tier, Visit
+from optimizer.rules import (
+    HARD_RULES,
+    Charge,
+    Day,
+    account_for_each_visit_once,
+    be_home_on_time,
+    carry_the_parts,
+    drive_little,
+    keep_experts_for_what_needs_them,
+    keep_the_order,
+    lateness_cents,
+    published_visits,
+    send_the_same_technician,
+    send_whom_the_customer_prefers,
+    start_few_shifts,
+    surplus_levels,
+    wait_little,
+    work_together_as_a_crew,
+)
+from optimizer.score import score
+from optimizer.timing import Timeline, timeline_of
+
+Starts = tuple[Interval, ...]
+_ROUTE_GOALS: tuple[Callable[[Day], Iterator[Charge]], ...] = (
+    drive_little,
+    start_few_shifts,
+    wait_little,
+    be_home_on_time,
+    send_whom_the_customer_prefers,
+    keep_experts_for_what_needs_them,
+)
+# These look at several routes, or at all visits: a change keeps them by what it may touch.
+_RULES_BETWEEN_ROUTES = (
+    account_for_each_visit_once,
+    work_together_as_a_crew,
+    keep_the_order,
+    send_the_same_technician,
+    carry_the_parts,
+)
+_ROUTE_RULES = tuple(rule for rule in HARD_RULES if rule not in _RULES_BETWEEN_ROUTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A visit that stays in the plan, at another time, with others, or both."""
+
+    visit_id: str
+    from_technician_ids: tuple[str, ...]
+    from_start_minute: int
+    to_technician_ids: tuple[str, ...]
+    to_start_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A route in the making: visits by number, each with the starts it is allowed."""
+
+    visits: tuple[int, ...] = ()
+    starts: tuple[Starts, ...] = ()
+
+    def adding(self, position: int, number: int, starts: Starts) -> "Line":
+        return Line(
+            (*self.visits[:position], number, *self.visits[position:]),
+            (*self.starts[:position], starts, *self.starts[position:]),
+        )
+
+    def without(self, number: int) -> "Line":
+        at = self.visits.index(number)
+        return Line(self.visits[:at] + self.visits[at + 1 :], self.starts[:at] + self.starts[at + 1 :])
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """One route: its wishes in cents, and the minutes that count as its technician's load."""
+
+    wishes_cents: int = 0
+    busy_minutes: int = 0
+    travel_minutes: int = 0
+    travel_metres: int = 0
+
+
+NO_BILL = Bill()
+
+
+class Desk:
+    """One plan and what is asked of it; nothing here changes either, so threads may share it."""
+
+    def __init__(self, problem: Problem, plan: Plan) -> None:
+        self._open(problem, replace(plan, score=score(problem, plan)), {})
+
+    def _open(self, problem: Problem, plan: Plan, known: Mapping[int, tuple[Route, Bill]]) -> None:
+        self.problem = problem
+        self.plan = plan
+        # Times are chosen against the plan at hand; money is counted as the problem has it.
+        policy = replace(problem.policy, moved_cents_per_minute=max(1, problem.policy.moved_cents_per_minute))
+        self.model = Model(replace(problem, published=plan, policy=policy))
+        self.published = published_visits(problem)
+        self.placed = self.placed_in(plan)
+        self.draft = Draft(self.model)
+        self.lines: list[Line] = [Line()] * len(self.model.vehicles)
+        self.routes: dict[int, Route] = {}
+        self.serving: dict[int, list[int]] = {}
+        # Routes that cannot be timed as they are: kept as they are, and closed to changes.
+        self.closed: set[int] = set()
+        self._lay_out()
+        self.bills = {
+            vehicle: known[vehicle][1] if vehicle in known and known[vehicle][0] is route else self.bill(route)
+            for vehicle, route in self.routes.items()
+        }
+        self._overdue = {visit_id: self._minutes_late(visit_id, start) for visit_id, (_, start) in self.placed.items()}
+        self._busy: Counter[str] = Counter()
+        for vehicle, bill in self.bills.items():
+            self._busy[self.technician_id(vehicle)] += bill.busy_minutes
+
+    @staticmethod
+    def placed_in(plan: Plan) -> dict[str, tuple[frozenset[str], int]]:
+        """Who comes to each served visit, and when."""
+        technicians: dict[str, set[str]] = defaultdict(set)
+        starts: dict[str, int] = {}
+        for route in plan.routes:
+            for stop in route.stops:
+                technicians[stop.visit_id].add(route.technician_id)
+                starts[stop.visit_id] = max(stop.start_minute, starts.get(stop.visit_id, stop.start_minute))
+        return {visit_id: (frozenset(technicians[visit_id]), start) for visit_id, start in starts.items()}
+
+    @property
+    def score(self) -> Score:
+        assert self.plan.score is not None
+        return self.plan.score
+
+    def _lay_out(self) -> None:
+        model = self.model
+        for visit_id, (technician_ids, start) in self.placed.items():
+            number = model.visit_number.get(visit_id)
+            if number is not None:
+                self.draft.promises[number] = self._promise(number, technician_ids, start)
+        for route in self.plan.routes:
+            technician = model.technician_number.get(route.technician_id, NOWHERE)
+            vehicle = model.vehicle_number.get((technician, route.shift_index))
+            if vehicle is None:
+                continue
+            numbers = [model.visit_number[stop.visit_id] for stop in route.stops if stop.visit_id in model.visit_number]
+            self.routes[vehicle] = route
+            for number in numbers:
+                self.serving.setdefault(number, []).append(vehicle)
+            self.draft.adopt(vehicle, numbers)
+            timeline = self.draft.timelines[vehicle]
+            if timeline.visits != numbers:
+                self.closed.add(vehicle)
+            self.lines[vehicle] = Line(tuple(timeline.visits), tuple(timeline.starts))
+
+    def _promise(self, number: int, technician_ids: Collection[str], start: int) -> Promise:
+        if not self.is_fixed(number):
+            return Promise(start, FOREVER)
+        there = frozenset(self.model.technician_number.get(each, NOWHERE) for each in technician_ids)
+        return Promise(start, start, there)
+
+    def is_fixed(self, number: int) -> bool:
+        """Whether nothing may be changed about it without being told: pinned, or others depend on it."""
+        return self.model.visits[number].pin is not None or self.model.is_linked[number]
+
+    def number(self, visit_id: str) -> int:
+        """Raises `InvalidProblem` for a visit the problem does not have."""
+        number = self.model.visit_number.get(visit_id)
+        if number is None:
+            raise InvalidProblem("visit_id", f"there is no visit “{visit_id}”.")
+        return number
+
+    def technician(self, technician_id: str) -> int:
+        """Raises `InvalidProblem` for a technician the problem does not have."""
+        number = self.model.technician_number.get(technician_id)
+        if number is None:
+            raise InvalidProblem("technician_id", f"there is no technician “{technician_id}”.")
+        return number
+
+    def technician_id(self, vehicle: int) -> str:
+        return self.model.technicians[self.model.vehicles[vehicle].technician].id
+
+    def is_served(self, number: int) -> bool:
+        return number in self.serving
+
+    # ---- other plans
+
+    def after(self, change: "Change") -> "Desk":
+        """The same day with the change made."""
+        desk = Desk.__new__(Desk)
+        known = {vehicle: (route, self.bills[vehicle]) for vehicle, route in self.routes.items()}
+        desk._open(self.problem, change.plan, known)
+        return desk
+
+    def without(self, visit_id: str) -> "Desk":
+        """The same day with the visit, and all that must not be served without it, left out."""
+        number, gone, frontier = self.number(visit_id), set[int](), [self.number(visit_id)]
+        while frontier:
+            gone.add(number := frontier.pop())
+            name = self.model.visits[number].id
+            frontier.extend(
+                other
+                for other, visit in enumerate(self.model.visits)
+                if other not in gone and any(link.visit_id == name for link in visit.after)
+            )
+        lines = {
+            vehicle: line
+            for number in gone
+            for vehicle in self.serving.get(number, ())
+            for line in [self._line_without(vehicle, gone)]
+        }
+        return self.after(self.change(lines))
+
+    def _line_without(self, vehicle: int, gone: Collection[int]) -> Line:
+        line = self.lines[vehicle]
+        for number in gone:
+            if number in line.visits:
+                line = line.without(number)
+        return line
+
+    def expecting(self, visit: Visit) -> "Desk":
+        """The same day with one more visit, left out so far. Raises `InvalidProblem` if there can be no such."""
+        problem = replace(self.problem, visits=(*self.problem.visits, visit))
+        desk = copy(self)
+        desk.problem = problem
+        desk.model = _with_one_more(self.model, problem)
+        desk.draft = copy(self.draft)
+        desk.draft.model = desk.model
+        desk.draft.timelines = [replace(timeline, model=desk.model) for timeline in self.draft.timelines]
+        points = problem.policy.priority_weight(visit.priority) if visit.mandatory else 0
+        desk.plan = Plan(
+            self.plan.routes,
+            (*self.plan.unassigned, Unassigned(visit.id)),
+            _scored(problem, self.score, points=points, wishes_cents=visit.price_cents),
+        )
+        return desk
+
+    # ---- what a route costs
+
+    def bill(self, route: Route) -> Bill:
+        """The route's share of the wishes, by the rules of the problem; lateness is counted by visit."""
+        day = Day(self.problem, Plan((route,)))
+        cents = sum(charge.amount for goal in _ROUTE_GOALS for charge in goal(day))
+        cents += sum(
+            self.published_cents(work.visit.id, work.technician.id, work.stop.start_minute) for work in day.works
+        )
+        busy = 0
+        for tour in day.tours:
+            busy += tour.back.minutes if tour.works else 0
+            busy += sum(work.drive.minutes + work.technician.minutes_for(work.visit) for work in tour.works)
+        return Bill(cents, busy, route.travel_minutes, route.travel_metres)
+
+    def published_cents(self, visit_id: str, technician_id: str, start_minute: int) -> int:
+        known = self.published.get(visit_id)
+        if known is None:
+            return 0
+        policy = self.problem.policy
+        changed = 0 if technician_id in known[0] else policy.changed_technician_cents
+        return changed + abs(start_minute - known[1]) * policy.moved_cents_per_minute
+
+    def own_cents(self, vehicle: int, number: int) -> int:
+        """The least a visit costs with this technician, wherever it stands."""
+        technician, visit = self.model.technicians[self.model.vehicles[vehicle].technician], self.model.visits[number]
+        policy = self.problem.policy
+        cents = surplus_levels(technician, visit) * policy.overqualification_cents_per_level
+        if visit.preferred_technicians and technician.id not in visit.preferred_technicians:
+            cents += policy.preference_cents
+        if visit.id in self.published and technician.id not in self.published[visit.id][0]:
+            cents += policy.changed_technician_cents
+        return cents
+
+    def balance_cents(self, changes: Mapping[int, Bill]) -> int:
+        """What the shared work costs more once these routes are billed so."""
+        rate, crew = self.problem.policy.balance_cents_per_minute, len(self.problem.technicians)
+        if not rate:
+            return 0
+        busy = Counter(self._busy)
+        for vehicle, bill in changes.items():
+            busy[self.technician_id(vehicle)] += bill.busy_minutes - self.bills.get(vehicle, NO_BILL).busy_minutes
+
+        def above(minutes: Counter[str]) -> int:
+            return max(minutes.values()) - sum(minutes.values()) // crew if minutes else 0
+
+        return (above(busy) - above(self._busy)) * rate
+
+    def _minutes_late(self, visit_id: str, start_minute: int) -> int:
+        due = self.problem.visit_by_id[visit_id].due_minute if visit_id in self.problem.visit_by_id else None
+        return 0 if due is None else max(0, start_minute - due)
+
+    def longest_delay_cents(self, starts: Mapping[str, int], dropped: Collection[str]) -> int:
+        """What the longest delay of all costs more with these starts, and without those visits."""
+        rate = self.problem.policy.worst_lateness_cents_per_minute
+        if not rate:
+            return 0
+        late = dict(self._overdue)
+        late.update((visit_id, self._minutes_late(visit_id, start)) for visit_id, start in starts.items())
+        for visit_id in dropped:
+            late.pop(visit_id, None)
+        return (max(late.values(), default=0) - max(self._overdue.values(), default=0)) * rate
+
+    # ---- changes
+
+    def timeline(self, vehicle: int, line: Line) -> Timeline:
+        return timeline_of(self.model, self.model.vehicles[vehicle], line.visits, line.starts)
+
+    def change(self, lines: Mapping[int, Line]) -> "Change":
+        """These routes instead of the plan's; each must be feasible."""
+        routes: dict[int, Route | None] = {}
+        for vehicle, line in lines.items():
+            timeline = Timeline(self.model, self.model.vehicles[vehicle], list(line.visits), list(line.starts), [], [])
+            routes[vehicle] = timeline.route() if line.visits else None
+        return Change(self, lines, routes)
+
+    def placings(
+        self,
+        number: int,
+        *,
+        vehicles: Collection[int] | None = None,
+        limits: tuple[int, int] = (-FOREVER, FOREVER),
+        lines: Mapping[int, Line] | None = None,
+        instead: bool = False,
+    ) -> Iterator["Change"]:
+        """Every way to put one more visit into one route, cheapest first, starts within `limits`; `lines` are
+        routes already changed, part of every answer; `instead` of where the visit has been. Judged only as far
+        as it is asked. Where travel depends on the hour the order is nearly so; figures are exact always."""
+        model, lines = self.model, lines or {}
+        scale = model.wishes_scale
+        heap: list[tuple[int, int, int, int, int, Change | None]] = []
+        timelines: dict[int, Timeline] = {}
+        allowed: dict[int, Starts] = {}
+        for vehicle in range(len(model.vehicles)) if vehicles is None else vehicles:
+            if vehicle in self.closed:
+                continue
+            as_asked = model.starts(model.vehicles[vehicle].technician, number)
+            starts = intersect(as_asked if instead else self.starts_for(number, vehicle), *limits)
+            if not starts or not self._has_room(number, vehicle, lines):
+                continue
+            timeline = self.draft.timelines[vehicle]
+            if vehicle in lines:
+                timeline = self.timeline(vehicle, lines[vehicle])
+            timelines[vehicle], allowed[vehicle] = timeline, starts
+            for position, cents in enumerate(self.leg_cents(number, vehicle, timeline)):
+                heap.append((cents * scale, 0, vehicle, position, len(heap), None))
+        heapify(heap)
+        while heap:
+            price, stage, vehicle, position, order, change = heappop(heap)
+            if stage == 2:
+                assert change is not None
+                yield change
+            elif stage == 1:
+                line = lines.get(vehicle, self.lines[vehicle]).adding(position, number, allowed[vehicle])
+                change = self.change({**lines, vehicle: line})
+                heappush(heap, (change.price, 2, vehicle, position, order, change))
+            else:
+                start = timelines[vehicle].start_when_inserted(position, number, allowed[vehicle])
+                if start is not None:
+                    price += self._late_cents(number, start) + self._pushed_cents(
+                        timelines[vehicle], position, number, start
+                    )
+                    heappush(heap, (price, 1, vehicle, position, order, None))
+
+    def ways(self, number: int, *, limits: tuple[int, int] = (-FOREVER, FOREVER)) -> Iterator["Change"]:
+        """Every way to serve a visit that is left out; a crew's, or a linked visit's, by start."""
+        if self.model.is_linked[number]:
+            yield from self._crew_ways(number, limits)
+        else:
+            yield from self.placings(number, limits=limits)
+
+    def _crew_ways(self, number: int, limits: tuple[int, int]) -> Iterator["Change"]:
+        draft = _Limited(self.draft, *limits)
+        for placing in _placings(draft, number):
+            lines: dict[int, Line] = {}
+            exactly = ((placing.start_minute, placing.start_minute),)
+            for option in placing.options:
+                lines[option.vehicle] = self.lines[option.vehicle].adding(option.position, number, exactly)
+            if not self.closed & lines.keys():
+                yield self.change(lines)
+
+    def starts_for(self, number: int, vehicle: int) -> Starts:
+        """When the visit may start in this route: as the problem has it, and as the plan has it if it is in it."""
+        return self.draft.starts_for(number, vehicle)
+
+    def _has_room(self, number: int, vehicle: int, lines: Mapping[int, Line]) -> bool:
+        """As the draft has it, with what the changed lines have put down or taken up."""
+        if vehicle not in lines:
+            return self.draft.has_room(number, vehicle)
+        technician = self.model.vehicles[vehicle].technician
+        person, visits = self.model.technicians[technician], self.model.visits
+        aboard = lines[vehicle].visits
+        load = sum(visits[each].load_units for each in aboard) + visits[number].load_units
+        if person.capacity_units is not None and load > person.capacity_units:
+            return False
+        everything = [
+            each for other in self.model.vehicles_of[technician] for each in lines.get(other, self.lines[other]).visits
+        ]
+        return all(
+            sum(visits[each].parts.get(name, 0) for each in everything) + amount <= person.parts.get(name, 0)
+            for name, amount in visits[number].parts.items()
+        )
+
+    def leg_cents(self, number: int, vehicle: int, timeline: Timeline) -> Iterator[int]:
+        """For each position, the least it would cost: legs and the visit's own wishes, time left aside."""
+        model, technician, place = self.model, timeline.vehicle.technician, self.model.place[number]
+        own = self.own_cents(vehicle, number) - self._refundable_cents(vehicle)
+        if not timeline.visits:
+            own += model.technicians[technician].cost_cents_per_shift
+        before = timeline.place(-1)
+        for position in range(len(timeline.visits) + 1):
+            after = timeline.place(position)
+            cents = own + model.leg_cents(technician, before, place) + model.leg_cents(technician, place, after)
+            if timeline.visits:
+                cents -= model.leg_cents(technician, before, after)
+            yield cents
+            before = after
+
+    def _refundable_cents(self, vehicle: int) -> int:
+        """The most that one more stop could save: waiting, and what lies before its published start."""
+        policy, route = self.problem.policy, self.routes.get(vehicle)
+        if route is None:
+            return 0
+        cents = sum(stop.wait_minutes for stop in route.stops) * policy.wait_cents_per_minute
+        for stop in route.stops:
+            known = self.published.get(stop.visit_id)
+            if known is not None and known[1] > stop.start_minute:
+                cents += (known[1] - stop.start_minute) * policy.moved_cents_per_minute
+        return cents
+
+    def _late_cents(self, number: int, start_minute: int) -> int:
+        """Scaled price of a start's lateness."""
+        visit, model = self.model.visits[number], self.model
+        if visit.due_minute is None or start_minute <= visit.due_minute:
+            return 0
+        scale = model.lateness_scale if visit.mandatory else model.wishes_scale
+        return lateness_cents(self.problem, visit, start_minute) * scale
+
+    def _pushed_cents(self, timeline: Timeline, position: int, number: int, start_minute: int) -> int:
+        """The least lateness caused to those behind, breaks left aside; scaled."""
+        model, technician = self.model, timeline.vehicle.technician
+        minutes, duration = model.minutes[technician], model.duration[technician]
+        clock, here, cents = start_minute + duration[number], model.place[number], 0
+        for behind in timeline.visits[position:]:
+            clock += minutes[here][model.place[behind]]
+            former = self.placed[model.visits[behind].id][1] if model.visits[behind].id in self.placed else clock
+            if clock <= former:
+                break
+            cents += self._late_cents(behind, clock) - self._late_cents(behind, former)
+            clock += duration[behind]
+            here = model.place[behind]
+        return cents
+
+
+def _scored(problem: Problem, before: Score, points: int = 0, lateness_cents: int = 0, wishes_cents: int = 0) -> Score:
+    """The score with so much more of each."""
+    amounts = {
+        Tier.HARD: before.violations,
+        Tier.MANDATORY: before.mandatory_points + points,
+        Tier.LATENESS: before.lateness_cents + lateness_cents,
+        Tier.WISHES: before.wishes_cents + wishes_cents,
+    }
+    return Score(
+        levels=tuple(sum(amounts[goal] for goal in tier) for tier in problem.policy.tiers),
+        violations=before.violations,
+        mandatory_points=amounts[Tier.MANDATORY],
+        lateness_cents=amounts[Tier.LATENESS],
+        wishes_cents=amounts[Tier.WISHES],
+    )
+
+
+def _with_one_more(model: Model, problem: Problem) -> Model:
+    """The model of a problem that has one more visit at its end than the model's own."""
+    visit, grown = problem.visits[-1], copy(model)
+    grown.problem = replace(model.problem, visits=problem.visits)
+    grown.visits = problem.visits
+    grown.place = [*model.place, problem.place_index[visit.place]]
+    grown.visit_number = {**model.visit_number, visit.id: len(model.visits)}
+    grown.duration = [
+        [*row, technician.minutes_for(visit)] for row, technician in zip(model.duration, model.technicians, strict=True)
+    ]
+    grown._starts = [[*row, None] for row in model._starts]
+    grown._own_cents = [[*row, None] for row in model._own_cents]
+    for name in ("is_timed", "published_start", "is_linked"):
+        grown.__dict__.pop(name, None)
+    return grown
+
+
+class Change:
+    """Some routes of a desk's plan replaced; every figure is the difference to that plan, and exact."""
+
+    def __init__(self, desk: Desk, lines: Mapping[int, Line], routes: Mapping[int, Route | None]) -> None:
+        self.desk = desk
+        self.lines = lines
+        self.routes = routes
+        self.bills = {vehicle: NO_BILL if route is None else desk.bill(route) for vehicle, route in routes.items()}
+        before = [desk.bills.get(vehicle, NO_BILL) for vehicle in routes]
+        after = self.bills.values()
+        self.added_travel_minutes = sum(bill.travel_minutes for bill in after) - sum(
+            bill.travel_minutes for bill in before
+        )
+        self.added_travel_metres = sum(bill.travel_metres for bill in after) - sum(
+            bill.travel_metres for bill in before
+        )
+        self._count_visits()
+        # What leaving a visit out would have cost is not saved by serving it: prices stay out of this figure.
+        self.added_cents = (
+            sum(bill.wishes_cents for bill in after)
+            - sum(bill.wishes_cents for bill in before)
+            + desk.balance_cents(self.bills)
+            + self.optional_lateness_cents
+        )
+
+    def _count_visits(self) -> None:
+        """Who is served now and was not, the other way round, and what both and the new times do to lateness."""
+        desk, model = self.desk, self.desk.model
+        before = {
+            stop.visit_id for vehicle in self.routes if vehicle in desk.routes for stop in desk.routes[vehicle].stops
+        }
+        starts: dict[str, int] = {}
+        for route in self.routes.values():
+            for stop in route.stops if route is not None else ():
+                starts[stop.visit_id] = max(stop.start_minute, starts.get(stop.visit_id, stop.start_minute))
+        self.starts = starts
+        self.served = tuple(sorted(each for each in starts if each not in desk.placed))
+        self.dropped = tuple(sorted(each for each in before - starts.keys() if not self._is_served_elsewhere(each)))
+        self.added_lateness_cents = self.optional_lateness_cents = 0
+        for visit_id in before | starts.keys():
+            visit = model.visits[model.visit_number[visit_id]]
+            if visit.due_minute is None:
+                continue
+            cents = 0
+            if visit_id in starts:
+                cents += lateness_cents(desk.problem, visit, starts[visit_id])
+            if visit_id in desk.placed and (visit_id in starts or visit_id in self.dropped):
+                cents -= lateness_cents(desk.problem, visit, desk.placed[visit_id][1])
+            if visit.mandatory:
+                self.added_lateness_cents += cents
+            else:
+                self.optional_lateness_cents += cents
+        self.added_lateness_cents += desk.longest_delay_cents(starts, self.dropped)
+
+    def _is_served_elsewhere(self, visit_id: str) -> bool:
+        number = self.desk.model.visit_number[visit_id]
+        return any(vehicle not in self.routes for vehicle in self.desk.serving.get(number, ()))
+
+    @cached_property
+    def price(self) -> int:
+        """One number to compare changes that serve the same visits, lateness outweighing wishes as it should."""
+        model = self.desk.model
+        return self.added_lateness_cents * model.lateness_scale + self.added_cents * model.wishes_scale
+
+    @cached_property
+    def marginal_cents(self) -> int:
+        return self.added_cents + self.added_lateness_cents
+
+    @cached_property
+    def score(self) -> Score:
+        """Of the whole plan after the change."""
+        problem, points, wishes = self.desk.problem, 0, self.added_cents
+        for visit_ids, sign in ((self.served, -1), (self.dropped, 1)):
+            for visit_id in visit_ids:
+                visit = problem.visit_by_id[visit_id]
+                wishes += sign * visit.price_cents
+                points += sign * problem.policy.priority_weight(visit.priority) if visit.mandatory else 0
+        return _scored(problem, self.desk.score, points, self.added_lateness_cents, wishes)
+
+    def technicians_of(self, visit_id: str) -> tuple[str, ...]:
+        """Who comes to a visit after the change."""
+        number, desk = self.desk.model.visit_number[visit_id], self.desk
+        elsewhere = {desk.technician_id(each) for each in desk.serving.get(number, ()) if each not in self.routes}
+        here = {
+            route.technician_id
+            for route in self.routes.values()
+            if route is not None and any(stop.visit_id == visit_id for stop in route.stops)
+        }
+        return tuple(sorted(elsewhere | here))
+
+    @cached_property
+    def moved(self) -> tuple[Move, ...]:
+        """Who was in the plan and still is, and not as before."""
+        moves: list[Move] = []
+        for visit_id, start in sorted(self.starts.items()):
+            if visit_id in self.desk.placed:
+                technician_ids, former = self.desk.placed[visit_id]
+                now = self.technicians_of(visit_id)
+                if start != former or set(now) != technician_ids:
+                    moves.append(Move(visit_id, tuple(sorted(technician_ids)), former, now, start))
+        return tuple(moves)
+
+    @cached_property
+    def keeps_the_rules(self) -> bool:
+        """Every rule that one route can break, asked again of the finished routes."""
+        day = Day(self.desk.problem, Plan(tuple(route for route in self.routes.values() if route is not None)))
+        return not any(True for rule in _ROUTE_RULES for _ in rule(day))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The whole plan after the change, scored; who had to go says so."""
+        desk = self.desk
+        routes = {**desk.routes, **self.routes}
+        left = [each for each in desk.plan.unassigned if each.visit_id not in self.served]
+        return Plan(
+            routes=tuple(route for route in routes.values() if route is not None),
+            unassigned=(*left, *(Unassigned(each, self._reasons(each)) for each in self.dropped)),
+            score=self.score,
+        )
+
+    def _reasons(self, visit_id: str) -> tuple[Reason, ...]:
+        for_whom = ", ".join(f"“{each}”" for each in self.served) or "the rest of the day"
+        return (Reason(ReasonCode.NO_CAPACITY_LEFT, f"It gave way to {for_whom}.", subject=for_whom),)

@@ -1,0 +1,144 @@
+"""The best order of one technician's visits, everybody else's day left alone.
+
+Up to eight stops every order is considered, save those that cannot beat what is known; beyond, stops and short
+chains are moved and turned around as long as that pays. Promises, pins and what other visits depend on hold.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from optimizer.desk import Change, Desk, Line, Starts
+from optimizer.plan import Plan
+from optimizer.problem import InvalidProblem, Problem
+from optimizer.timing import NEVER, timeline_of
+
+EXACT_UP_TO = 8
+CHAIN_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RouteImprovement:
+    """The plan with the technician's visits in the better `order`, or the plan as it was; minutes and metres
+    are those of the technician's travel."""
+
+    plan: Plan
+    minutes_before: int
+    minutes_after: int
+    metres_before: int
+    metres_after: int
+    order: tuple[str, ...]
+
+
+def improve_route(
+    problem: Problem, plan: Plan, technician_id: str, *, shift_index: int | None = None
+) -> RouteImprovement:
+    """Every shift of the technician (or the one named), each by itself, in the best order: what the plan is
+    worth decides, then minutes of travel, then metres; never worse in any tier than before.
+    Raises `InvalidProblem` for a technician or shift the problem does not have."""
+    return improve_route_at(Desk(problem, plan), technician_id, shift_index=shift_index)
+
+
+def improve_route_at(desk: Desk, technician_id: str, *, shift_index: int | None = None) -> RouteImprovement:
+    """`improve_route` for a day that is prepared."""
+    vehicles = desk.model.vehicles_of[desk.technician(technician_id)]
+    if shift_index is not None:
+        if not 0 <= shift_index < len(vehicles):
+            raise InvalidProblem("shift_index", f"{technician_id} has no shift {shift_index}.")
+        vehicles = [vehicles[shift_index]]
+    before = [desk.bills[vehicle] for vehicle in vehicles if vehicle in desk.bills]
+    for vehicle in vehicles:
+        if len(desk.lines[vehicle].visits) > 1 and vehicle not in desk.closed:
+            better = _Ordering(desk, vehicle).best()
+            if better is not None:
+                desk = desk.after(better)
+    after = [desk.bills[vehicle] for vehicle in vehicles if vehicle in desk.bills]
+    return RouteImprovement(
+        plan=desk.plan,
+        minutes_before=sum(bill.travel_minutes for bill in before),
+        minutes_after=sum(bill.travel_minutes for bill in after),
+        metres_before=sum(bill.travel_metres for bill in before),
+        metres_after=sum(bill.travel_metres for bill in after),
+        order=tuple(
+            stop.visit_id for vehicle in vehicles if vehicle in desk.routes for stop in desk.routes[vehicle].stops
+        ),
+    )
+
+
+Worth = tuple[int, int, int]
+
+
+class _Ordering:
+    """One route's orders, the best so far kept."""
+
+    def __init__(self, desk: Desk, vehicle: int) -> None:
+        self.desk = desk
+        self.vehicle = vehicle
+        self.visits = list(desk.lines[vehicle].visits)
+        self.starts = {number: self._starts(number) for number in self.visits}
+        self.best_change: Change | None = None
+        self.best_worth: Worth = (0, 0, 0)
+
+    def _starts(self, number: int) -> Starts:
+        """Anything the visit itself allows; what is pinned or linked stays where it is."""
+        if self.desk.is_fixed(number):
+            return self.desk.starts_for(number, self.vehicle)
+        return self.desk.model.starts(self.desk.model.vehicles[self.vehicle].technician, number)
+
+    def best(self) -> Change | None:
+        if len(self.visits) <= EXACT_UP_TO:
+            self._descend([], list(self.visits))
+        else:
+            self._climb()
+        return self.best_change
+
+    def _judge(self, order: Sequence[int]) -> bool:
+        """Whether the order is the best so far; it becomes it."""
+        starts = [self.starts[number] for number in order]
+        timeline = timeline_of(self.desk.model, self.desk.model.vehicles[self.vehicle], order, starts)
+        if not timeline.is_feasible():
+            return False
+        change = self.desk.change({self.vehicle: Line(tuple(order), tuple(starts))})
+        worth = change.price, change.added_travel_minutes, change.added_travel_metres
+        if worth < self.best_worth and change.score <= self.desk.score and change.keeps_the_rules:
+            self.best_worth, self.best_change = worth, change
+            return True
+        return False
+
+    # ---- every order
+
+    def _descend(self, order: list[int], left: list[int]) -> None:
+        if not left:
+            self._judge(order)
+            return
+        for number in left:
+            longer = [*order, number]
+            starts = [self.starts[each] for each in longer]
+            model = self.desk.model
+            timeline = timeline_of(model, model.vehicles[self.vehicle], longer, starts)
+            if min(timeline.forward[-1]) < NEVER:
+                self._descend(longer, [each for each in left if each != number])
+
+    # ---- better and better orders
+
+    def _climb(self) -> None:
+        order = list(self.visits)
+        while True:
+            better = next((other for other in _neighbors(order) if self._judge(other)), None)
+            if better is None:
+                return
+            order = better
+
+
+def _neighbors(order: list[int]) -> Iterator[list[int]]:
+    """Chains of one to three stops put elsewhere, either way round, and stretches turned around."""
+    for length in range(1, CHAIN_MAX + 1):
+        for at in range(len(order) - length + 1):
+            chain, rest = order[at : at + length], order[:at] + order[at + length :]
+            for to in range(len(rest) + 1):
+                if to != at:
+                    yield [*rest[:to], *chain, *rest[to:]]
+                if length > 1:
+                    yield [*rest[:to], *reversed(chain), *rest[to:]]
+    for first in range(len(order) - 1):
+        for last in range(first + CHAIN_MAX + 1, len(order) + 1):
+            yield [*order[:first], *reversed(order[first:last]), *order[last:]]

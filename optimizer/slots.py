@@ -1,0 +1,88 @@
+"""Which windows a customer may be offered for a visit that does not exist yet, and what each would cost us.
+
+A slot near work that is planned anyway is cheap, and so is one where capacity lies idle: the price of a window
+is what the whole plan would cost more, lateness caused to others included.
+"""
+
+from dataclasses import dataclass
+
+from optimizer.desk import Change, Desk
+from optimizer.plan import Plan
+from optimizer.problem import InvalidProblem, Problem, Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One window to offer: work could start at `start_minute` inside it. `marginal_cents` is what the plan
+    would cost more, wishes and lateness; `near_visit_id` the nearer neighbor on the road, None on an empty day."""
+
+    earliest_minute: int
+    latest_minute: int
+    technician_ids: tuple[str, ...]
+    start_minute: int
+    marginal_cents: int
+    added_travel_minutes: int
+    added_travel_metres: int
+    near_visit_id: str | None
+
+
+def slots(
+    problem: Problem, plan: Plan, visit: Visit, *, count: int = 10, window_minutes: int = 120, step_minutes: int = 60
+) -> tuple[Slot, ...]:
+    """The cheapest windows in which the visit fits, one slot each, cheapest first. Windows open at multiples
+    of `step_minutes` during the technicians' shifts. The visit is new to the problem; its place is not.
+    Raises `InvalidProblem` for a visit the problem cannot take."""
+    return slots_at(Desk(problem, plan), visit, count=count, window_minutes=window_minutes, step_minutes=step_minutes)
+
+
+def slots_at(
+    desk: Desk, visit: Visit, *, count: int = 10, window_minutes: int = 120, step_minutes: int = 60
+) -> tuple[Slot, ...]:
+    """`slots` for a day that is prepared."""
+    for name, minutes in (("window_minutes", window_minutes), ("step_minutes", step_minutes)):
+        if minutes < 1:
+            raise InvalidProblem(name, "must be positive.")
+    guest = desk.expecting(visit)
+    number = guest.number(visit.id)
+    found: list[Slot] = []
+    for earliest in _openings(guest, step_minutes):
+        latest = earliest + window_minutes
+        way = next(guest.ways(number, limits=(earliest, latest)), None)
+        if way is not None:
+            found.append(_slot(guest, number, earliest, latest, way))
+    found.sort(key=lambda slot: (slot.marginal_cents, slot.earliest_minute))
+    return tuple(found[:count])
+
+
+def _openings(desk: Desk, step_minutes: int) -> list[int]:
+    """The grid's minutes in some shift."""
+    openings: set[int] = set()
+    for first, last in {(each.first_minute, each.last_minute) for each in desk.model.vehicles}:
+        openings.update(range(first - first % step_minutes, last, step_minutes))
+    return sorted(openings)
+
+
+def _slot(desk: Desk, number: int, earliest: int, latest: int, way: Change) -> Slot:
+    visit_id = desk.model.visits[number].id
+    return Slot(
+        earliest_minute=earliest,
+        latest_minute=latest,
+        technician_ids=way.technicians_of(visit_id),
+        start_minute=way.starts[visit_id],
+        marginal_cents=way.marginal_cents,
+        added_travel_minutes=way.added_travel_minutes,
+        added_travel_metres=way.added_travel_metres,
+        near_visit_id=near_visit_id(desk, number, way),
+    )
+
+
+def near_visit_id(desk: Desk, number: int, way: Change) -> str | None:
+    """The neighbor that is the shorter drive away, on the route of whoever comes."""
+    model, near = desk.model, list[tuple[int, str]]()
+    for vehicle, line in way.lines.items():
+        minutes = model.minutes[model.vehicles[vehicle].technician]
+        if number in line.visits:
+            at = line.visits.index(number)
+            for other in (*line.visits[max(0, at - 1) : at], *line.visits[at + 1 : at + 2]):
+                near.append((minutes[model.place[other]][model.place[number]], model.visits[other].id))
+    return min(near)[1] if near else None
