@@ -466,6 +466,24 @@ class Desk:
         return cents
 
 
+class _Limited(Draft):
+    """A draft to look at, in which linked visits may only start between two minutes."""
+
+    def __init__(self, draft: Draft, earliest_minute: int, latest_minute: int) -> None:
+        self.__dict__.update(draft.__dict__)
+        self.promises = dict(draft.promises)
+        self.earliest_minute = earliest_minute
+        self.latest_minute = latest_minute
+
+    def promise_for(self, number: int) -> Promise | None:
+        promise = super().promise_for(number)
+        if promise is None:
+            return None
+        earliest = max(promise.earliest_minute, self.earliest_minute)
+        latest = min(promise.latest_minute, self.latest_minute)
+        return Promise(earliest, latest, promise.technicians)
+
+
 def _scored(problem: Problem, before: Score, points: int = 0, lateness_cents: int = 0, wishes_cents: int = 0) -> Score:
     """The score with so much more of each."""
     amounts = {
