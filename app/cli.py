@@ -1,4 +1,4 @@
-"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | followers | audit | schema``."""
+"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | plan | followers | audit | schema``."""
 
 import asyncio
 import sys
@@ -211,6 +211,52 @@ async def _organization(id: str | None) -> str:
     if not known:
         raise click.ClickException("There is no organization yet; run `truckroll setup` first.")
     raise click.ClickException(f"Name the organization with --organization: {', '.join(known)}.")
+
+
+PICTURE = click.Path(dir_okay=False, path_type=Path)
+
+
+@main.command("plan")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--seconds", default=10.0, show_default=True, type=click.FloatRange(min=0), help="How long to search.")
+@click.option("--seed", default=0, show_default=True, help="The same number, the same search.")
+@click.option("--out", type=PICTURE, metavar="PLAN.json", help="Write the plan (truckroll.plan/1).")
+@click.option("--map", "map_file", type=PICTURE, metavar="MAP.svg|png", help="Draw the routes on a map.")
+@click.option("--gantt", "gantt_file", type=PICTURE, metavar="DAY.svg|png", help="Draw the day, a row for each shift.")
+@click.option("--plan", "plan_file", type=click.Path(path_type=Path), metavar="PLAN.json", help="For --check.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Search nothing; judge the plan of --plan. Exits 1 if it breaks a rule."
+)
+@click.option("--schema", "show_schema", is_flag=True, help="Print the JSON Schema of problems and plans.")
+def plan_file(
+    file: Path | None,
+    seconds: float,
+    seed: int,
+    out: Path | None,
+    map_file: Path | None,
+    gantt_file: Path | None,
+    plan_file: Path | None,
+    only_check: bool,
+    show_schema: bool,
+) -> None:
+    """Plan the problem in FILE (truckroll.problem/1); Ctrl-C ends the search with the best plan so far."""
+    from optimizer import console
+
+    if show_schema:
+        return click.echo(console.schema_text())
+    if file is None or only_check != (plan_file is not None):
+        raise click.UsageError("Name the FILE of a problem; --check and --plan belong together.")
+    try:
+        console.require_pictures(map_file, gantt_file)
+        if plan_file is not None:
+            sys.exit(0 if console.judge(file, plan_file, map_file, gantt_file, click.echo) else 1)
+        with console.Progress(seconds, sys.stderr) as progress:
+            problem, plan = console.solve_file(file, seconds, seed, progress)
+        console.hand_out(problem, plan, out, map_file, gantt_file, click.echo)
+    except console.ConsoleError as error:
+        click.echo(f"truckroll: {error}", err=True)
+        sys.exit(2)
+    return None
 
 
 @main.group("followers")
