@@ -21,6 +21,7 @@ from app.infrastructure import (
     logs,
     outbox,
     retention,
+    roads,
     sealing,
     storage,
     tail,
@@ -31,7 +32,8 @@ from app.integrations import reactions as integrations_reactions
 from app.kernel.errors import ConfigurationError
 from app.messaging import reactions as messaging_reactions
 from app.scheduling import reactions as scheduling_reactions
-from app.settings import LogFormat, Settings
+from app.scheduling import travel
+from app.settings import LogFormat, Settings, TravelProvider
 from app.technicians import reactions as technicians_reactions
 from app.work_orders import reactions as work_orders_reactions
 
@@ -115,6 +117,7 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
         await broadcast.start(settings.broadcast_url)
         await limits.start(settings.broadcast_url)
         await texts.start(settings.broadcast_url)
+        await _start_travel(settings)
         storage.configure(settings.data_folder / "files")
         storage.configure_exports(settings.data_folder / "exports", settings.export_megabytes_max)
         outbox.configure(settings.data_folder / "outbox")
@@ -129,9 +132,23 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await tail.stop()
+            await roads.stop()
             await texts.stop()
             await limits.stop()
             await broadcast.stop()
+
+
+async def _start_travel(settings: Settings) -> None:
+    travel.configure(travel.Traffic(settings.travel_kilometres_per_hour, settings.slow_hours))
+    await roads.start(
+        None if settings.travel_provider is TravelProvider.ESTIMATE else settings.travel_provider.value,
+        settings.travel_url,
+        profile=settings.travel_profile,
+        timeout_seconds=settings.travel_timeout_seconds,
+        places_max=settings.travel_places_max,
+        concurrency=settings.travel_concurrency,
+        days=settings.travel_cache_days,
+    )
 
 
 def _start_background(settings: Settings) -> list[asyncio.Task[None]]:

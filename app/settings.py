@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from app.kernel.budgets import Allowance, Caller, read_budgets
 from app.kernel.errors import ConfigurationError
+from app.kernel.traffic import SlowHours, read_slow_hours
 
 PREFIX = "TRUCKROLL_"
 KEY_LENGTH_MIN = 32
@@ -50,6 +51,14 @@ class HttpStatuses(StrEnum):
     DRAFT = "draft"
 
 
+class TravelProvider(StrEnum):
+    """Who knows how long the way is."""
+
+    ESTIMATE = "estimate"
+    OSRM = "osrm"
+    VALHALLA = "valhalla"
+
+
 class LogFormat(StrEnum):
     """How log lines look."""
 
@@ -61,7 +70,8 @@ class LogFormat(StrEnum):
 class Settings(BaseModel):
     """What can be set. Every field is the environment variable ``TRUCKROLL_`` and its name in capitals."""
 
-    model_config = ConfigDict(frozen=True)
+    # A default is checked like anything else: an address without a kind of server must not go unnoticed.
+    model_config = ConfigDict(frozen=True, validate_default=True)
 
     database_url: str = Field("sqlite:///var/truckroll.db", description="sqlite:///file or postgres://user@host/name")
     database_pool_max: int = Field(
@@ -88,6 +98,36 @@ class Settings(BaseModel):
     http_statuses: HttpStatuses = Field(HttpStatuses.OF_2025, description="2025 or draft")
     trusted_proxies: int = Field(0, ge=0, le=5, description="how many proxies in front add X-Forwarded-For")
     planner_processes: int = Field(1, ge=1, le=64, description="days that are planned at the same time")
+    travel_url: str | None = Field(
+        None, description="the address of the road server: http://host:port, with a path if any"
+    )
+    travel_provider: TravelProvider = Field(
+        TravelProvider.ESTIMATE, description="estimate, or the kind of the road server: osrm or valhalla"
+    )
+    travel_profile: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9_-]{1,40}$",
+        description="OSRM's profile (driving unless set) or Valhalla's costing (auto unless set)",
+    )
+    travel_timeout_seconds: float = Field(
+        5.0, gt=0, le=60, description="the seconds that one request may take, up to 60"
+    )
+    travel_places_max: int = Field(
+        50, ge=1, le=1000, description="the places on each side of a table that the road server allows, 1 to 1000"
+    )
+    travel_concurrency: int = Field(
+        4, ge=1, le=32, description="the requests that one process has under way at the same time, 1 to 32"
+    )
+    travel_cache_days: int = Field(
+        30, ge=0, le=366, description="the days for which ways by road are kept, 0 to 366; 0: not at all"
+    )
+    travel_kilometres_per_hour: float = Field(
+        45.0, ge=5, le=150, description="the speed of estimates, 5 to 150 kilometres per hour by road"
+    )
+    travel_slow_hours: str = Field(
+        "mo-fr 07:00-09:00 1.3, mo-fr 16:00-18:00 1.3",
+        description="none, or when drives take longer and by what factor: mo-fr 07:00-09:00 1.3, sa 10:00-12:00 1.2",
+    )
     export_megabytes_max: int = Field(1024, ge=1, le=2047, description="the largest bulk export, in megabytes")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR")
     log_format: LogFormat = Field(LogFormat.AUTO, description="auto, json or text")
@@ -125,6 +165,32 @@ class Settings(BaseModel):
             raise ValueError("no documents are trusted; set TRUCKROLL_TRUSTED_DOCUMENTS to their manifest, too")
         return value
 
+    @field_validator("travel_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and not (urlsplit(value).scheme in ("http", "https") and urlsplit(value).hostname):
+            raise ValueError("it must be a URL such as http://127.0.0.1:5000")
+        return value
+
+    @field_validator("travel_provider")
+    @classmethod
+    def _has_a_server(cls, value: TravelProvider, info: ValidationInfo) -> TravelProvider:
+        has_url = info.data.get("travel_url") is not None
+        if value is not TravelProvider.ESTIMATE and not has_url and "travel_url" in info.data:
+            raise ValueError("there is no road server; set TRUCKROLL_TRAVEL_URL to its address, too")
+        if value is TravelProvider.ESTIMATE and has_url:
+            raise ValueError("nobody would ask the road server of TRUCKROLL_TRAVEL_URL")
+        return value
+
+    @field_validator("travel_slow_hours")
+    @classmethod
+    def _are_hours(cls, value: str) -> str:
+        try:
+            read_slow_hours(value)
+        except ConfigurationError as problem:
+            raise ValueError(str(problem)) from None
+        return value
+
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -143,6 +209,11 @@ class Settings(BaseModel):
     def budgets(self) -> Mapping[Caller, Allowance] | None:
         """What each kind of caller may ask for; None when nobody keeps count."""
         return read_budgets(self.cost_budget)
+
+    @property
+    def slow_hours(self) -> tuple[SlowHours, ...]:
+        """When drives take longer."""
+        return read_slow_hours(self.travel_slow_hours)
 
     @property
     def journal_keys(self) -> tuple[str, ...]:

@@ -51,6 +51,18 @@ _conflated = Counter(
 _closed_slow = Counter(
     "truckroll_live_closed_slow", "Connections closed because their client did not read", registry=_registry
 )
+_road_requests = Counter(
+    "truckroll_road_requests",
+    "Requests to the road server by outcome, tries counted once",
+    ["outcome"],
+    registry=_registry,
+)
+_road_ways = Counter(
+    "truckroll_road_ways",
+    "Ways between two places by where they are from: kept, server, or estimate where there is no answer",
+    ["source"],
+    registry=_registry,
+)
 # Looked up once: a label costs more than the observation.
 _answered, _refused = (_requests.labels(outcome) for outcome in ("answered", "refused"))
 
@@ -138,6 +150,17 @@ def count_conflated() -> None:
 def count_closed_slow() -> None:
     """A connection that was closed because its client did not read."""
     _closed_slow.inc()
+
+
+def count_road_request(outcome: str) -> None:
+    """One request to the road server: answered, refused or failed."""
+    _road_requests.labels(outcome).inc()
+
+
+def count_road_ways(source: str, number: int) -> None:
+    """Ways that were kept already, that the server told, or that are estimated because it did not."""
+    if number:
+        _road_ways.labels(source).inc(number)
 
 
 def render() -> bytes:

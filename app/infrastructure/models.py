@@ -175,6 +175,19 @@ class Timer(Model):
         table = "timer"
 
 
+class RoadRow(Model):
+    """The ways by road from one place, as a road server told them: a cache, see ``roads.rows``. It belongs to nobody: it is
+    about points on the map, rounded to ten metres, and about no customer."""
+
+    id = fields.CharField(max_length=96, primary_key=True)
+    ways = fields.IntField()
+    data = fields.BinaryField()
+    asked_at = fields.DatetimeField(db_index=True)
+
+    class Meta:
+        table = "road_row"
+
+
 @register
 class OutboxMessage(OwnedTable):
     """A mail or text message on its way out. It is stored with the change that caused it, and delivered after that."""

@@ -3,9 +3,9 @@ says what needs attention, and forgets old links."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -56,6 +56,7 @@ from app.work_orders.models import WorkOrder
 
 TRIES = 3
 PROGRESS_SECONDS = 1.0
+POLL_SECONDS = 1.0
 WATCHED_AT_ONCE = 200
 OLD_HOURS = 7 * 24
 NEWS_HOURS = 24
@@ -108,7 +109,6 @@ async def _answer(context: JobContext, run_id: str, solve: Solve) -> None:
     if material is None:
         return
     run = await find_one(PlanRun, context.actor, run_id)
-    request = await asyncio.to_thread(planning.request_of, material, seconds=run.seconds, seed=run.seed)
     told_at = 0.0
 
     async def tell(progress: Progress) -> None:
@@ -120,9 +120,22 @@ async def _answer(context: JobContext, run_id: str, solve: Solve) -> None:
     async def is_canceled() -> bool:
         return context.canceled() or await queries.get_plan_status(run_id) != PlanRunStatus.RUNNING
 
+    request = await _unless(is_canceled, planning.ask(material, seconds=run.seconds, seed=run.seed))
     plan = await solve(request, on_progress=tell, should_stop=is_canceled)
     proposals = await asyncio.to_thread(planning.proposals_of, material, plan)
     await commands.store_plan(context.actor, run_id, proposals, score_as_json(plan.score))
+
+
+async def _unless(is_canceled: Callable[[], Awaitable[bool]], asking: Coroutine[Any, Any, Request]) -> Request:
+    """The planner's question, which a road server may keep waiting; nobody waits for it once the plan is canceled."""
+    task = asyncio.ensure_future(asking)
+    try:
+        while not (await asyncio.wait({task}, timeout=POLL_SECONDS))[0]:
+            if await is_canceled():
+                raise SolveCanceled
+        return task.result()
+    finally:
+        task.cancel()
 
 
 @follows(WorkOrderCanceled, WorkOrderDeclined, WorkOrderCannotComplete, WorkOrderClosed)

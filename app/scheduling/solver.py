@@ -14,15 +14,14 @@ import threading
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import optimizer
+from app.scheduling.estimate import Estimate
 
-# Walking from the van to the door and back, once per leg.
-MINUTES_PER_LEG = 5
 GRACE_SECONDS = 60.0
 PROGRESS_SECONDS = 0.5
 LINE_BYTES_MAX = 256 * 1024 * 1024
@@ -33,7 +32,10 @@ Progress = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question. The travel matrix is made where it is needed: it is the largest part by far."""
+    """One question. An estimated travel matrix is made where it is needed: it is the largest part by far.
+
+    ``travel`` is the matrix by road, where a road server told it.
+    """
 
     technicians: tuple[optimizer.Technician, ...]
     visits: tuple[optimizer.Visit, ...]
@@ -42,6 +44,8 @@ class Request:
     published: optimizer.Plan | None
     seconds: float
     seed: int = 0
+    estimate: Estimate = field(default_factory=Estimate)
+    travel: optimizer.TravelMatrix | None = None
 
     def problem(self) -> optimizer.Problem:
         """The problem with its travel matrix."""
@@ -49,7 +53,7 @@ class Request:
             technicians=self.technicians,
             visits=self.visits,
             places=self.places,
-            travel=optimizer.estimate_travel(self.places, minutes_per_leg=MINUTES_PER_LEG),
+            travel=self.travel or self.estimate.between(self.places),
             origin=self.origin,
             published=self.published,
         )
@@ -96,7 +100,7 @@ async def solve_apart(
 
 async def _send(process: Process, request: Request) -> None:
     assert process.stdin is not None
-    body = pickle.dumps(request, protocol=pickle.HIGHEST_PROTOCOL)
+    body = await asyncio.to_thread(pickle.dumps, request, protocol=pickle.HIGHEST_PROTOCOL)
     process.stdin.write(_LENGTH.pack(len(body)) + body)
     try:
         await process.stdin.drain()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.kernel.errors import ConfigurationError
-from app.settings import Background, Documents, HttpStatuses, Introspection, read_settings
+from app.settings import Background, Documents, HttpStatuses, Introspection, TravelProvider, read_settings
 
 
 def test_without_any_setting_everything_is_embedded():
@@ -42,6 +42,18 @@ def test_values_are_read_as_what_they_are():
     assert settings.http_statuses is HttpStatuses.DRAFT
 
 
+def test_a_road_server_has_a_kind_and_an_address():
+    told = {"TRUCKROLL_TRAVEL_PROVIDER": "valhalla", "TRUCKROLL_TRAVEL_URL": "https://roads.example/v1?key=x"}
+    settings = read_settings(told)
+    assert (settings.travel_provider, settings.travel_url) == (
+        TravelProvider.VALHALLA,
+        "https://roads.example/v1?key=x",
+    )
+    assert read_settings({}).travel_provider is TravelProvider.ESTIMATE
+    assert [one.factor for one in read_settings({}).slow_hours] == [1.3, 1.3]
+    assert read_settings({"TRUCKROLL_TRAVEL_SLOW_HOURS": "none"}).slow_hours == ()
+
+
 def test_a_secret_may_come_from_a_file(tmp_path):
     secret = tmp_path / "url"
     secret.write_text("postgres://truckroll:hunter2@db/truckroll\n")
@@ -66,6 +78,25 @@ def test_a_secret_may_come_from_a_file(tmp_path):
             "TRUCKROLL_COST_BUDGET",
             "keys=20/1",
             "TRUCKROLL_COST_BUDGET cannot be used: a budget has 5000 points or more",
+        ),
+        (
+            "TRUCKROLL_TRAVEL_PROVIDER",
+            "osrm",
+            "TRAVEL_PROVIDER cannot be used: .*set TRUCKROLL_TRAVEL_URL to its address",
+        ),
+        ("TRUCKROLL_TRAVEL_PROVIDER", "google", "TRUCKROLL_TRAVEL_PROVIDER cannot be used: .*osrm or valhalla"),
+        (
+            "TRUCKROLL_TRAVEL_URL",
+            "http://osrm:5000",
+            "TRAVEL_PROVIDER cannot be used: nobody would ask the road server",
+        ),
+        ("TRUCKROLL_TRAVEL_URL", "osrm:5000", "TRUCKROLL_TRAVEL_URL cannot be used: it must be a URL such as http"),
+        ("TRUCKROLL_TRAVEL_PROFILE", "../x", "TRUCKROLL_TRAVEL_PROFILE cannot be used"),
+        ("TRUCKROLL_TRAVEL_PLACES_MAX", "0", "TRUCKROLL_TRAVEL_PLACES_MAX cannot be used"),
+        (
+            "TRUCKROLL_TRAVEL_SLOW_HOURS",
+            "7-9",
+            "TRUCKROLL_TRAVEL_SLOW_HOURS cannot be used: 7-9 is no slow hours such as",
         ),
         ("TRUCKROLL_DATABSE_URL", "sqlite:///x", "TRUCKROLL_DATABSE_URL is not a setting"),
         ("TRUCKROLL_DATABASE_URL_FILE", "/nowhere/at/all", "cannot be read"),

@@ -7,6 +7,6 @@ is just that.
 
 from app.scheduling.planning.answer import Proposal, proposals_of
 from app.scheduling.planning.material import Material, gather
-from app.scheduling.planning.question import request_of
+from app.scheduling.planning.question import ask, request_of
 
-__all__ = ["Material", "Proposal", "gather", "proposals_of", "request_of"]
+__all__ = ["Material", "Proposal", "ask", "gather", "proposals_of", "request_of"]

@@ -1,5 +1,6 @@
 """The planner's question: technicians with what is left of their shifts, visits with what is decided about them."""
 
+import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,9 +13,11 @@ import optimizer
 from app.company.rules import hours_of
 from app.customers.models import Site
 from app.kernel.calendar import BusinessCalendar, day_bounds, local_day, utc_now, zone
+from app.scheduling.estimate import Estimate
 from app.scheduling.models import Appointment
 from app.scheduling.planning.material import Material
-from app.scheduling.solver import MINUTES_PER_LEG, Request
+from app.scheduling.solver import Request
+from app.scheduling.travel import SECONDS_FOR_PLAN, by_road, estimate_of
 from app.technicians import models as technicians
 from app.work_orders.rules import Priority
 from optimizer.problem import CENTS_PER_MINUTE_MAX
@@ -33,10 +36,31 @@ CENTS_PER_KILOMETRE = 40
 OVERTIME_FACTOR = 1.5
 
 
-def request_of(material: Material, *, seconds: float, seed: int, now: datetime | None = None) -> Request:
-    """The planner's question about a day."""
+async def ask(
+    material: Material,
+    *,
+    seconds: float,
+    seed: int,
+    now: datetime | None = None,
+    road_seconds: float = SECONDS_FOR_PLAN,
+) -> Request:
+    """The planner's question about a day, with the ways by road as far as a road server tells them in time."""
+    travel = await by_road(_places(material), _estimate(material), seconds=road_seconds)
+    return await asyncio.to_thread(request_of, material, seconds=seconds, seed=seed, now=now, travel=travel)
+
+
+def request_of(
+    material: Material,
+    *,
+    seconds: float,
+    seed: int,
+    now: datetime | None = None,
+    travel: optimizer.TravelMatrix | None = None,
+) -> Request:
+    """The planner's question about a day; ``travel`` is the matrix of its places where that is known by road."""
     released = material.minute(now or utc_now())
     places = _places(material)
+    ways = _Ways(places, _estimate(material), travel)
     known = {place.id for place in places}
     fixed = [one for one in material.appointments if material.is_fixed(one)]
     visits = [
@@ -45,7 +69,7 @@ def request_of(material: Material, *, seconds: float, seed: int, now: datetime |
         # A visit that stays with somebody who is not part of this plan takes nobody's time here.
         if one.site_id in known and not (material.is_fixed(one) and not material.crew_of(one))
     ]
-    crew = tuple(_technician(material, technician, fixed) for technician in material.crew)
+    crew = tuple(_technician(material, technician, fixed, ways) for technician in material.crew)
     return Request(
         technicians=crew,
         visits=tuple(visits),
@@ -54,7 +78,35 @@ def request_of(material: Material, *, seconds: float, seed: int, now: datetime |
         published=_published(material),
         seconds=seconds,
         seed=seed,
+        estimate=ways.estimate,
+        travel=travel,
     )
+
+
+def _estimate(material: Material) -> Estimate:
+    return estimate_of(material.day_start, material.day_end, material.tz)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """The ways of a question: by road, or estimated one by one."""
+
+    places: tuple[optimizer.Place, ...]
+    estimate: Estimate
+    travel: optimizer.TravelMatrix | None
+
+    def there_and_back(self, origin: str, destination: str) -> tuple[int, int]:
+        """Minutes from one place to another and back, however slow the hour."""
+        at = [
+            next(number for number, place in enumerate(self.places) if place.id == id) for id in (origin, destination)
+        ]
+        if self.travel is None:
+            pair = self.estimate.between([self.places[one] for one in at])
+        else:
+            ways = tuple(tuple(self.travel.minutes[row][column] for column in at) for row in at)
+            pair = optimizer.TravelMatrix(ways, ((0, 0), (0, 0)), self.travel.slowdowns)
+        slowest = pair.minutes_at_worst()
+        return slowest[0][1], slowest[1][0]
 
 
 def _places(material: Material) -> tuple[optimizer.Place, ...]:
@@ -93,7 +145,7 @@ def _end_of(day: date, material: Material, tz: ZoneInfo) -> int:
 
 
 def _technician(
-    material: Material, technician: technicians.Technician, fixed: Sequence[Appointment]
+    material: Material, technician: technicians.Technician, fixed: Sequence[Appointment], ways: _Ways
 ) -> optimizer.Technician:
     zone_of_technician = zone(technician.time_zone)
     held = [one for one in fixed if technician.id in (one.technician_ids or [])]
@@ -102,7 +154,7 @@ def _technician(
         cents = int(Decimal(technician.cost_per_hour) * 100)
     return optimizer.Technician(
         id=technician.id,
-        shifts=_shifts(material, technician, held),
+        shifts=_shifts(material, technician, held, ways),
         skills={
             one.skill_id: optimizer.Skill(
                 one.level,
@@ -133,7 +185,7 @@ class _Stretch:
 
 
 def _shifts(
-    material: Material, technician: technicians.Technician, fixed: Sequence[Appointment]
+    material: Material, technician: technicians.Technician, fixed: Sequence[Appointment], ways: _Ways
 ) -> tuple[optimizer.Shift, ...]:
     """The working time without absences, stretched to reach the visits that stay as they are."""
     away = [
@@ -142,7 +194,7 @@ def _shifts(
     ]
     stretches = [piece for shift in material.shifts.get(technician.id, []) for piece in _pieces(material, shift, away)]
     for appointment in fixed:
-        stretches = _reaching(stretches, *_span(material, technician, appointment))
+        stretches = _reaching(stretches, *_span(material, technician, appointment, ways))
     shifts = []
     for index, one in enumerate(stretches):
         following = stretches[index + 1].start if index + 1 < len(stretches) else one.last
@@ -187,7 +239,9 @@ def _breaks(material: Material, shift: technicians.Shift, piece: _Stretch) -> tu
     return (optimizer.Break(begin, last, shift.break_minutes),) if begin <= last else ()
 
 
-def _span(material: Material, technician: technicians.Technician, appointment: Appointment) -> tuple[int, int]:
+def _span(
+    material: Material, technician: technicians.Technician, appointment: Appointment, ways: _Ways
+) -> tuple[int, int]:
     """The minutes of a visit that stays, with the way there and back."""
     assert appointment.starts_at is not None and appointment.ends_at is not None
     start = material.minute(appointment.starts_at)
@@ -195,11 +249,8 @@ def _span(material: Material, technician: technicians.Technician, appointment: A
     site = material.sites.get(appointment.site_id)
     if site is None or site.latitude is None or site.longitude is None or technician.home_latitude is None:
         return start, end
-    home = optimizer.Place(technician.id, technician.home_latitude, technician.home_longitude or 0.0)
-    legs = optimizer.estimate_travel(
-        [home, optimizer.Place(site.id, site.latitude, site.longitude)], minutes_per_leg=MINUTES_PER_LEG
-    )
-    return start - legs.minutes[0][1], end + legs.minutes[1][0]
+    there, back = ways.there_and_back(technician.id, site.id)
+    return start - there, end + back
 
 
 def _reaching(stretches: Sequence[_Stretch], start: int, end: int) -> list[_Stretch]:
