@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (".svg", ".png")
-TECHNICIANS_PER_PAGE = 16
+TECHNICIANS_PER_PAGE = 10
 ROWS_PER_PAGE = 24
-# Told apart by hue and by lightness; as many as a page of the map has technicians.
+# Told apart by hue and by lightness; more than a page of the map has technicians.
 COLORS = (
     "#1c6dd0", "#e8590c", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285", "#f08c00", "#5c3c10",
     "#d6336c", "#66a80f", "#364fc7", "#12b886", "#862e9c", "#868e96", "#a61e4d", "#22b8cf",

@@ -4,7 +4,7 @@ import inspect
 import time
 from typing import Any
 
-from optimizer import Score, Stop, solve
+from optimizer import Stop, solve
 from tests.benchmarks.planning.engines import Clock, Found
 from tests.benchmarks.planning.view import View
 
@@ -20,17 +20,3 @@ def run(view: View, seconds: float, seed: int) -> list[Found]:
 def one_core() -> dict[str, Any]:
     """Where `solve` can be told, it is to race on one core alone."""
     return {"engines": ("search",)} if "engines" in inspect.signature(solve).parameters else {}
-
-
-def trace(view: View, seconds: float, seed: int) -> list[tuple[float, Score]]:
-    """The scores on the way, by the engine's own word."""
-    time.monotonic = time.process_time
-    scores: list[tuple[float, Score]] = []
-    solve(
-        view.problem,
-        stop=Stop(seconds=seconds),
-        seed=seed,
-        on_progress=lambda at, value: scores.append((at, value)),
-        **one_core(),
-    )
-    return scores
