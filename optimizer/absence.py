@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from optimizer.desk import Change, Desk, Move
+from optimizer.desk import Change, Desk, Move, placed_in
 from optimizer.explain import with_reasons
 from optimizer.fits import FOREVER, intersect
 from optimizer.model import Model
@@ -188,7 +188,7 @@ def _breaks_after(breaks: Iterable[Break], free_from: int, last_minute: int) -> 
 def _mend(
     problem: Problem, changed: Problem, plan: Plan, technician_id: str, parts: Sequence[_Part], now: int
 ) -> Repair:
-    placed = Desk.placed_in(plan)
+    placed = placed_in(plan)
     desk, homeless = _with_what_stays(changed, plan, technician_id, parts, now)
     for number in _in_order(desk, homeless, placed):
         if desk.is_served(number):
@@ -412,7 +412,7 @@ def _metres(plan: Plan) -> int:
 
 def moves_between(before: Plan, after: Plan) -> Iterator[Move]:
     """Every visit that both plans serve, and not alike."""
-    first, last = Desk.placed_in(before), Desk.placed_in(after)
+    first, last = placed_in(before), placed_in(after)
     for visit_id in sorted(first.keys() & last.keys()):
         if first[visit_id] != last[visit_id]:
             (then, start), (now, begin) = first[visit_id], last[visit_id]

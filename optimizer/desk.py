@@ -103,78 +103,95 @@ class Bill:
 NO_BILL = Bill()
 
 
+@dataclass(frozen=True, slots=True)
+class Stations:
+    """A route as an insertion sees it. Each gap: the place after it, the earliest end of what lies before, the
+    latest minute to stand ready for what lies after, and what the leg between costs; the last, the most
+    that one more stop could save elsewhere in the route."""
+
+    places: list[int]
+    gaps: list[tuple[int, int, int, int]]
+    refundable_cents: int
+
+
+def placed_in(plan: Plan) -> dict[str, tuple[frozenset[str], int]]:
+    """Who comes to each served visit, and when."""
+    technicians: dict[str, set[str]] = defaultdict(set)
+    starts: dict[str, int] = {}
+    for route in plan.routes:
+        for stop in route.stops:
+            technicians[stop.visit_id].add(route.technician_id)
+            starts[stop.visit_id] = max(stop.start_minute, starts.get(stop.visit_id, stop.start_minute))
+    return {visit_id: (frozenset(technicians[visit_id]), start) for visit_id, start in starts.items()}
+
+
 class Desk:
     """One plan and what is asked of it; nothing here changes either, so threads may share it."""
 
     def __init__(self, problem: Problem, plan: Plan) -> None:
-        self._open(problem, replace(plan, score=score(problem, plan)), {})
-
-    def _open(self, problem: Problem, plan: Plan, known: Mapping[int, tuple[Route, Bill]]) -> None:
         self.problem = problem
-        self.plan = plan
+        self.plan = replace(plan, score=score(problem, plan))
         # Times are chosen against the plan at hand; money is counted as the problem has it.
         policy = replace(problem.policy, moved_cents_per_minute=max(1, problem.policy.moved_cents_per_minute))
         self.model = Model(replace(problem, published=plan, policy=policy))
         self.published = published_visits(problem)
-        self.placed = self.placed_in(plan)
+        self.placed = placed_in(plan)
         self.draft = Draft(self.model)
         self.lines: list[Line] = [Line()] * len(self.model.vehicles)
         self.routes: dict[int, Route] = {}
         self.serving: dict[int, list[int]] = {}
         # Routes that cannot be timed as they are: kept as they are, and closed to changes.
         self.closed: set[int] = set()
-        self._lay_out()
-        self.bills = {
-            vehicle: known[vehicle][1] if vehicle in known and known[vehicle][0] is route else self.bill(route)
-            for vehicle, route in self.routes.items()
-        }
+        self.bills: dict[int, Bill] = {}
+        self._stations: dict[int, tuple[Timeline, Stations]] = {}
+        self._able: dict[int, list[tuple[int, Starts, int]]] = {}
+        for visit_id in self.placed:
+            self._promise(visit_id)
+        for route in self.plan.routes:
+            technician = self.model.technician_number.get(route.technician_id, NOWHERE)
+            vehicle = self.model.vehicle_number.get((technician, route.shift_index))
+            if vehicle is not None:
+                self._lay_out(vehicle, route, self.bill(route))
+        self._add_up()
+
+    def _promise(self, visit_id: str) -> None:
+        """Who is in the plan keeps the start, or gets a later one; what is fixed keeps all."""
+        number = self.model.visit_number.get(visit_id)
+        if number is None:
+            return
+        technician_ids, start = self.placed[visit_id]
+        promise = Promise(start, FOREVER)
+        if self.is_fixed(number):
+            there = frozenset(self.model.technician_number.get(each, NOWHERE) for each in technician_ids)
+            promise = Promise(start, start, there)
+        self.draft.promises[number] = promise
+
+    def _lay_out(self, vehicle: int, route: Route, bill: Bill) -> None:
+        """The route into the empty line of its vehicle."""
+        numbers = [
+            self.model.visit_number[stop.visit_id] for stop in route.stops if stop.visit_id in self.model.visit_number
+        ]
+        self.routes[vehicle] = route
+        self.bills[vehicle] = bill
+        for number in numbers:
+            self.serving.setdefault(number, []).append(vehicle)
+        self.draft.adopt(vehicle, numbers)
+        timeline = self.draft.timelines[vehicle]
+        if timeline.visits != numbers:
+            self.closed.add(vehicle)
+        self.lines[vehicle] = Line(tuple(timeline.visits), tuple(timeline.starts))
+
+    def _add_up(self) -> None:
+        """What is known of all routes together."""
         self._overdue = {visit_id: self._minutes_late(visit_id, start) for visit_id, (_, start) in self.placed.items()}
         self._busy: Counter[str] = Counter()
         for vehicle, bill in self.bills.items():
             self._busy[self.technician_id(vehicle)] += bill.busy_minutes
 
-    @staticmethod
-    def placed_in(plan: Plan) -> dict[str, tuple[frozenset[str], int]]:
-        """Who comes to each served visit, and when."""
-        technicians: dict[str, set[str]] = defaultdict(set)
-        starts: dict[str, int] = {}
-        for route in plan.routes:
-            for stop in route.stops:
-                technicians[stop.visit_id].add(route.technician_id)
-                starts[stop.visit_id] = max(stop.start_minute, starts.get(stop.visit_id, stop.start_minute))
-        return {visit_id: (frozenset(technicians[visit_id]), start) for visit_id, start in starts.items()}
-
     @property
     def score(self) -> Score:
         assert self.plan.score is not None
         return self.plan.score
-
-    def _lay_out(self) -> None:
-        model = self.model
-        for visit_id, (technician_ids, start) in self.placed.items():
-            number = model.visit_number.get(visit_id)
-            if number is not None:
-                self.draft.promises[number] = self._promise(number, technician_ids, start)
-        for route in self.plan.routes:
-            technician = model.technician_number.get(route.technician_id, NOWHERE)
-            vehicle = model.vehicle_number.get((technician, route.shift_index))
-            if vehicle is None:
-                continue
-            numbers = [model.visit_number[stop.visit_id] for stop in route.stops if stop.visit_id in model.visit_number]
-            self.routes[vehicle] = route
-            for number in numbers:
-                self.serving.setdefault(number, []).append(vehicle)
-            self.draft.adopt(vehicle, numbers)
-            timeline = self.draft.timelines[vehicle]
-            if timeline.visits != numbers:
-                self.closed.add(vehicle)
-            self.lines[vehicle] = Line(tuple(timeline.visits), tuple(timeline.starts))
-
-    def _promise(self, number: int, technician_ids: Collection[str], start: int) -> Promise:
-        if not self.is_fixed(number):
-            return Promise(start, FOREVER)
-        there = frozenset(self.model.technician_number.get(each, NOWHERE) for each in technician_ids)
-        return Promise(start, start, there)
 
     def is_fixed(self, number: int) -> bool:
         """Whether nothing may be changed about it without being told: pinned, or others depend on it."""
@@ -204,17 +221,47 @@ class Desk:
 
     def after(self, change: "Change") -> "Desk":
         """The same day with the change made."""
-        desk = Desk.__new__(Desk)
-        known = {vehicle: (route, self.bills[vehicle]) for vehicle, route in self.routes.items()}
-        desk._open(self.problem, change.plan, known)
+        desk = copy(self)
+        desk.plan = change.plan
+        desk.placed = placed_in(desk.plan)
+        desk.model = _expected_as(self.model, desk.placed)
+        desk.draft = _copied(self.draft, desk.model)
+        desk.lines, desk.routes, desk.bills = list(self.lines), dict(self.routes), dict(self.bills)
+        desk._stations = {}
+        desk.closed = self.closed - change.routes.keys()
+        desk.serving = {number: list(vehicles) for number, vehicles in self.serving.items()}
+        for vehicle in change.routes:
+            desk._clear(vehicle)
+        for visit_id in change.dropped:
+            desk.draft.promises.pop(desk.number(visit_id), None)
+        for visit_id in change.starts:
+            desk._promise(visit_id)
+        for vehicle, route in change.routes.items():
+            if route is not None:
+                desk._lay_out(vehicle, route, change.bills[vehicle])
+        desk._add_up()
         return desk
+
+    def _clear(self, vehicle: int) -> None:
+        route = self.routes.pop(vehicle, None)
+        self.bills.pop(vehicle, None)
+        for number in self.draft.timelines[vehicle].visits[:]:
+            self.draft.remove(number, vehicle)
+        for stop in route.stops if route is not None else ():
+            if stop.visit_id in self.model.visit_number:
+                number = self.model.visit_number[stop.visit_id]
+                self.serving[number].remove(vehicle)
+                if not self.serving[number]:
+                    del self.serving[number]
+        self.lines[vehicle] = Line()
 
     def without(self, visit_id: str) -> "Desk":
         """The same day with the visit, and all that must not be served without it, left out."""
-        number, gone, frontier = self.number(visit_id), set[int](), [self.number(visit_id)]
+        gone, frontier = set[int](), [self.number(visit_id)]
         while frontier:
-            gone.add(number := frontier.pop())
-            name = self.model.visits[number].id
+            last = frontier.pop()
+            gone.add(last)
+            name = self.model.visits[last].id
             frontier.extend(
                 other
                 for other, visit in enumerate(self.model.visits)
@@ -244,6 +291,7 @@ class Desk:
         desk.draft = copy(self.draft)
         desk.draft.model = desk.model
         desk.draft.timelines = [replace(timeline, model=desk.model) for timeline in self.draft.timelines]
+        desk._stations, desk._able = {}, {}
         points = problem.policy.priority_weight(visit.priority) if visit.mandatory else 0
         desk.plan = Plan(
             self.plan.routes,
@@ -336,45 +384,66 @@ class Desk:
         limits: tuple[int, int] = (-FOREVER, FOREVER),
         lines: Mapping[int, Line] | None = None,
         instead: bool = False,
+        below: int | None = None,
     ) -> Iterator["Change"]:
         """Every way to put one more visit into one route, cheapest first, starts within `limits`; `lines` are
-        routes already changed, part of every answer; `instead` of where the visit has been. Judged only as far
-        as it is asked. Where travel depends on the hour the order is nearly so; figures are exact always."""
-        model, lines = self.model, lines or {}
-        scale = model.wishes_scale
-        heap: list[tuple[int, int, int, int, int, Change | None]] = []
-        timelines: dict[int, Timeline] = {}
-        allowed: dict[int, Starts] = {}
-        for vehicle in range(len(model.vehicles)) if vehicles is None else vehicles:
-            if vehicle in self.closed:
-                continue
-            as_asked = model.starts(model.vehicles[vehicle].technician, number)
-            starts = intersect(as_asked if instead else self.starts_for(number, vehicle), *limits)
-            if not starts or not self._has_room(number, vehicle, lines):
-                continue
-            timeline = self.draft.timelines[vehicle]
-            if vehicle in lines:
-                timeline = self.timeline(vehicle, lines[vehicle])
-            timelines[vehicle], allowed[vehicle] = timeline, starts
-            for position, cents in enumerate(self.leg_cents(number, vehicle, timeline)):
-                heap.append((cents * scale, 0, vehicle, position, len(heap), None))
+        routes already changed, part of every answer; `instead` of where the visit has been; at a price `below`
+        the one given. Judged only as far as it is asked. Where travel depends on the hour the order is nearly so; figures are exact always."""
+        lines, scale = lines or {}, self.model.wishes_scale
+        heap: list[tuple[int, int, int, int, Change | None]] = []
+        routes: dict[int, tuple[Timeline, Starts]] = {}
+        for vehicle, timeline, starts in self.open_routes(number, vehicles, limits, lines, instead):
+            routes[vehicle] = timeline, starts
+            for position, cents in self.gaps(number, vehicle, timeline, starts):
+                heap.append((cents * scale, 0, vehicle, position, None))
         heapify(heap)
-        while heap:
-            price, stage, vehicle, position, order, change = heappop(heap)
+        while heap and (below is None or heap[0][0] < below):
+            price, stage, vehicle, position, change = heappop(heap)
+            timeline, starts = routes[vehicle]
             if stage == 2:
                 assert change is not None
                 yield change
             elif stage == 1:
-                line = lines.get(vehicle, self.lines[vehicle]).adding(position, number, allowed[vehicle])
+                line = lines.get(vehicle, self.lines[vehicle]).adding(position, number, starts)
                 change = self.change({**lines, vehicle: line})
-                heappush(heap, (change.price, 2, vehicle, position, order, change))
+                heappush(heap, (change.price, 2, vehicle, position, change))
             else:
-                start = timelines[vehicle].start_when_inserted(position, number, allowed[vehicle])
+                start = timeline.start_when_inserted(position, number, starts)
                 if start is not None:
-                    price += self._late_cents(number, start) + self._pushed_cents(
-                        timelines[vehicle], position, number, start
-                    )
-                    heappush(heap, (price, 1, vehicle, position, order, None))
+                    price += self.late_cents(number, start)
+                    price += self.pushed_cents(timeline, position, number, start)
+                    heappush(heap, (price, 1, vehicle, position, None))
+
+    def open_routes(
+        self,
+        number: int,
+        vehicles: Collection[int] | None = None,
+        limits: tuple[int, int] = (-FOREVER, FOREVER),
+        lines: Mapping[int, Line] | None = None,
+        instead: bool = False,
+    ) -> Iterator[tuple[int, Timeline, Starts]]:
+        """Routes that the visit may stand in, time aside, with the starts it is allowed there."""
+        lines = lines or {}
+        for vehicle, as_asked, _ in self.able(number):
+            if vehicle in self.closed or (vehicles is not None and vehicle not in vehicles):
+                continue
+            starts = intersect(as_asked if instead else self.starts_for(number, vehicle), *limits)
+            if starts and self._has_room(number, vehicle, lines):
+                timeline = self.draft.timelines[vehicle]
+                if vehicle in lines:
+                    timeline = self.timeline(vehicle, lines[vehicle])
+                yield vehicle, timeline, starts
+
+    def able(self, number: int) -> list[tuple[int, Starts, int]]:
+        """Who may come at all: vehicles, each with the starts it is allowed and the visit's own wishes in cents."""
+        known = self._able.get(number)
+        if known is None:
+            known = self._able[number] = [
+                (vehicle, starts, self.own_cents(vehicle, number))
+                for vehicle, shift in enumerate(self.model.vehicles)
+                if (starts := self.model.starts(shift.technician, number))
+            ]
+        return known
 
     def ways(self, number: int, *, limits: tuple[int, int] = (-FOREVER, FOREVER)) -> Iterator["Change"]:
         """Every way to serve a visit that is left out; a crew's, or a linked visit's, by start."""
@@ -415,20 +484,50 @@ class Desk:
             for name, amount in visits[number].parts.items()
         )
 
-    def leg_cents(self, number: int, vehicle: int, timeline: Timeline) -> Iterator[int]:
-        """For each position, the least it would cost: legs and the visit's own wishes, time left aside."""
+    def gaps(self, number: int, vehicle: int, timeline: Timeline, starts: Starts) -> list[tuple[int, int]]:
+        """Positions where the visit may fit, each with the least it would cost: legs and its own wishes, time
+        left aside. What cannot fit for want of minutes is left out, breaks not looked at."""
         model, technician, place = self.model, timeline.vehicle.technician, self.model.place[number]
-        own = self.own_cents(vehicle, number) - self._refundable_cents(vehicle)
-        if not timeline.visits:
-            own += model.technicians[technician].cost_cents_per_shift
-        before = timeline.place(-1)
+        person, duration = model.technicians[technician], model.duration[technician][number]
+        minutes, metres = model.minutes[technician], model.travel[technician].metres
+        per_minute, per_kilometre = person.cost_cents_per_minute, person.cost_cents_per_kilometre
+        minutes_on, metres_on, is_slowed = minutes[place], metres[place], model.is_slowed[technician]
+        first, last = starts[0][0], starts[-1][1]
+        stations = self.stations_of(vehicle, timeline)
+        own = self.own_cents(vehicle, number) - stations.refundable_cents
+        found: list[tuple[int, int]] = []
+        here = stations.places[0]
+        for position, (there, opens, closes, saved) in enumerate(stations.gaps):
+            leg = minutes[here][place]
+            onward = 0 if there == NOWHERE else minutes_on[there]
+            start = max(opens + leg, first)
+            if is_slowed or (start <= last and start + duration + onward <= closes):
+                cents = own - saved + (leg + onward) * per_minute
+                cents += (metres[here][place] * per_kilometre + 500) // 1000
+                if there != NOWHERE:
+                    cents += (metres_on[there] * per_kilometre + 500) // 1000
+                found.append((position, cents))
+            here = there
+        return found
+
+    def stations_of(self, vehicle: int, timeline: Timeline) -> "Stations":
+        """What does not depend on who is inserted; kept for the routes of the plan."""
+        known = self._stations.get(vehicle)
+        if known is not None and known[0] is timeline:
+            return known[1]
+        technician = timeline.vehicle.technician
+        gaps: list[tuple[int, int, int, int]] = []
         for position in range(len(timeline.visits) + 1):
-            after = timeline.place(position)
-            cents = own + model.leg_cents(technician, before, place) + model.leg_cents(technician, place, after)
-            if timeline.visits:
-                cents -= model.leg_cents(technician, before, after)
-            yield cents
-            before = after
+            before, after = timeline.place(position - 1), timeline.place(position)
+            saved = self.model.leg_cents(technician, before, after)
+            if not timeline.visits:
+                saved = -self.model.technicians[technician].cost_cents_per_shift
+            gaps.append((after, min(timeline.forward[position]), max(timeline.backward[position]), saved))
+        places = [timeline.place(position) for position in range(-1, len(timeline.visits) + 1)]
+        stations = Stations(places, gaps, self._refundable_cents(vehicle) if timeline.visits else 0)
+        if timeline is self.draft.timelines[vehicle]:
+            self._stations[vehicle] = timeline, stations
+        return stations
 
     def _refundable_cents(self, vehicle: int) -> int:
         """The most that one more stop could save: waiting, and what lies before its published start."""
@@ -442,7 +541,7 @@ class Desk:
                 cents += (known[1] - stop.start_minute) * policy.moved_cents_per_minute
         return cents
 
-    def _late_cents(self, number: int, start_minute: int) -> int:
+    def late_cents(self, number: int, start_minute: int) -> int:
         """Scaled price of a start's lateness."""
         visit, model = self.model.visits[number], self.model
         if visit.due_minute is None or start_minute <= visit.due_minute:
@@ -450,7 +549,7 @@ class Desk:
         scale = model.lateness_scale if visit.mandatory else model.wishes_scale
         return lateness_cents(self.problem, visit, start_minute) * scale
 
-    def _pushed_cents(self, timeline: Timeline, position: int, number: int, start_minute: int) -> int:
+    def pushed_cents(self, timeline: Timeline, position: int, number: int, start_minute: int) -> int:
         """The least lateness caused to those behind, breaks left aside; scaled."""
         model, technician = self.model, timeline.vehicle.technician
         minutes, duration = model.minutes[technician], model.duration[technician]
@@ -460,7 +559,7 @@ class Desk:
             former = self.placed[model.visits[behind].id][1] if model.visits[behind].id in self.placed else clock
             if clock <= former:
                 break
-            cents += self._late_cents(behind, clock) - self._late_cents(behind, former)
+            cents += self.late_cents(behind, clock) - self.late_cents(behind, former)
             clock += duration[behind]
             here = model.place[behind]
         return cents
@@ -501,10 +600,33 @@ def _scored(problem: Problem, before: Score, points: int = 0, lateness_cents: in
     )
 
 
+def _expected_as(model: Model, placed: dict[str, tuple[frozenset[str], int]]) -> Model:
+    """The same model with another plan that people rely on."""
+    other = copy(model)
+    other.__dict__["published"] = placed
+    other._own_cents = [[None] * len(model.visits) for _ in model.technicians]
+    for name in ("is_timed", "published_start"):
+        other.__dict__.pop(name, None)
+    return other
+
+
+def _copied(draft: Draft, model: Model) -> Draft:
+    """A draft of its own, whose routes may change."""
+    other = copy(draft)
+    other.model = model
+    other.timelines = [
+        replace(each, model=model, visits=list(each.visits), starts=list(each.starts)) for each in draft.timelines
+    ]
+    other.served = {number: list(vehicles) for number, vehicles in draft.served.items()}
+    other.promises = dict(draft.promises)
+    other._loads, other._timed_cents = list(draft._loads), list(draft._timed_cents)
+    other._parts = [copy(parts) for parts in draft._parts]
+    return other
+
+
 def _with_one_more(model: Model, problem: Problem) -> Model:
     """The model of a problem that has one more visit at its end than the model's own."""
     visit, grown = problem.visits[-1], copy(model)
-    grown.problem = replace(model.problem, visits=problem.visits)
     grown.visits = problem.visits
     grown.place = [*model.place, problem.place_index[visit.place]]
     grown.visit_number = {**model.visit_number, visit.id: len(model.visits)}

@@ -393,7 +393,7 @@ def _nearest_cents(desk: Desk, technician: int, number: int, starts: Starts) -> 
         timeline = desk.draft.timelines[vehicle]
         if vehicle in desk.closed or not starts:
             continue
-        for position, cents in enumerate(desk.leg_cents(number, vehicle, timeline)):
+        for position, cents in desk.gaps(number, vehicle, timeline, starts):
             if model.is_linked[number] or timeline.start_when_inserted(position, number, starts) is not None:
                 found.append(cents)
     return min(found, default=None)

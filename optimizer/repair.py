@@ -10,12 +10,13 @@ from itertools import islice
 
 from optimizer.desk import Change, Desk, Move
 from optimizer.fits import FOREVER
+from optimizer.model import NOWHERE
 from optimizer.plan import Plan
 from optimizer.problem import InvalidProblem, Problem, Visit
 
-# How many routes with one visit less, and how many new places for that visit, are looked at for a way.
-EXCHANGES_MAX = 24
-PLACES_MAX = 3
+# How many visits are taken out of the way for a try: where there is another way, and where there is none.
+EXCHANGES_BESIDE = 6
+EXCHANGES_MAX = 16
 # Someone else is only sent away if that spares lateness, or at least so much.
 MUCH_BETTER_CENTS = 2_000
 
@@ -56,7 +57,10 @@ def insert_urgent_at(desk: Desk, visit_id: str, *, ways_max: int = 5) -> tuple[R
         desk = desk.without(visit_id)
     ways = list(_for_each_technician(desk, number, ways_max))
     if not desk.model.is_linked[number]:
-        moving, bumping = exchanges(desk, number)
+        # Better than the best there is, or the best of its kind where there is nothing else.
+        below = min((way.price for way in ways), default=None)
+        tries = EXCHANGES_BESIDE if ways else EXCHANGES_MAX
+        moving, bumping = exchanges(desk, number, below=below, tries=tries)
         ways += moving
         best = min((way.score.levels for way in ways), default=None)
         ways += [way for way in bumping if _is_worth_bumping(desk, way, best, ways)]
@@ -89,44 +93,55 @@ def _is_less_urgent(one: Visit, other: Visit) -> bool:
     return one.priority > other.priority or (not one.mandatory and one.price_cents < other.price_cents)
 
 
-def exchanges(desk: Desk, number: int, earliest_minute: int = -FOREVER) -> tuple[list[Change], list[Change]]:
-    """Ways that take one other visit out of the way: moved later or to someone else, and left out."""
+def exchanges(
+    desk: Desk, number: int, earliest_minute: int = -FOREVER, *, below: int | None = None, tries: int = EXCHANGES_MAX
+) -> tuple[list[Change], list[Change]]:
+    """Ways that take one other visit out of the way: moved later or to someone else, and left out; of those
+    with a move, only such whose price is `below`."""
     moving: list[Change] = []
     bumping: list[Change] = []
-    urgent = desk.model.visits[number]
-    for vehicle, other in islice(_in_the_way(desk, number), EXCHANGES_MAX):
+    urgent, scale, limits = desk.model.visits[number], desk.model.wishes_scale, (earliest_minute, FOREVER)
+    for cents, vehicle, other in _in_the_way(desk, number)[:tries]:
+        if below is not None and cents * scale >= below:
+            break
         shorter = {vehicle: desk.lines[vehicle].without(other)}
-        limits = (earliest_minute, FOREVER)
         first = next(desk.placings(number, vehicles=(vehicle,), limits=limits, lines=shorter), None)
         if first is None:
             continue
         if _is_less_urgent(desk.model.visits[other], urgent):
             bumping.append(first)
-        former = desk.placed[desk.model.visits[other].id][1]
-        limits = (former, FOREVER)
-        second = next(desk.placings(other, limits=limits, lines=first.lines, instead=True), None)
+        if below is not None and first.price >= below:
+            continue
+        later = (desk.placed[desk.model.visits[other].id][1], FOREVER)
+        second = next(desk.placings(other, limits=later, lines=first.lines, instead=True, below=below), None)
         if second is not None:
             moving.append(second)
+            below = second.price if below is None else min(below, second.price)
     return moving, bumping
 
 
-def _in_the_way(desk: Desk, number: int) -> Iterator[tuple[int, int]]:
-    """Routes, each with a visit that could make room: where that would cost least first."""
-    model, found = desk.model, list[tuple[int, int, int]]()
-    place = model.place[number]
-    for vehicle, line in enumerate(desk.lines):
-        if vehicle in desk.closed or not desk.starts_for(number, vehicle):
+def _in_the_way(desk: Desk, number: int) -> list[tuple[int, int, int]]:
+    """In whose place the visit would fit, breaks not looked at: the least that would cost, route and visit,
+    cheapest first."""
+    model, place, found = desk.model, desk.model.place[number], list[tuple[int, int, int]]()
+    for vehicle, starts, own in desk.able(number):
+        if vehicle in desk.closed:
             continue
         timeline, technician = desk.draft.timelines[vehicle], model.vehicles[vehicle].technician
-        for at, other in enumerate(line.visits):
-            if desk.is_fixed(other):
-                continue
-            before, here, after = timeline.place(at - 1), timeline.place(at), timeline.place(at + 1)
-            cents = desk.own_cents(vehicle, number) - desk.own_cents(vehicle, other)
-            cents += model.leg_cents(technician, before, place) - model.leg_cents(technician, before, here)
-            cents += model.leg_cents(technician, place, after) - model.leg_cents(technician, here, after)
-            found.append((cents, vehicle, other))
-    return ((vehicle, other) for _, vehicle, other in sorted(found))
+        minutes, duration = model.minutes[technician], model.duration[technician][number]
+        stations = desk.stations_of(vehicle, timeline)
+        here = stations.places[0]
+        for at, other in enumerate(timeline.visits):
+            middle, opens, _, saved = stations.gaps[at]
+            there, _, closes, saved_after = stations.gaps[at + 1]
+            start = max(opens + minutes[here][place], starts[0][0])
+            onward = 0 if there == NOWHERE else minutes[place][there]
+            fits = start <= starts[-1][1] and start + duration + onward <= closes
+            if (fits or model.is_slowed[technician]) and not desk.is_fixed(other):
+                cents = model.leg_cents(technician, here, place) + model.leg_cents(technician, place, there)
+                found.append((own + cents - saved - saved_after, vehicle, other))
+            here = middle
+    return sorted(found)
 
 
 def _repair(desk: Desk, way: Change) -> Repair:

@@ -4,11 +4,14 @@ A slot near work that is planned anyway is cheap, and so is one where capacity l
 is what the whole plan would cost more, lateness caused to others included.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optimizer.desk import Change, Desk
+from optimizer.desk import Change, Desk, Starts
+from optimizer.fits import intersect
 from optimizer.plan import Plan
 from optimizer.problem import InvalidProblem, Problem, Visit
+from optimizer.timing import Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,60 @@ def slots_at(
             raise InvalidProblem(name, "must be positive.")
     guest = desk.expecting(visit)
     number = guest.number(visit.id)
-    found: list[Slot] = []
-    for earliest in _openings(guest, step_minutes):
-        latest = earliest + window_minutes
-        way = next(guest.ways(number, limits=(earliest, latest)), None)
-        if way is not None:
-            found.append(_slot(guest, number, earliest, latest, way))
+    windows = [(earliest, earliest + window_minutes) for earliest in _openings(guest, step_minutes)]
+    best = _best_of_crews if guest.model.is_linked[number] else _best
+    found = [_slot(guest, number, *window, way) for window, way in best(guest, number, windows).items()]
     found.sort(key=lambda slot: (slot.marginal_cents, slot.earliest_minute))
     return tuple(found[:count])
+
+
+Ways = dict[tuple[int, int], Change]
+
+
+def _best_of_crews(desk: Desk, number: int, windows: Sequence[tuple[int, int]]) -> Ways:
+    ways: Ways = {}
+    for window in windows:
+        cheapest = min(desk.ways(number, limits=window), key=lambda way: way.marginal_cents, default=None)
+        if cheapest is not None:
+            ways[window] = cheapest
+    return ways
+
+
+def _best(desk: Desk, number: int, windows: Sequence[tuple[int, int]]) -> Ways:
+    """The cheapest way in each window; positions are looked at from the cheapest on, for all windows at once,
+    and only as long as one of them could still do better."""
+    ways: Ways = {}
+    missing = len(windows)
+    for cents, position, vehicle, timeline, starts in _positions(desk, number):
+        if not missing and cents >= max(way.marginal_cents for way in ways.values()):
+            break
+        first = timeline.start_when_inserted(position, number, starts)
+        if first is None:
+            continue
+        for window in windows:
+            earliest, latest = window
+            if latest < first or (window in ways and cents >= ways[window].marginal_cents):
+                continue
+            inside = intersect(starts, earliest, latest)
+            start = timeline.start_when_inserted(position, number, inside) if inside else None
+            if start is None:
+                continue
+            way = desk.change({vehicle: desk.lines[vehicle].adding(position, number, inside)})
+            if window not in ways or way.marginal_cents < ways[window].marginal_cents:
+                missing -= window not in ways
+                ways[window] = way
+    return ways
+
+
+def _positions(desk: Desk, number: int) -> list[tuple[int, int, int, Timeline, Starts]]:
+    """Where the visit may fit, with the least it would cost, cheapest first."""
+    found = [
+        (cents, position, vehicle, timeline, starts)
+        for vehicle, timeline, starts in desk.open_routes(number)
+        for position, cents in desk.gaps(number, vehicle, timeline, starts)
+    ]
+    found.sort(key=lambda each: (each[0], each[2], each[1]))
+    return found
 
 
 def _openings(desk: Desk, step_minutes: int) -> list[int]:
