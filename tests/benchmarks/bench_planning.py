@@ -48,8 +48,8 @@ TITLES = {
     "large": "200 and 400 customers: mean gap to the best of this run",
     "days": "Days of field service: mean gap to the best of this run",
 }
-# Peers cannot say that two visits belong together, and where all do, a held half of the plan says nothing of them.
-ALONE = {"hhcrsp": ("ours",)}
+# The others cannot say that two visits belong together, and with half of a plan held by ours it would not be theirs.
+ALONE = {"hhcrsp": ("ours", "ortools-gls", "ortools-ils")}
 
 
 def chosen(kind: str, options: argparse.Namespace) -> list[str]:

@@ -25,6 +25,7 @@ class Found:
 
     cpu_seconds: float
     answer: Answer | Plan
+    starts: dict[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Engine:
     anytime: bool
     options: dict[str, str] = field(default_factory=dict)
     ends_of_itself: bool = False
+    links: bool = False
     cannot: str = ""
 
     @property
@@ -62,8 +64,8 @@ ENGINES = {
             "vroom", "vroom_peer", "pyvroom", anytime=False, ends_of_itself=True,
             cannot="preferences, surplus skills, soft due times (hard ends here), overtime, prices (priorities here)",
         ),
-        Engine("ortools-gls", "ortools_peer", "ortools", anytime=True, options={"method": "gls"}),
-        Engine("ortools-ils", "ortools_peer", "ortools", anytime=False, options={"method": "ils"}),
+        Engine("ortools-gls", "ortools_peer", "ortools", anytime=True, links=True, options={"method": "gls"}),
+        Engine("ortools-ils", "ortools_peer", "ortools", anytime=False, links=True, options={"method": "ils"}),
     )
 }  # fmt: skip
 

@@ -39,6 +39,8 @@ class _Model:
         self._limit_load()
         for number, job in enumerate(view.jobs):
             self._admit(self.manager.NodeToIndex(number), job)
+        if view.links:
+            self._link()
 
     def _price_legs(self) -> None:
         view, size = self.view, len(self.places)
@@ -115,6 +117,16 @@ class _Model:
             self.time.SetCumulVarSoftUpperBound(index, due, min(job.lateness_cents, LARGEST_RATE))
         self.routing.AddDisjunction([index], job.price_cents)
 
+    def _link(self) -> None:
+        solver, number_of = self.routing.solver(), {job.visit: number for number, job in enumerate(self.view.jobs)}
+        for number, job in enumerate(self.view.jobs):
+            for link in self.view.model.visits[job.visit].after:
+                first = self.manager.NodeToIndex(number_of[self.view.model.visit_number[link.visit_id]])
+                gap = self.time.CumulVar(self.manager.NodeToIndex(number)) - self.time.CumulVar(first)
+                solver.Add(gap >= link.gap_minutes_min)
+                if link.gap_minutes_max is not None:
+                    solver.Add(gap <= link.gap_minutes_max)
+
     def _parameters(self, seconds: float) -> Any:
         parameters = self.cp.DefaultRoutingSearchParameters()
         parameters.first_solution_strategy = self.enums.FirstSolutionStrategy.PARALLEL_CHEAPEST_INSERTION
@@ -144,7 +156,8 @@ class _Model:
                 not self.found or now - self.found[-1].cpu_seconds >= TRACE_SECONDS
             ):
                 self.lowest = cost
-                self.found.append(Found(now, self._routes(lambda index: int(self.routing.NextVar(index).Value()))))
+                routes = self._routes(lambda index: int(self.routing.NextVar(index).Value()))
+                self.found.append(Found(now, routes, self._starts(lambda start: int(start.Min()))))
 
         self.routing.AddAtSolutionCallback(look)
         self.routing.AddSearchMonitor(solver.CustomLimit(spent))
@@ -153,8 +166,18 @@ class _Model:
         answer = search(parameters)
         if answer is not None:
             last = self._routes(lambda index: int(answer.Value(self.routing.NextVar(index))))
-            self.found.append(Found(clock(), last))
+            self.found.append(Found(clock(), last, self._starts(lambda start: int(answer.Min(start)))))
         return self.found
+
+    def _starts(self, minute_of: Any) -> dict[int, int] | None:
+        """Of jobs that are bound to others, where the engine chose them."""
+        if not self.view.links:
+            return None
+        return {
+            number: self.origin + minute_of(self.time.CumulVar(self.manager.NodeToIndex(number)))
+            for number, job in enumerate(self.view.jobs)
+            if self.view.model.is_linked[job.visit]
+        }
 
     def _routes(self, following: Any) -> list[list[int]]:
         routes: list[list[int]] = []

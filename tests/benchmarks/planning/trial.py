@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import tests.benchmarks.planning.cpu_clock  # noqa: F401  # before the planner
 from optimizer import Plan, Shift, Stop, Technician, Visit, solve
 from optimizer.problem import Place, Problem, TravelMatrix
 from tests.benchmarks.planning.engines import ENGINES, PACKAGES, Engine, Found
@@ -39,7 +40,7 @@ def main() -> None:
         warm()
     begun = time.perf_counter()
     chosen = instance(asked["instance"])
-    view = View(chosen.problem)
+    view = View(chosen.problem, links=engine.links)
     said: dict[str, Any] = {**asked, "best_known": chosen.best_known, "set_up_seconds": time.perf_counter() - begun}
     try:
         points = trial(engine, chosen, view, asked["seconds"], asked.get("seed", 1))
@@ -79,7 +80,7 @@ def last(found: list[Found]) -> Found | None:
 def judged(chosen: Instance, view: View, limit: float, found: Found | None) -> Point:
     if found is None:
         return Point(limit)
-    plan = found.answer if isinstance(found.answer, Plan) else view.plan(found.answer)
+    plan = found.answer if isinstance(found.answer, Plan) else view.plan(found.answer, found.starts)
     assert plan.score is not None
     return Point(limit, found.cpu_seconds, chosen.cost(plan), len(plan.unassigned), plan.score.levels)
 

@@ -1,13 +1,14 @@
 """What every engine is told of a problem, and how its answer becomes a plan of ours.
 
 A job is one stop of one technician. Visits that depend on one another (crews, sequences, same technician) are what peers
-cannot say: they get them where our construction has put them, with technician and start held. An answer is the order of
+cannot say: they get them where our construction has put them, with technician and start held. Who can say when one
+has to start after another (`links`) is told that instead, where nothing else binds them. An answer is the order of
 jobs by vehicle: it is timed by our timeline, and what a rule the peer does not know has pushed out is put back by our
 construction where it fits. Peers are helped by both, never hurt.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -42,6 +43,7 @@ class Job:
 @dataclass
 class View:
     problem: Problem
+    links: bool = False
     model: Model = field(init=False)
     jobs: list[Job] = field(init=False)
     held: Draft | None = None
@@ -49,13 +51,17 @@ class View:
 
     def __post_init__(self) -> None:
         self.model = Model(self.problem)
-        if any(self.model.is_linked):
+        self.links = self.links and all(
+            visit.crew_size == 1 and visit.same_technician_as is None and all(each.from_start for each in visit.after)
+            for visit in self.problem.visits
+        )
+        if any(self.model.is_linked) and not self.links:
             self.held = Draft(self.model)
             fill(self.held)
         self.jobs = [job for number in range(len(self.model.visits)) for job in self._jobs_of(number)]
 
     def _jobs_of(self, number: int) -> list[Job]:
-        if not self.model.is_linked[number]:
+        if self.links or not self.model.is_linked[number]:
             return self._job(number, {vehicle: self._starts(vehicle, number) for vehicle in range(self.vehicle_count)})
         assert self.held is not None
         if number not in self.held.served:
@@ -119,13 +125,14 @@ class View:
     def work_minutes(self, vehicle: int, job: Job) -> int:
         return self.model.duration[self.model.vehicles[vehicle].technician][job.visit]
 
-    def plan(self, answer: Answer) -> Plan:
-        """The plan with these jobs in this order by vehicle; sound, with its score."""
+    def plan(self, answer: Answer, starts: Mapping[int, int] | None = None) -> Plan:
+        """The plan with these jobs in this order by vehicle; sound, with its score. `starts` of linked jobs are
+        those of the engine where it chose them."""
         routes: list[Route] = []
         for vehicle, numbers in enumerate(answer):
             if numbers:
                 one = self.model.vehicles[vehicle]
-                stops = tuple(self._stop(self.jobs[number]) for number in numbers)
+                stops = tuple(self._stop(number, starts or {}) for number in numbers)
                 technician = self.model.technicians[one.technician].id
                 routes.append(Route(technician, one.shift_index, 0, 0, 0, 0, stops))
         draft = Draft.from_plan(self.model, Plan(routes=tuple(routes)))
@@ -133,9 +140,9 @@ class View:
             fill(draft)
         return sound(self.problem, draft)
 
-    def _stop(self, job: Job) -> PlannedStop:
-        start = 0
-        if self.model.is_linked[job.visit]:
-            assert self.held is not None
+    def _stop(self, number: int, starts: Mapping[int, int]) -> PlannedStop:
+        job = self.jobs[number]
+        start = starts.get(number, 0)
+        if self.held is not None and self.model.is_linked[job.visit]:
             start = self.held.start_of(job.visit)
         return PlannedStop(self.model.visits[job.visit].id, start, start, start, 0, 0)
