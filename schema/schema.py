@@ -12,6 +12,7 @@ import schema.integrations.operations
 import schema.journal.operations
 import schema.messaging.operations
 import schema.scheduling.boards
+import schema.scheduling.forecasts
 import schema.scheduling.operations
 import schema.scheduling.syncing
 import schema.search.operations
@@ -32,6 +33,7 @@ ROOMS = (
     schema.scheduling.operations,
     schema.scheduling.boards,
     schema.scheduling.syncing,
+    schema.scheduling.forecasts,
     schema.integrations.operations,
     schema.journal.operations,
     schema.search.operations,

@@ -11,6 +11,13 @@ from app.scheduling.queries.boards import (
     find_day_visits,
 )
 from app.scheduling.queries.briefcase import SyncChange, SyncPage, get_briefcase, sync_page
+from app.scheduling.queries.forecasts import (
+    VisitTimes,
+    forecast_demand,
+    forecast_duration,
+    forget_forecasts,
+    visit_times,
+)
 from app.scheduling.queries.queues import (
     Queued,
     count_dispatch_queues,
@@ -48,6 +55,7 @@ __all__ = [
     "SyncChange",
     "SyncPage",
     "Tracked",
+    "VisitTimes",
     "board_rows_of",
     "count_dispatch_queues",
     "count_open_shares",
@@ -68,6 +76,9 @@ __all__ = [
     "find_visit_on_the_way",
     "find_visits_to_watch",
     "find_work_without_visit",
+    "forecast_demand",
+    "forecast_duration",
+    "forget_forecasts",
     "get_briefcase",
     "get_plan_status",
     "get_time_zone",
@@ -81,4 +92,5 @@ __all__ = [
     "sync_page",
     "track",
     "visit_of",
+    "visit_times",
 ]

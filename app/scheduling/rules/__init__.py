@@ -59,6 +59,7 @@ from app.scheduling.rules.fitting import (
     taken,
     unskilled,
 )
+from app.scheduling.rules.forecasts import BASES, DemandMethod, DurationBasis, demand_in_words, duration_in_words
 from app.scheduling.rules.lateness import (
     NOT_ARRIVED,
     WATCHED_AHEAD,
@@ -127,6 +128,7 @@ __all__ = [
     "APPOINTMENT",
     "APPOINTMENT_LABELS",
     "ASSIGNMENT",
+    "BASES",
     "CREW_MAX",
     "CUSTOMERS_TITLES",
     "DAYS_AHEAD",
@@ -166,7 +168,9 @@ __all__ = [
     "DayFigures",
     "DayShift",
     "DayVisit",
+    "DemandMethod",
     "DispatchQueue",
+    "DurationBasis",
     "News",
     "Placement",
     "PlanRunStatus",
@@ -186,6 +190,8 @@ __all__ = [
     "busy_with_another",
     "clashes",
     "day_figures",
+    "demand_in_words",
+    "duration_in_words",
     "ends_at",
     "excluded",
     "expected_at",
