@@ -72,7 +72,7 @@ def field_service_day(visits: int, technicians: int, seed: int = 1, *, full: boo
     sites = [land.place(f"site {number}") for number in range(min(visits, SITES_MAX))]
     homes = [land.place(f"home {number}") for number in range(technicians)]
     crew = tuple(_technician(dice, number, home, land, full) for number, home in enumerate(homes))
-    target = 440 * technicians / visits - 17
+    target = 470 * technicians / visits - 14
     at = [sites[number] if number < len(sites) else dice.choice(sites) for number in range(visits)]
     work = [_visit(dice, number, site, target, crew, land) for number, site in enumerate(at)]
     if full:
@@ -181,7 +181,9 @@ def _with_more_rules(dice: random.Random, number: int, work: Sequence[Visit], cr
 
     visit, kind = work[number], dice.random()
     if dice.random() < 0.4:
-        due = dice.choice((600, 720, 840)) + 60 * (visit.priority - 3)
+        due = dice.choice((630, 720, 840)) + 45 * (visit.priority - 3)
+        # Nobody is told a time to be late by.
+        due = max([due, *(window.earliest_minute + 30 for window in visit.windows)])
         visit = replace(visit, due_minute=due, lateness_cents_per_minute=20)
     if dice.random() < 0.1:
         visit = replace(visit, parts={dice.choice(PARTS): dice.randint(1, 2)})
