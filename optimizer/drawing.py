@@ -1,7 +1,7 @@
 """Plans as pictures: `draw_gantt`, a row for each shift, and `draw_map`, a line for each route; as SVG or PNG.
 
-More technicians than one page can tell apart go on pages of their own: `day.svg` becomes `day-1.svg`, `day-2.svg`
-and so on. Equal plans make equal files.
+Each day has its page, and more shifts than one page can tell apart go on several: `day.svg` becomes `day-1.svg`,
+`day-2.svg` and so on. Equal plans make equal files.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (".svg", ".png")
-TECHNICIANS_PER_PAGE = 10
+ROUTES_PER_PAGE = 10
 ROWS_PER_PAGE = 24
 # Told apart by hue and by lightness; more than a page of the map has technicians.
 COLORS = (
@@ -36,7 +36,7 @@ LEFT_OUT_LINES_MAX, LEFT_OUT_NAMES_MAX = 6, 40
 # Of one character in the small type of the bars; what does not fit is not written.
 CHARACTER_INCHES = 0.075
 PIXELS_PER_INCH = 150
-KILOMETRES_PER_DEGREE = 111.2
+KILOMETRES_PER_DEGREE, MINUTES_PER_DAY = 111.2, 1440
 SCALES_KILOMETRES = (1000, 500, 200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1)
 # The page, and in parts of it the map's left, bottom, width and height.
 MAP_INCHES, MAP_BOX = (13.5, 9.0), (0.02, 0.03, 0.74, 0.9)
@@ -72,16 +72,20 @@ class Badge:
 
 def draw_gantt(problem: Problem, plan: Plan, path: Path) -> list[Path]:
     """The files written. Raises `NothingToDraw`, and `UnreadableFile` where nothing can be written."""
-    rows = _rows(problem, plan)
-    if not rows:
+    days = _by_day(problem, _rows(problem, plan))
+    if not days:
         raise NothingToDraw("The problem has no shifts to draw.")
-    pages = [rows[begin : begin + ROWS_PER_PAGE] for begin in range(0, len(rows), ROWS_PER_PAGE)]
-    clock, first = Clock.of(problem), min(row.shift.start_minute for row in rows)
-    span = first, max(row.last_minute for row in rows)
-    figures = [
-        _gantt_page(problem, plan, page, span, clock, f"{number} of {len(pages)}" if len(pages) > 1 else "")
-        for number, page in enumerate(pages, start=1)
-    ]
+    pages = [rows[begin : begin + ROWS_PER_PAGE] for rows in days for begin in range(0, len(rows), ROWS_PER_PAGE)]
+    spans = {
+        id(row): (min(each.shift.start_minute for each in rows), max(each.last_minute for each in rows))
+        for rows in days
+        for row in rows
+    }
+    clock = Clock(problem.origin)
+    figures = []
+    for number, page in enumerate(pages, start=1):
+        title = _title(problem, plan, page[0].shift, len(days), (number, len(pages)))
+        figures.append(_gantt_page(title, plan, page, spans[id(page[0])], clock))
     return _save(figures, path)
 
 
@@ -89,14 +93,19 @@ def draw_map(problem: Problem, plan: Plan, path: Path) -> list[Path]:
     """The files written. Raises `NothingToDraw`, and `UnreadableFile` where nothing can be written."""
     if len({(place.latitude, place.longitude) for place in problem.places}) < 2:
         raise NothingToDraw("All places of the problem lie at one point: there is no map of that.")
-    tours, names = Day(problem, plan).tours, [technician.id for technician in problem.technicians]
-    colors, busy = _colors(names), {tour.technician.id for tour in tours}
-    slices = [names[begin : begin + TECHNICIANS_PER_PAGE] for begin in range(0, len(names), TECHNICIANS_PER_PAGE)]
-    pages = [page for page in slices if busy.intersection(page)] or [[]]
-    figures = [
-        _map_page(problem, plan, tours, page, colors, f"{number} of {len(pages)}" if len(pages) > 1 else "")
-        for number, page in enumerate(pages, start=1)
-    ]
+    rows = _rows(problem, plan)
+    colors = {row.technician.id: row.color for row in rows}
+    days = [[row for row in rows if row.tour is not None] for rows in _by_day(problem, rows)]
+    pages = [
+        [row.tour for row in rows[begin : begin + ROUTES_PER_PAGE] if row.tour is not None]
+        for rows in days
+        for begin in range(0, len(rows), ROUTES_PER_PAGE)
+    ] or [[]]
+    tours, figures = Day(problem, plan).tours, []
+    for number, page in enumerate(pages, start=1):
+        shift = page[0].shift if page else None
+        title = _title(problem, plan, shift, len(days), (number, len(pages)))
+        figures.append(_map_page(title, problem, plan, page, tours, colors))
     return _save(figures, path)
 
 
@@ -137,12 +146,24 @@ def _ink_on(color: str) -> str:
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 150 else "white"
 
 
-def _title(problem: Problem, plan: Plan, page: str) -> str:
-    first = min((shift.start_minute for each in problem.technicians for shift in each.shifts), default=0)
-    day = "" if problem.origin is None else f"{problem.origin + timedelta(minutes=first):%A %-d %B %Y}, "
+def _title(problem: Problem, plan: Plan, shift: Shift | None, days: int, page: tuple[int, int]) -> str:
+    """The day of the page, and how much is served in all."""
     served, out = len(plan.visit_ids), len(plan.unassigned)
-    title = f"{day}{served} visit{'s' * (served != 1)} served" + (f", {out} left out" if out else "")
-    return title + (f"  (page {page})" if page else "")
+    parts = [f"{served} visit{'s' * (served != 1)} served" + (f", {out} left out" if out else "")]
+    if shift is not None and problem.origin is not None:
+        parts.insert(0, f"{problem.origin + timedelta(minutes=shift.start_minute):%A %-d %B %Y}")
+    if page[1] > 1:
+        parts.append(f"page {page[0]} of {page[1]}" + (f", {days} days" if days > 1 else ""))
+    return "  ·  ".join(parts)
+
+
+def _by_day(problem: Problem, rows: Sequence[Row]) -> list[list[Row]]:
+    """Shifts that begin on the same day together, by the calendar where the problem says when minute 0 is."""
+    begin = 0 if problem.origin is None else problem.origin.hour * 60 + problem.origin.minute
+    days: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        days[(begin + row.shift.start_minute) // MINUTES_PER_DAY].append(row)
+    return [days[day] for day in sorted(days)]
 
 
 # ---- the Gantt chart
@@ -158,9 +179,7 @@ def _rows(problem: Problem, plan: Plan) -> list[Row]:
     ]
 
 
-def _gantt_page(
-    problem: Problem, plan: Plan, rows: Sequence[Row], span: tuple[int, int], clock: Clock, page: str
-) -> "Figure":
+def _gantt_page(title: str, plan: Plan, rows: Sequence[Row], span: tuple[int, int], clock: Clock) -> "Figure":
     margin = max(15, (span[1] - span[0]) // 60)
     first, last = span[0] - margin, span[1] + margin
     left, right, top = 1.7, 1.75, 0.85
@@ -177,7 +196,7 @@ def _gantt_page(
         _draw_row(axes, y, row, inches_per_minute)
     _label_rows(axes, rows)
     _label_hours(axes, first, last, clock, inches_per_minute)
-    figure.text(left / width, 1 - 0.35 / height, _title(problem, plan, page), fontsize=13, weight="bold", color=INK)
+    figure.text(left / width, 1 - 0.35 / height, title, fontsize=13, weight="bold", color=INK)
     _gantt_legend(figure, left / width, (0.28 + 0.17 * len(notes)) / height)
     for number, line in enumerate(notes):
         figure.text(
@@ -344,23 +363,27 @@ def _left_out_lines(plan: Plan, width: int) -> list[str]:
 
 
 def _map_page(
-    problem: Problem, plan: Plan, tours: Sequence[Tour], names: Sequence[str], colors: dict[str, str], page: str
+    title: str,
+    problem: Problem,
+    plan: Plan,
+    mine: Sequence[Tour],
+    tours: Sequence[Tour],
+    colors: dict[str, str],
 ) -> "Figure":
     figure = _new_figure(*MAP_INCHES)
     axes = figure.add_axes(MAP_BOX)
-    mine = [tour for tour in tours if tour.technician.id in names]
     place = {each.id: each for each in problem.places}
-    for tour in tours:
-        if tour.technician.id not in names:
-            spots = [place[work.visit.place] for work in tour.works]
-            axes.plot([s.longitude for s in spots], [s.latitude for s in spots], ".", color="#ced4da", ms=4, zorder=1)
+    others = [place[work.visit.place] for tour in tours if tour not in mine for work in tour.works]
+    axes.plot(
+        [each.longitude for each in others], [each.latitude for each in others], ".", color="#ced4da", ms=4, zorder=1
+    )
     for tour in mine:
         _draw_route(axes, tour, place, colors[tour.technician.id])
     _draw_stops(axes, mine, place, colors)
     badges = _badges(problem, plan, mine, place, colors)
     _draw_badges(figure, axes, badges, {_point(place[work.visit.place]) for tour in mine for work in tour.works})
     _frame(axes, problem)
-    figure.text(0.02, 0.955, _title(problem, plan, page), fontsize=13, weight="bold", color=INK)
+    figure.text(0.02, 0.955, title, fontsize=13, weight="bold", color=INK)
     _map_legend(figure, mine, colors, {badge.marker for those in badges.values() for badge in those})
     return figure
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from optimizer import Break, Place, Shift, Stock, Window
-from optimizer.drawing import COLORS, ROWS_PER_PAGE, TECHNICIANS_PER_PAGE, NothingToDraw, draw_gantt, draw_map
+from optimizer.drawing import COLORS, ROUTES_PER_PAGE, ROWS_PER_PAGE, NothingToDraw, draw_gantt, draw_map
 from optimizer.files import UnreadableFile
 from optimizer.plan import Pickup, Plan, Route, Stop
 from tests.optimizer.given import driven, plan_of, problem, technician, visit
@@ -55,7 +55,7 @@ def test_a_chart_names_technicians_visits_breaks_local_hours_and_what_is_left_ou
     found = texts(tmp_path / "day.svg")
     assert {"ann", "bob", "leak", "roof", "pump", "break", "08:00", "09:00", "Left out (1): lift"} <= found
     assert {"2 stops, 0:40 h travel", "1 stop, 0:30 h travel"} <= found
-    assert "Monday 2 March 2026, 3 visits served, 1 left out" in found
+    assert "Monday 2 March 2026  ·  3 visits served, 1 left out" in found
 
 
 def test_without_an_origin_a_chart_has_plain_minutes(tmp_path, day, plan):
@@ -97,7 +97,19 @@ def test_more_technicians_than_a_page_can_tell_apart_go_on_pages_of_their_own(tm
     assert not (tmp_path / "day.svg").exists()
     assert names[-1] in texts(tmp_path / "day-2.svg")
     assert names[-1] not in texts(tmp_path / "day-1.svg")
-    assert len(set(COLORS)) >= TECHNICIANS_PER_PAGE
+    assert len(set(COLORS)) >= ROUTES_PER_PAGE
+
+
+def test_each_day_has_its_page_by_the_calendar_of_the_origin(tmp_path, day):
+    shifts = (Shift(60, 300, "depot", "depot"), Shift(1200, 1500, "depot", "depot"))
+    week = replace(day, technicians=(technician("ann", *shifts),), origin=datetime(2026, 3, 2, 20, tzinfo=UTC))
+    late = plan_of(week, driven(week, "ann", ("lift", 1250), shift_index=1, depart_minute=1200))
+    assert draw_gantt(week, late, tmp_path / "day.svg") == [tmp_path / "day-1.svg", tmp_path / "day-2.svg"]
+    assert {"21:00", "free"} <= texts(tmp_path / "day-1.svg")
+    assert "Tuesday 3 March 2026  ·  1 visit served, 3 left out  ·  page 2 of 2, 2 days" in texts(
+        tmp_path / "day-2.svg"
+    )
+    assert draw_map(week, late, tmp_path / "map.svg") == [tmp_path / "map.svg"]
 
 
 def test_a_plan_that_names_what_does_not_exist_is_drawn_as_far_as_it_does(tmp_path, day, plan):
