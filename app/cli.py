@@ -139,8 +139,11 @@ def migrate(only_check: bool, new: str | None, show_history: bool) -> None:
 
 @main.command()
 def check() -> None:
-    """Say whether the settings can be used and the database is there and up to date."""
+    """Say whether the settings can be used, the database is there and up to date, and the road server answers."""
     settings = read_settings()
+    from app import process
+    from app.infrastructure import roads
+
     if settings.trusted_documents is not None:
         from schema.kit.persisted import read_manifest
         from schema.schema import api  # the whole API: heavy
@@ -149,6 +152,18 @@ def check() -> None:
 
     async def look() -> None:
         click.echo(f"Settings are fine; the database ({_without_password(settings)}) answers and is up to date.")
+        await process.start_travel(settings)
+        try:
+            wrong = await roads.probe()
+        finally:
+            await roads.stop()
+        if wrong is not None:
+            raise ConfigurationError(
+                f"The road server does not answer as {settings.travel_provider.value} does ({wrong}), so ways are "
+                "estimated; see to it, or set TRUCKROLL_TRAVEL_URL, TRUCKROLL_TRAVEL_PROVIDER or TRUCKROLL_TRAVEL_PROFILE."
+            )
+        if settings.travel_url is not None:
+            click.echo(f"The road server ({settings.travel_provider.value}) answers.")
 
     run_connected(settings, look)
 

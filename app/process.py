@@ -117,7 +117,7 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
         await broadcast.start(settings.broadcast_url)
         await limits.start(settings.broadcast_url)
         await texts.start(settings.broadcast_url)
-        await _start_travel(settings)
+        await start_travel(settings)
         storage.configure(settings.data_folder / "files")
         storage.configure_exports(settings.data_folder / "exports", settings.export_megabytes_max)
         outbox.configure(settings.data_folder / "outbox")
@@ -138,7 +138,8 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
             await broadcast.stop()
 
 
-async def _start_travel(settings: Settings) -> None:
+async def start_travel(settings: Settings) -> None:
+    """Estimate ways as the settings say, or ask the road server that they name."""
     travel.configure(travel.Traffic(settings.travel_kilometres_per_hour, settings.slow_hours))
     await roads.start(
         None if settings.travel_provider is TravelProvider.ESTIMATE else settings.travel_provider.value,

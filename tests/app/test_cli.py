@@ -63,6 +63,10 @@ def test_a_company_is_set_up_once_with_a_password_worth_the_name(embedded):
         "import", "work-orders", "README.md", "--mapping", "nothing", environment=embedded
     )
     assert "fine" in run_truckroll("check", environment=embedded).stdout
+    nowhere = {"TRUCKROLL_TRAVEL_PROVIDER": "osrm", "TRUCKROLL_TRAVEL_URL": "http://127.0.0.1:1"}
+    ran = run_truckroll("check", environment=embedded | nowhere, check=False)
+    assert ran.returncode != 0
+    assert "The road server does not answer as osrm does (ConnectError)" in ran.stderr
 
 
 def test_followers_say_how_far_they_are_and_try_again_what_was_set_aside(embedded):

@@ -16,7 +16,7 @@ from app.infrastructure.roads.server import RoadServer
 from app.infrastructure.roads.valhalla import Valhalla
 from app.infrastructure.timers import every
 
-__all__ = ["UNKNOWN", "Point", "RouteLeg", "Table", "is_on", "route", "start", "stop", "table"]
+__all__ = ["UNKNOWN", "Point", "RouteLeg", "Table", "is_on", "probe", "route", "start", "stop", "table"]
 
 # How each kind of server is made from a profile, and the profile it has where none is set.
 KINDS: dict[str, tuple[Callable[[str], Provider], str]] = {
@@ -62,6 +62,11 @@ async def stop() -> None:
 def is_on() -> bool:
     """Whether there is a server to ask."""
     return _network is not None
+
+
+async def probe() -> str | None:
+    """What is wrong with the server, in a word or two; None when it answers as its kind does, or there is none."""
+    return None if _network is None else await _network.probe()
 
 
 async def table(points: Sequence[Point], *, seconds: float) -> Table | None:

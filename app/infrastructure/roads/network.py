@@ -23,6 +23,7 @@ from app.infrastructure.roads.server import RoadServer
 DIVISIONS_MAX = 64
 ROUTE_POINTS_MAX = 20
 IN_THREAD_FROM = 150
+SOMEWHERE = Point(52.52, 13.405)
 _UNASKED = -2
 
 P = ParamSpec("P")
@@ -109,6 +110,16 @@ class RoadNetwork:
     async def close(self) -> None:
         """Close the connections."""
         await self._server.close()
+
+    async def probe(self) -> str | None:
+        """What is wrong with the server; None when it answers as its kind does, about whatever part of the earth."""
+        try:
+            await self._server.table([SOMEWHERE], [SOMEWHERE])
+        except Refused as error:
+            return str(error) if error.refusal is Refusal.WRONG else None
+        except RoadProblem as error:
+            return str(error)
+        return None
 
     async def table(self, points: Sequence[Point], *, seconds: float) -> Table:
         """The ways between all points; what is not told within so many seconds is unknown."""

@@ -5,6 +5,7 @@ small rows instead of forty thousand. Rows are a cache: two processes that add t
 them added, and it is asked for again.
 """
 
+import asyncio
 import struct
 from array import array
 from collections import OrderedDict
@@ -21,7 +22,7 @@ from app.kernel.calendar import utc_now
 WAYS_PER_ROW_MAX = 4096
 WAYS_IN_MEMORY_MAX = 1_000_000
 ROWS_MAX = 50_000
-ROWS_AT_ONCE = 200
+ROWS_AT_ONCE = 100
 _HEAD = struct.Struct("<I")
 
 
@@ -133,10 +134,7 @@ class KnownRoads:
 
     async def _store(self, ways: Mapping[int, Mapping[int, tuple[int, int, int]]]) -> dict[int, Row]:
         stored = await self._read(ways)
-        # In one order, so that two who store the same rows wait for each other and not both.
-        rows = {key: stored.get(key, Row()).with_ways(ways[key]) for key in sorted(ways)}
-        now = utc_now()
-        made = [RoadRow(id=self._id(key), ways=len(row), data=row.pack(), asked_at=now) for key, row in rows.items()]
+        rows, made = await asyncio.to_thread(self._joined, stored, ways)
 
         async def work() -> None:
             await RoadRow.bulk_create(made, on_conflict=["id"], update_fields=["ways", "data", "asked_at"])
@@ -144,11 +142,21 @@ class KnownRoads:
         await database.unit_of_work(work)
         return rows
 
+    def _joined(
+        self, stored: Mapping[int, Row], ways: Mapping[int, Mapping[int, tuple[int, int, int]]]
+    ) -> tuple[dict[int, Row], list[RoadRow]]:
+        now = utc_now()
+        # In one order, so that two who store the same rows wait for each other and not both.
+        rows = {key: stored.get(key, Row()).with_ways(ways[key]) for key in sorted(ways)}
+        return rows, [
+            RoadRow(id=self._id(key), ways=len(row), data=row.pack(), asked_at=now) for key, row in rows.items()
+        ]
+
     async def _read(self, keys: Iterable[int]) -> dict[int, Row]:
         ids = {self._id(key): key for key in keys}
         where, values = column("id").one_of(ids).sql("r", database.dialect())
         rows = await database.read_rows(f'SELECT "id", "data" FROM "road_row" "r" WHERE {where}', values)
-        return {ids[row[0]]: Row.unpack(bytes(row[1])) for row in rows}
+        return await asyncio.to_thread(lambda: {ids[row[0]]: Row.unpack(bytes(row[1])) for row in rows})
 
     def _id(self, key: int) -> str:
         return f"{self._name}:{key}"

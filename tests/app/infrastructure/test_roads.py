@@ -361,6 +361,20 @@ async def test_a_path_and_a_key_of_the_address_are_sent_along(stand_in: RoadServ
     assert await asked(TOWN) == ways(TOWN)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_probe_says_what_is_wrong_and_nothing_of_what_is_right(stand_in: RoadServer, kind: str) -> None:
+    await roads.start(None, None)
+    assert await roads.probe() is None
+    await roads.start(kind, stand_in.url)
+    assert await roads.probe() is None
+    stand_in.faults = ['{"code":"NoSegment","error_code":171,"message":"nothing near"}']
+    assert await roads.probe() is None
+    stand_in.faults = ["not found"]
+    assert await roads.probe() == "HTTP 404"
+    await roads.start(kind, "http://127.0.0.1:1")
+    assert await roads.probe() == "ConnectError"
+
+
 numbers = st.integers(-(2**31), 2**31 - 1)
 
 
