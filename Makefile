@@ -17,13 +17,17 @@ unexport PYTHONDONTWRITEBYTECODE
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /'
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements.cc.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Truckroll needs Python 3.11 or newer; set PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.uv.lock \
 	  && $(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock \
 	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m optimizer.native --has-compiler \
+	  || { echo "Installing a C compiler for the planner (no other was found) …" \
+	    && $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements.cc.lock; }
+	-@$(BIN)/python -m optimizer.native
 	@touch $(READY)
 
 demo: $(READY)  ## a demo company, live, on an embedded database (port 8000)
@@ -65,6 +69,8 @@ schema: $(READY)  ## write schema.graphql anew
 lock: $(READY)  ## resolve the dependencies anew, with hashes and without addresses
 	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+	echo ziglang | $(BIN)/uv pip compile - --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --output-file requirements.cc.lock
 	grep -A 100 '^uv==' requirements.lock | awk 'NR == 1 || /^ /{print; next} {exit}' > requirements.uv.lock
 
 clean:  ## remove what was installed and built; data in var/ stays

@@ -148,7 +148,7 @@ def _is_worth_it(draft: Draft, choice: _Choices) -> bool:
 
 def _place_groups(draft: Draft) -> None:
     groups = sorted(
-        _groups(draft.model),
+        groups_of(draft.model),
         key=lambda group: (
             not any(draft.model.visits[number].mandatory for number in group),
             min(draft.model.visits[number].priority for number in group),
@@ -160,7 +160,7 @@ def _place_groups(draft: Draft) -> None:
             _GroupSearch(draft, group).run()
 
 
-def _groups(model: Model) -> list[list[int]]:
+def groups_of(model: Model) -> list[list[int]]:
     """Connected visits, each after those it depends on."""
     neighbors: dict[int, set[int]] = {number: set() for number, linked in enumerate(model.is_linked) if linked}
     before: dict[int, set[int]] = {number: set() for number in neighbors}

@@ -1,21 +1,33 @@
-"""Problem in, plan out: construct an answer, let OR-Tools improve it, let nothing out that breaks a rule."""
+"""Problem in, plan out: construct an answer, let the engines improve it, let nothing out that breaks a rule.
+
+Two engines: `search` (ours, compiled) and `routing` (OR-Tools). Where the compiled one is missing the other takes its
+place, and the log says so.
+"""
 
 import logging
+import os
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from optimizer.check import check
 from optimizer.construct import fill
 from optimizer.draft import Draft
 from optimizer.explain import with_reasons
 from optimizer.model import Model
-from optimizer.plan import Plan, Unassigned
-from optimizer.problem import Problem
+from optimizer.plan import Plan, Score, Unassigned
+from optimizer.problem import InvalidProblem, Problem
 from optimizer.routing import improve
 from optimizer.score import scored
 from optimizer.stop import OnProgress, ShouldStop, Stop
 
 logger = logging.getLogger(__name__)
+
+ENGINES = ("search", "routing")
+PROGRESS_SECONDS = 0.1
+# Of the time, what is kept to time, judge and explain the answer; known better once a first plan was judged.
+FINISH_SHARE_MAX = 0.25
+LEFT_OUT_TRIED_MAX = 50
 
 
 def solve(
@@ -25,49 +37,130 @@ def solve(
     seed: int = 0,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
+    engines: Sequence[str] = ("search",),
+    workers: int = 1,
 ) -> Plan:
     """The best plan found in time, with its score and a reason for each visit left out; it passes `check`.
 
     `on_progress(elapsed_seconds, score)` hears of better plans, `should_stop()` is asked often and ends the
-    search with the best plan so far. Exceptions from either come out of here.
+    search with the best plan so far. Exceptions from either come out of here. `engines` take their turns with the
+    time, each going on where the one before ended; `workers` search side by side, each on a core.
     """
-    stop, started = stop or Stop(), time.monotonic()
-    model = Model(problem)
-    draft = Draft(model)
-    fill(draft, should_stop)
-    best = sound(problem, draft)
-    best_draft = draft
-    if on_progress is not None and best.score is not None:
-        on_progress(time.monotonic() - started, best.score)
-    if model.vehicles and model.visits and not (should_stop is not None and should_stop()):
-        improved = _improved(best_draft, stop, started, seed, on_progress, should_stop)
-        if improved is not None:
-            better = sound(problem, improved)
-            if best.score is not None and better.score is not None and better.score < best.score:
-                best = better
-                if on_progress is not None:
-                    on_progress(time.monotonic() - started, better.score)
-    return with_reasons(problem, best, model)
+    for name in engines:
+        if name not in ENGINES:
+            raise InvalidProblem("engines", f"must be of {', '.join(ENGINES)}, not “{name}”.")
+    if workers < 1:
+        raise InvalidProblem("workers", "must be at least 1.")
+    return _Solving(problem, stop or Stop(), seed, on_progress, should_stop, tuple(engines), workers).run()
 
 
-def _improved(
-    draft: Draft,
-    stop: Stop,
-    started: float,
-    seed: int,
-    on_progress: OnProgress | None,
-    should_stop: ShouldStop | None,
-) -> Draft | None:
-    left = replace(stop, seconds=max(0.0, stop.seconds - (time.monotonic() - started)))
-    offset = time.monotonic() - started
-    report = None if on_progress is None else lambda seconds, value: on_progress(seconds + offset, value)
-    try:
-        improved = improve(draft, stop=left, seed=seed, on_progress=report, should_stop=should_stop)
-    except ImportError:
-        logger.warning("OR-Tools is not installed; the plan is the constructed one.")
-        return None
-    fill(improved, should_stop)
-    return improved
+@dataclass(slots=True)
+class _Solving:
+    problem: Problem
+    stop: Stop
+    seed: int
+    on_progress: OnProgress | None
+    should_stop: ShouldStop | None
+    engines: tuple[str, ...]
+    workers: int
+    started: float = 0.0
+    told_at: float = -1.0
+    told: Score | None = None
+
+    def run(self) -> Plan:
+        self.started = time.monotonic()
+        model = Model(self.problem)
+        draft = None
+        if "search" in self.engines and model.vehicles and model.visits and not self._must_stop():
+            draft = self._searched(model)
+        if draft is None:
+            draft = self._constructed(model)
+            best = sound(self.problem, draft)
+            self._tell(best.score)
+            best = self._routed(draft, best, self.stop)
+        else:
+            best = sound(self.problem, draft)
+            if "routing" in self.engines:
+                best = self._routed(draft, best, self.stop)
+        self._tell(best.score)
+        return with_reasons(self.problem, best, model)
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def _left(self) -> float:
+        return max(0.0, self.stop.seconds - self._elapsed())
+
+    def _must_stop(self) -> bool:
+        return self.should_stop is not None and self.should_stop()
+
+    def _tell(self, value: Score | None) -> None:
+        if self.on_progress is None or value is None or (self.told is not None and not value < self.told):
+            return
+        self.told, self.told_at = value, self._elapsed()
+        self.on_progress(self.told_at, value)
+
+    def _tell_at_times(self, value: Score) -> None:
+        if self._elapsed() - self.told_at >= PROGRESS_SECONDS:
+            self._tell(value)
+
+    def _constructed(self, model: Model) -> Draft:
+        draft = Draft(model)
+        fill(draft, self.should_stop)
+        return draft
+
+    def _searched(self, model: Model) -> Draft | None:
+        """The compiled search's answer; None where there is no compiled search."""
+        from optimizer.native import NoCompiler
+
+        try:
+            from optimizer.search import Search
+
+            search = Search.of(model, self.seed, min(self.workers, os.cpu_count() or 1))
+        except (ImportError, NoCompiler) as error:
+            logger.warning("The compiled search is not there, OR-Tools plans alone: %s", error)
+            return None
+        search.construct()
+        begun = time.monotonic()
+        first = self._completed(search.draft())
+        self._tell(sound(self.problem, first).score)
+        # Timing and judging the answer at the end will take about as long as now.
+        finish = 1.5 * (time.monotonic() - begun)
+        shares = 2 if "routing" in self.engines else 1
+        seconds = max(0.0, self._left() - min(finish, FINISH_SHARE_MAX * self.stop.seconds)) / shares
+        if seconds == 0 or self._must_stop():
+            return first
+        search.run(
+            replace(self.stop, seconds=seconds),
+            on_better=self._tell_at_times if self.on_progress is not None else None,
+            should_stop=self.should_stop,
+        )
+        return self._completed(search.draft())
+
+    def _completed(self, draft: Draft) -> Draft:
+        """The last few visits left out are tried once more: parts can be fetched on the way, which only drafts know."""
+        out = len(draft.model.visits) - len(draft.served)
+        if out and (self.problem.stocks or out <= LEFT_OUT_TRIED_MAX):
+            fill(draft, lambda: self._must_stop() or self._elapsed() > self.stop.seconds)
+        return draft
+
+    def _routed(self, draft: Draft, best: Plan, stop: Stop) -> Plan:
+        """The better of this plan and OR-Tools', which goes on from it."""
+        if not draft.model.vehicles or not draft.model.visits or self._must_stop():
+            return best
+        left, offset = replace(stop, seconds=self._left()), self._elapsed()
+        report = None if self.on_progress is None else lambda at, value: self._tell_later(at + offset, value)
+        try:
+            improved = improve(draft, stop=left, seed=self.seed, on_progress=report, should_stop=self.should_stop)
+        except ImportError:
+            logger.warning("OR-Tools is not installed; the plan is the constructed one.")
+            return best
+        fill(improved, self.should_stop)
+        better = sound(self.problem, improved)
+        return better if better.score is not None and best.score is not None and better.score < best.score else best
+
+    def _tell_later(self, _: float, value: Score) -> None:
+        self._tell_at_times(value)
 
 
 def sound(problem: Problem, draft: Draft) -> Plan:

@@ -121,7 +121,7 @@ def main() -> None:
         options.engines = [name for name in options.engines if not ENGINES[name].is_installed_on_demand]
         print("pip cannot install the peers here: they are left out.")
     results: dict[str, Any] = {
-        "versions": versions(["ortools", "numba", "numpy"]) | peer_versions(),
+        "versions": versions(["ortools", "numpy"]) | peer_versions(),
         "seconds": options.seconds,
     }
     print(", ".join(f"{name} {number}" for name, number in results["versions"].items()))

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from optimizer import Score, Stop, check, routing, rules, solve
+from optimizer import Score, Stop, check, native, routing, rules, solve
 from optimizer.construct import construct
 from optimizer.draft import Draft
 from optimizer.model import Model
@@ -28,6 +29,7 @@ from optimizer.problem import (
     TravelMatrix,
     Window,
 )
+from optimizer.search import Search
 from optimizer.solve import sound
 from tests.optimizer.given import (
     INDIFFERENT,
@@ -243,7 +245,7 @@ def test_an_exception_of_the_caller_comes_out(when: str) -> None:
     def fail(name: str) -> bool:
         nonlocal calls
         calls += when == name
-        if calls > (1 if when == "on_progress" else 400):
+        if calls > (1 if when == "on_progress" else 20):
             raise LookupError(when)
         return False
 
@@ -257,7 +259,10 @@ def test_an_exception_of_the_caller_comes_out(when: str) -> None:
 def test_no_seconds_means_construction_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routing, "import_ortools", lambda: pytest.fail("it was not needed"))
     question = a_day(8)
-    assert solve(question, stop=Stop(seconds=0)).routes == construct(question).routes
+    monkeypatch.setattr(Search, "run", lambda *_, **__: pytest.fail("nothing is searched"))
+    plan = solve(question, stop=Stop(seconds=0))
+    assert plan == solve(question, stop=Stop(seconds=0))
+    assert not plan.unassigned
 
 
 @pytest.mark.parametrize("wrong", [{"seconds": -1.0}, {"solutions": 0}, {"unimproved_seconds": 0.0}])
@@ -269,19 +274,55 @@ def test_a_stop_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
 # ---- without, and despite, the engine
 
 
-def test_without_ortools_the_constructed_plan_is_the_answer(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
-        raise ImportError("ortools")
+        raise native.NoCompiler("There is no C compiler.")
 
-    monkeypatch.setattr(routing, "import_ortools", missing)
+    monkeypatch.setattr(native, "library", missing)
+
+
+def missing_ortools() -> None:
+    raise ImportError("ortools")
+
+
+def test_without_a_compiler_ortools_plans_and_the_log_says_so(
+    no_compiler: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    question = a_day(8)
+    with caplog.at_level(logging.WARNING):
+        plan = solve(question, stop=ENOUGH)
+    assert plan.score is not None and construct(question).score is not None
+    assert not construct(question).score < plan.score
+    assert [record.message for record in caplog.records] == [
+        "The compiled search is not there, OR-Tools plans alone: There is no C compiler."
+    ]
+
+
+def test_without_a_compiler_and_ortools_the_constructed_plan_is_the_answer(
+    no_compiler: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(routing, "import_ortools", missing_ortools)
     question = a_day(8)
     with caplog.at_level(logging.WARNING):
         assert solve(question, stop=QUICK).routes == construct(question).routes
-    assert [record.message for record in caplog.records] == [
+    assert [record.message for record in caplog.records][1:] == [
         "OR-Tools is not installed; the plan is the constructed one."
     ]
+
+
+def test_both_engines_in_turn_are_never_worse_than_the_first_alone() -> None:
+    question = a_day(12)
+    alone = solve(question, stop=Stop(seconds=20, solutions=200), seed=3)
+    both = solve(question, stop=Stop(seconds=20, solutions=200), seed=3, engines=("search", "routing"))
+    assert check(question, both) == []
+    assert alone.score is not None and both.score is not None and not alone.score < both.score
+
+
+@pytest.mark.parametrize("wrong", [{"engines": ("magic",)}, {"workers": 0}])
+def test_an_engine_nobody_knows_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidProblem):
+        solve(a_day(3), **wrong)
 
 
 def test_what_an_engine_gets_wrong_is_left_out_not_returned(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,239 @@
+"""Our search: compiled ruin and recreate over the whole model, and CP-SAT putting its best routes together.
+
+The kernel runs in short stretches; between them we look at the clock, tell of progress, and now and then let
+`assignment.py` choose the best combination out of every good route seen. Annealing goes on from its answer.
+More workers anneal side by side, each from its own seed; their routes meet where plans are put together.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from optimizer.assignment import POINT_CENTS, Column, choose, columns_of, routes_of
+from optimizer.draft import Draft, Promise
+from optimizer.model import Model
+from optimizer.native import Kernel, kernel_of
+from optimizer.plan import Score
+from optimizer.problem import Tier
+from optimizer.stop import ShouldStop, Stop
+from optimizer.tables import (
+    COUNT,
+    FIRST_SLOT,
+    PRICE,
+    ROUTE,
+    SUM_LATENESS,
+    SUM_POINTS,
+    SUM_WISHES,
+    SUM_WORST,
+    VISIT,
+    State,
+    Tables,
+    state_of,
+    tables_of,
+)
+
+logger = logging.getLogger(__name__)
+
+# Temperatures, in mean cents of the plan per visit.
+HOT, COLD = 1.0, 0.01
+REMOVED_MEAN, STRING_MAX, BLINK = 10.0, 10.0, 0.01
+# Routes are remembered from solutions that are at most so many mean visits dearer than the best.
+POOL_WITHIN = 10.0
+STRETCH_SECONDS = 0.02
+STRETCH_ITERATIONS = 200
+# When CP-SAT puts routes together, as shares of the time, and the most it may take of the time each time.
+ASSEMBLIES = (0.4, 0.6, 0.75, 0.88, 0.96)
+ASSEMBLY_SHARE = 0.06
+OnBetter = Callable[[Score], None]
+
+
+@dataclass(slots=True)
+class Worker:
+    """One solution that is annealed, and the compiled code that does it."""
+
+    state: State
+    kernel: Kernel
+    improved: bool = False
+
+    def adopt(self, routes: Mapping[int, Sequence[int]]) -> bool:
+        """Goes on from these routes, slots by vehicle; False when they cannot be driven."""
+        state = self.state
+        state.routes[:] = -1
+        state.facts[:, COUNT] = 0
+        for vehicle, slots in routes.items():
+            state.facts[vehicle, COUNT] = len(slots)
+            state.routes[vehicle, 1 : len(slots) + 1] = slots
+        return self.kernel.begin()
+
+    def best_routes(self) -> dict[int, list[int]]:
+        return {
+            vehicle: self.state.best_routes[vehicle, 1 : count + 1].tolist()
+            for vehicle, count in enumerate(self.state.best_counts.tolist())
+            if count
+        }
+
+
+@dataclass(slots=True)
+class Search:
+    """One search on one model. `construct` comes first; then `run`, and `draft` is the answer."""
+
+    model: Model
+    tables: Tables
+    workers: list[Worker]
+    seed: int
+    assemblies: list[float] = field(default_factory=lambda: list(ASSEMBLIES))
+
+    @classmethod
+    def of(cls, model: Model, seed: int = 0, workers: int = 1) -> "Search":
+        """Raises `NoCompiler` or `ImportError` where there is no compiled search."""
+        tables = tables_of(model)
+        made: list[Worker] = []
+        for number in range(max(1, workers)):
+            state = state_of(tables, seed + number * 7919)
+            made.append(Worker(state, kernel_of(tables, state)))
+        return cls(model, tables, made, seed)
+
+    @property
+    def best(self) -> Worker:
+        """The worker with the best solution."""
+        return min(self.workers, key=self._rank)
+
+    def _rank(self, worker: Worker) -> tuple[float, ...]:
+        state, weight = worker.state, self.tables.weights[1]
+        lateness = int(state.best_totals[SUM_LATENESS] + state.best_totals[SUM_WORST])
+        wishes = int(state.best_totals[SUM_WISHES] + state.best_balance[0])
+        points = int(state.best_totals[SUM_POINTS])
+        if weight == 1:
+            return points, lateness + wishes
+        return (points, lateness, wishes) if weight > 1 else (points, wishes, lateness)
+
+    def construct(self, start: Mapping[int, Sequence[int]] | None = None) -> None:
+        """A first solution within milliseconds: from the given routes if there are any, filled up."""
+        for worker in self.workers:
+            if start is None or not worker.adopt(start):
+                worker.adopt({})
+            worker.kernel.construct(order=0)
+            worker.kernel.keep()
+
+    def run(self, stop: Stop, *, on_better: OnBetter | None = None, should_stop: ShouldStop | None = None) -> None:
+        """Improves the solutions until it is time."""
+        started = improved_at = time.monotonic()
+        mean = self._mean_cents()
+        stretch, done = STRETCH_ITERATIONS, 0
+        with ThreadPoolExecutor(len(self.workers)) as threads:
+            while True:
+                now = time.monotonic()
+                share = (now - started) / stop.seconds if stop.seconds > 0 else 1.0
+                if stop.solutions is not None:
+                    share = max(share, done / stop.solutions)
+                    stretch = min(STRETCH_ITERATIONS, max(1, stop.solutions - done))
+                patience = stop.unimproved_seconds
+                if share >= 1 or (patience is not None and now - improved_at >= patience):
+                    break
+                if should_stop is not None and should_stop():
+                    break
+                if self.assemblies and share >= self.assemblies[0]:
+                    self.assemblies.pop(0)
+                    better = self.assemble(min(started + stop.seconds - now, ASSEMBLY_SHARE * stop.seconds))
+                else:
+                    better = self._anneal(threads, stretch, mean, share)
+                    done += stretch
+                    if stop.solutions is None:
+                        took = max(1e-6, time.monotonic() - now)
+                        stretch = max(1, min(100_000, int(stretch * min(4.0, STRETCH_SECONDS / took))))
+                if better:
+                    improved_at = time.monotonic()
+                    if on_better is not None:
+                        on_better(self.score())
+
+    def _anneal(self, threads: ThreadPoolExecutor, iterations: int, mean: float, share: float) -> bool:
+        before = self._rank(self.best)
+        temperature = mean * HOT * (COLD / HOT) ** share
+
+        def work(worker: Worker) -> None:
+            worker.kernel.anneal(
+                iterations,
+                temperature,
+                temperature,
+                removed_mean=REMOVED_MEAN,
+                string_max=STRING_MAX,
+                blink=BLINK,
+                pool_within=POOL_WITHIN * mean,
+            )
+
+        if len(self.workers) == 1:
+            work(self.workers[0])
+        else:
+            list(threads.map(work, self.workers))
+        return self._rank(self.best) < before
+
+    def _mean_cents(self) -> float:
+        """What one visit costs in the first solution, those left out aside."""
+        state = self.best.state
+        served = state.where[self.tables.visits[:, FIRST_SLOT], ROUTE] >= 0
+        out = float(self.tables.visits[~served, PRICE].sum())
+        return max(1.0, (float(state.totals[SUM_WISHES]) - out) / max(1, int(served.sum())))
+
+    # ---- putting plans together
+
+    def _scale(self) -> tuple[int, int]:
+        weight = float(self.tables.weights[1])
+        return (int(weight), 1) if weight >= 1 else (1, round(1 / weight))
+
+    def _best_cost(self) -> int:
+        lateness, wishes = self._scale()
+        totals = self.best.state.best_totals
+        points = int(totals[SUM_POINTS]) * POINT_CENTS * wishes
+        return points + int(totals[SUM_LATENESS]) * lateness + int(totals[SUM_WISHES]) * wishes
+
+    def assemble(self, seconds: float) -> bool:
+        """Lets CP-SAT put known routes together; whether the best solution became better."""
+        if not len(self.tables.visits):
+            return False
+        columns: list[Column] = columns_of(self.tables, [each.state for each in self.workers], self._scale())
+        found = choose(self.tables, columns, self._best_cost(), scale=self._scale(), seconds=seconds, seed=self.seed)
+        if found is None:
+            return False
+        best = self.best
+        before = best.best_routes()
+        if best.adopt(routes_of(self.tables, found)) and best.kernel.keep_if_better():
+            return True
+        best.adopt(before)
+        return False
+
+    # ---- what comes out
+
+    def score(self) -> Score:
+        """What the best solution is worth, by the kernel's own account."""
+        state, policy = self.best.state, self.model.problem.policy
+        amounts = {
+            Tier.HARD: 0,
+            Tier.MANDATORY: int(state.best_totals[SUM_POINTS]),
+            Tier.LATENESS: int(state.best_totals[SUM_LATENESS] + state.best_totals[SUM_WORST]),
+            Tier.WISHES: int(state.best_totals[SUM_WISHES] + state.best_balance[0]),
+        }
+        return Score(
+            levels=tuple(sum(amounts[goal] for goal in tier) for tier in policy.tiers),
+            violations=0,
+            mandatory_points=amounts[Tier.MANDATORY],
+            lateness_cents=amounts[Tier.LATENESS],
+            wishes_cents=amounts[Tier.WISHES],
+        )
+
+    def draft(self) -> Draft:
+        """The best solution; linked visits are promised the starts they have."""
+        state, visit_of = self.best.state, self.tables.slots[:, VISIT].tolist()
+        draft = Draft(self.model)
+        routes = self.best.best_routes()
+        for vehicle, slots in routes.items():
+            for position, slot in enumerate(slots, start=1):
+                number = visit_of[slot]
+                if self.model.is_linked[number]:
+                    start = int(state.best_starts[vehicle, position])
+                    draft.promises[number] = Promise(start, start)
+        for vehicle, slots in routes.items():
+            draft.adopt(vehicle, [visit_of[slot] for slot in slots])
+        draft.drop_half_served()
+        return draft
