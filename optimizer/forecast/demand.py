@@ -83,23 +83,21 @@ class DemandForecast:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """Days without a gap, and which of them were open."""
+    """Days without a gap, which of them were open, and in which week of the year each lies; of weeks, those of the
+    days to come are known as well."""
 
-    first: date
     counts: Sequence[float]
-    closed: frozenset[date]
+    opened: Sequence[bool]
+    weeks: Sequence[int]
 
     def __len__(self) -> int:
         return len(self.counts)
 
-    def day(self, at: int) -> date:
-        return self.first + timedelta(days=at)
-
     def is_open(self, at: int) -> bool:
-        return self.day(at) not in self.closed
+        return self.opened[at]
 
     def until(self, length: int) -> "_Past":
-        return _Past(self.first, self.counts[:length], self.closed)
+        return _Past(self.counts[:length], self.opened, self.weeks)
 
 
 def demand(
@@ -122,7 +120,12 @@ def demand(
     first = max(min(known), last - timedelta(days=DAYS_MAX - 1))
     length = (last - first).days + 1
     shut = frozenset(closed)
-    past = _Past(first, [history.get(first + timedelta(days=at), 0.0) for at in range(length)], shut)
+    calendar = [first + timedelta(days=at) for at in range(length + horizon)]
+    past = _Past(
+        [history.get(day, 0.0) for day in calendar[:length]],
+        [day not in shut for day in calendar],
+        [(day.timetuple().tm_yday - 1) // WEEK for day in calendar],
+    )
     if sum(past.is_open(at) for at in range(length)) < DAYS_MIN:
         return None
     methods = [one for one in Method if one is not Method.WEEKDAY_AND_YEAR or length >= 2 * YEAR]
@@ -132,8 +135,7 @@ def demand(
     residuals = [(fact - guess) / _deviation(guess) for test in tests[chosen] for guess, fact in test]
     low, high = _interval(residuals)
     days = []
-    for ahead, each in enumerate(expected, start=1):
-        day = last + timedelta(days=ahead)
+    for day, each in zip(calendar[length:], expected, strict=True):
         is_closed = day in shut
         value = 0.0 if is_closed else each
         spread = 0.0 if is_closed else _deviation(value)
@@ -262,10 +264,10 @@ def _holt_winters_with(past: _Past, horizon: int, alpha: float, beta: float, gam
 def _weekday_and_year(past: _Past, horizon: int) -> list[float]:
     weekdays = _weekday_factors(past, past.counts)
     weeks = _year_factors(past, weekdays)
-    calm = [count / weeks[_week(past.day(at))] for at, count in enumerate(past.counts)]
+    calm = [count / weeks[past.weeks[at]] for at, count in enumerate(past.counts)]
     factors = _weekday_factors(past, calm)
     level = _best_level(past, calm, factors)
-    return [level * factors[at % WEEK] * weeks[_week(past.day(at))] for at in range(len(past), len(past) + horizon)]
+    return [level * factors[at % WEEK] * weeks[past.weeks[at]] for at in range(len(past), len(past) + horizon)]
 
 
 def _year_factors(past: _Past, weekdays: Sequence[float]) -> list[float]:
@@ -276,8 +278,8 @@ def _year_factors(past: _Past, weekdays: Sequence[float]) -> list[float]:
         days = [at for at in range(end - size, end) if past.is_open(at)]
         level = sum(past.counts[at] for at in days) / (sum(weekdays[at % WEEK] for at in days) or 1.0)
         for at in days:
-            got[_week(past.day(at))] += past.counts[at]
-            usual[_week(past.day(at))] += level * weekdays[at % WEEK]
+            got[past.weeks[at]] += past.counts[at]
+            usual[past.weeks[at]] += level * weekdays[at % WEEK]
     mean = sum(usual) / max(1, sum(past.is_open(at) for at in range(len(past))))
     prior = YEAR_PRIOR_DAYS * mean
     factors = []
@@ -287,10 +289,6 @@ def _year_factors(past: _Past, weekdays: Sequence[float]) -> list[float]:
         factor = (sum(got[one] for one in around) + prior) / (expected + prior) if expected + prior else 1.0
         factors.append(max(0.2, min(5.0, factor)))
     return factors
-
-
-def _week(day: date) -> int:
-    return (day.timetuple().tm_yday - 1) // WEEK
 
 
 def _deviation(expected: float) -> float:

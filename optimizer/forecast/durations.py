@@ -121,8 +121,8 @@ def durations(history: Iterable[Observation]) -> Durations | None:
     )
     _believe(nodes, between, within)
     residuals = sorted(value - nodes[keys].mean for keys, value in leaves)
-    # A fifth of a percent more or less does not show, and a forecast goes through all of them.
-    step = max(1, len(residuals) // 500)
+    # Half a percent more or less does not show, and a forecast goes through all of them.
+    step = max(1, len(residuals) // 200)
     return Durations(
         nodes, between, within, tuple(residuals[step // 2 :: step]), exp(max(value for _, value in leaves))
     )
@@ -199,7 +199,8 @@ def _within(visits: Sequence[tuple[tuple[str, ...], float]]) -> float:
     if not freedom:
         mean = fmean(value for _, value in visits)
         return fmean((value - mean) ** 2 for _, value in visits)
-    return sum((value - fmean(values)) ** 2 for values in kinds.values() for value in values) / freedom
+    means = {keys: fmean(values) for keys, values in kinds.items()}
+    return sum((value - means[keys]) ** 2 for keys, value in visits) / freedom
 
 
 def _between(nodes: dict[tuple[str, ...], _Node], depth: int, within: float) -> float:
