@@ -43,6 +43,17 @@ def fill(draft: Draft, should_stop: ShouldStop | None = None) -> None:
         ]
         _insert_by_regret(draft, waiting, should_stop)
     _try_again(draft, should_stop)
+    load_at_once(draft)
+
+
+def load_at_once(draft: Draft) -> None:
+    """Where one pickup could serve two stops of a route, the detour of the other is saved; kept only if all in all
+    the plan is better for it."""
+    if not any(len(timeline.fetches) > 1 for timeline in draft.timelines):
+        return
+    before, known = score(draft.model.problem, draft.to_plan()), draft.fetches()
+    if draft.join_fetches() and score(draft.model.problem, draft.to_plan()) > before:
+        draft.restore_fetches(known)
 
 
 def _try_again(draft: Draft, should_stop: ShouldStop | None) -> None:
@@ -131,11 +142,13 @@ def _insert_by_regret(draft: Draft, waiting: list[int], should_stop: ShouldStop 
             ),
         )
         option = chosen.ranked[0]
-        draft.insert(chosen.number, option.vehicle, option.position)
+        draft.insert(chosen.number, option.vehicle, option.position, fetch=option.fetch)
         del choices[chosen.number]
         touched = draft.model.vehicles_of[draft.model.vehicles[option.vehicle].technician]
         for choice in choices.values():
-            choice.refresh(touched)
+            # What was fetched is gone from the stock for everyone.
+            gone = option.fetch is not None and visits[choice.number].parts
+            choice.refresh(range(len(draft.model.vehicles)) if gone else touched)
 
 
 def _is_worth_it(draft: Draft, choice: _Choices) -> bool:
@@ -277,8 +290,13 @@ def _place(draft: Draft, number: int, placing: _Placing) -> bool:
             return False
         frozen = replace(promise, earliest_minute=placing.start_minute, latest_minute=placing.start_minute)
         draft.promises[number] = frozen
-    for option in placing.options:
-        draft.insert(number, option.vehicle, option.position)
+    for index, option in enumerate(placing.options):
+        if not draft.insert(number, option.vehicle, option.position):
+            # Two of a crew wanted the last part of a stock.
+            for placed in placing.options[:index]:
+                draft.remove(number, placed.vehicle)
+            draft.promises.pop(number, None)
+            return False
     return True
 
 
@@ -391,7 +409,8 @@ def ways_to_insert(problem: Problem, draft: Draft, visit_id: str, ways_max: int)
     base_score = score(problem, base)
     ways: list[Insertion] = []
     for placing in _placings_of_any(draft, number)[:ways_max]:
-        _place(draft, number, placing)
+        if not _place(draft, number, placing):
+            continue
         ways.append(_insertion(problem, draft, number, base, base_score))
         for option in placing.options:
             draft.remove(number, option.vehicle)

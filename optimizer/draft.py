@@ -5,14 +5,15 @@ frozen, and those after it get the starts and technicians it leaves them. Each r
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from optimizer.fits import FOREVER, Interval, intersect
 from optimizer.model import NOWHERE, Model
 from optimizer.plan import Plan, Unassigned
 from optimizer.rules import Violation
-from optimizer.timing import Timeline, timeline_of
+from optimizer.supply import first_shortage, has_all, surplus, ways_to_supply
+from optimizer.timing import NEVER, Fetch, Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Option:
     vehicle: int
     position: int
     start_minute: int
+    fetch: Fetch | None = field(default=None, compare=False)
 
 
 class Draft:
@@ -43,7 +45,7 @@ class Draft:
         self.served: dict[int, list[int]] = {}
         self.promises: dict[int, Promise] = {}
         self._loads = [0] * len(model.vehicles)
-        self._parts: list[Counter[str]] = [Counter() for _ in model.technicians]
+        self.stock_left = [dict(stock.parts) for stock in model.problem.stocks]
         self._timed_cents = [0] * len(model.vehicles)
 
     # ---- what may stand where
@@ -64,9 +66,18 @@ class Draft:
         person = self.model.technicians[technician]
         if person.capacity_units is not None and self._loads[vehicle] + visit.load_units > person.capacity_units:
             return False
-        return all(
-            self._parts[technician][name] + amount <= person.parts.get(name, 0) for name, amount in visit.parts.items()
-        )
+        return not visit.parts or bool(self.supplies(number, vehicle, len(self.timelines[vehicle].visits)))
+
+    def supplies(self, number: int, vehicle: int, position: int) -> list[Fetch | None]:
+        """The ways to have the visit's parts when it is put before `position`: nothing to fetch where they are on
+        board, else one way for each stock that still has what lacks; none where nobody has it. The further back
+        the position, the more is free."""
+        needed = self.model.visits[number].parts
+        if not needed:
+            return [None]
+        free = surplus(self.model, self.timelines, vehicle, position, needed)
+        lacking = {name: amount - free[name] for name, amount in needed.items() if amount > free[name]}
+        return ways_to_supply(lacking, self.stock_left)
 
     # ---- judging
 
@@ -82,16 +93,54 @@ class Draft:
             own += model.technicians[technician].cost_cents_per_shift
         found: list[Option] = []
         for position in range(len(timeline.visits) + 1):
-            start = timeline.start_when_inserted(position, number, starts)
-            if start is not None:
-                before, after = timeline.place(position - 1), timeline.place(position)
-                cents = own + model.leg_cents(technician, before, place) + model.leg_cents(technician, place, after)
+            fitting = self._fitting(number, vehicle, position, starts)
+            if fitting is not None:
+                start, fetch = fitting
+                by_way_of = NOWHERE if fetch is None else model.stock_place[fetch.stock]
+                cents = own + model.leg_cents(technician, timeline.place(position - 1), place, by_way_of)
                 if timeline.visits:
-                    cents -= model.leg_cents(technician, before, after)
+                    cents -= timeline.cents_of_leg(position)
+                cents += self._cents_onward(timeline, place, position)
                 price = cents * model.wishes_scale + model.time_cents(number, start)
-                found.append(Option(price, vehicle, position, start))
+                found.append(Option(price, vehicle, position, start, fetch))
         found.sort()
         return found
+
+    def _fitting(
+        self, number: int, vehicle: int, position: int, starts: tuple[Interval, ...]
+    ) -> tuple[int, Fetch | None] | None:
+        """The earliest start there, and what is fetched for it, at the stock of the least detour that fits."""
+        timeline = self.timelines[vehicle]
+        if not self.model.visits[number].parts:
+            start = timeline.start_when_inserted(position, number, starts)
+            return None if start is None else (start, None)
+        for fetch in self._by_detour(self.supplies(number, vehicle, position), number, timeline, position):
+            start = timeline.start_when_inserted(position, number, starts, fetch)
+            if start is not None:
+                return start, fetch
+        return None
+
+    def _by_detour(
+        self, fetches: list[Fetch | None], number: int, timeline: Timeline, position: int
+    ) -> list[Fetch | None]:
+        def detour(fetch: Fetch | None) -> tuple[int, int]:
+            if fetch is None:
+                return 0, 0
+            technician, here, there = (
+                timeline.vehicle.technician,
+                timeline.place(position - 1),
+                self.model.place[number],
+            )
+            stock, minutes = self.model.stock_place[fetch.stock], self.model.minutes[technician]
+            return self.model.leg_cents(technician, here, there, stock), minutes[here][stock] + minutes[stock][there]
+
+        return sorted(fetches, key=detour) if len(fetches) > 1 else fetches
+
+    def _cents_onward(self, timeline: Timeline, place: int, position: int) -> int:
+        """From a place to the stop at this position, which may fetch something on the way."""
+        fetch = timeline.fetches.get(timeline.visits[position]) if position < len(timeline.visits) else None
+        by_way_of = NOWHERE if fetch is None else self.model.stock_place[fetch.stock]
+        return self.model.leg_cents(timeline.vehicle.technician, place, timeline.place(position), by_way_of)
 
     def best_option(self, number: int, vehicle: int, starts: tuple[Interval, ...] | None = None) -> Option | None:
         """The cheapest position, what it does to later stops included."""
@@ -108,10 +157,11 @@ class Draft:
             visits.insert(option.position, number)
             windows.insert(option.position, starts)
             # Known to be feasible: only its price is asked, for which nothing needs preparing.
-            after = Timeline(self.model, timeline.vehicle, visits, windows, [], [])
+            fetches = timeline.fetches if option.fetch is None else {**timeline.fetches, number: option.fetch}
+            after = Timeline(self.model, timeline.vehicle, visits, windows, [], [], fetches)
             before = self.model.time_cents(number, option.start_minute)
             price = option.price - before + after.cents_of_time() - self._timed_cents[vehicle]
-            judged = Option(price, vehicle, option.position, option.start_minute)
+            judged = Option(price, vehicle, option.position, option.start_minute, option.fetch)
             best = judged if best is None else min(best, judged)
         return best
 
@@ -124,38 +174,129 @@ class Draft:
 
     # ---- changing
 
-    def insert(self, number: int, vehicle: int, position: int, starts: tuple[Interval, ...] | None = None) -> None:
+    def insert(
+        self,
+        number: int,
+        vehicle: int,
+        position: int,
+        starts: tuple[Interval, ...] | None = None,
+        fetch: Fetch | None = None,
+    ) -> bool:
+        """Puts a visit where an option said; what it lacks is fetched, as given or where it is nearest. False, and
+        nothing has changed, where its parts have gone elsewhere meanwhile."""
         starts = self.starts_for(number, vehicle) if starts is None else starts
         timeline = self.timelines[vehicle]
+        if fetch is not None and not has_all(self.stock_left[fetch.stock], dict(fetch.parts)):
+            return False
+        if fetch is None and self.model.visits[number].parts:
+            fitting = self._fitting(number, vehicle, position, starts)
+            if fitting is None:
+                return False
+            fetch = fitting[1]
         timeline.visits.insert(position, number)
         timeline.starts.insert(position, starts)
-        self._account(number, vehicle, 1)
+        self._load(number, vehicle, fetch)
+        timeline.refresh()
+        self._count(number, vehicle, 1)
+        self._retime(vehicle)
+        return True
 
     def remove(self, number: int, vehicle: int) -> None:
+        """What was fetched on its way for later stops is fetched for them; those that cannot have it, or cannot be
+        reached in time without it (a way past it may be the shorter one), are dropped."""
         timeline = self.timelines[vehicle]
         position = timeline.visits.index(number)
         del timeline.visits[position], timeline.starts[position]
-        self._account(number, vehicle, -1)
+        fetch = self._unload(number, vehicle)
+        timeline.refresh()
+        self._count(number, vehicle, -1)
+        self._mend(vehicle)
+        self._retime(vehicle)
+        if fetch is not None:
+            self._resupply(timeline.vehicle.technician)
+        if self.model.visits[number].parts:
+            self._put_back(timeline.vehicle.technician)
+
+    def _put_back(self, technician: int) -> None:
+        """What was loaded for a stop that is no longer there stays in the stock."""
+        for vehicle in self.model.vehicles_of[technician]:
+            timeline = self.timelines[vehicle]
+            for number in [each for each in timeline.visits if each in timeline.fetches]:
+                loaded = dict(timeline.fetches[number].parts)
+                free = surplus(self.model, self.timelines, vehicle, timeline.visits.index(number) + 1, loaded)
+                needed = {name: amount - free[name] for name, amount in loaded.items() if amount > free[name]}
+                if needed != loaded:
+                    self._reload(number, vehicle, tuple(sorted(needed.items())))
+
+    def _reload(self, number: int, vehicle: int, parts: tuple[tuple[str, int], ...]) -> None:
+        timeline, fetch = self.timelines[vehicle], self._unload(number, vehicle)
+        assert fetch is not None
+        self._load(number, vehicle, replace(fetch, parts=parts) if parts else None)
+        timeline.refresh()
+        if not timeline.is_feasible():
+            self._unload(number, vehicle)
+            self._load(number, vehicle, fetch)  # the way past the stock is the shorter one
+            timeline.refresh()
+        self._retime(vehicle)
+
+    def _mend(self, vehicle: int) -> None:
+        """Drops what a route has no time for, from its end on."""
+        while not self.timelines[vehicle].is_feasible():
+            visits = self.timelines[vehicle].visits
+            number = next(
+                (
+                    each
+                    for each, ends in zip(visits, self.timelines[vehicle].forward[1:], strict=True)
+                    if min(ends) == NEVER
+                ),
+                visits[-1],
+            )
+            self.drop(number)
+
+    def _load(self, number: int, vehicle: int, fetch: Fetch | None) -> None:
+        if fetch is not None:
+            self.timelines[vehicle].fetches[number] = fetch
+            for name, amount in fetch.parts:
+                self.stock_left[fetch.stock][name] -= amount
+
+    def _unload(self, number: int, vehicle: int) -> Fetch | None:
+        fetch = self.timelines[vehicle].fetches.pop(number, None)
+        if fetch is not None:
+            for name, amount in fetch.parts:
+                self.stock_left[fetch.stock][name] += amount
+        return fetch
+
+    def _resupply(self, technician: int) -> None:
+        """Each stop that now lacks parts fetches them itself, or is dropped."""
+        while (short := first_shortage(self.model, self.timelines, technician)) is not None:
+            vehicle, number, lacking = short
+            timeline = self.timelines[vehicle]
+            fetch = self._unload(number, vehicle)
+            needed = Counter(dict(fetch.parts) if fetch is not None else {}) + Counter(lacking)
+            ways = ways_to_supply(needed, self.stock_left)
+            for way in self._by_detour(ways, number, timeline, timeline.visits.index(number)):
+                self._load(number, vehicle, way)
+                timeline.refresh()
+                if timeline.is_feasible():
+                    self._retime(vehicle)
+                    break
+                self._unload(number, vehicle)
+            else:
+                self._load(number, vehicle, fetch)
+                self.drop(number)
 
     def drop(self, number: int) -> None:
         """Takes the visit, and every one that must not be served without it, out of the plan."""
         for vehicle in self.served.get(number, [])[:]:
-            self.remove(number, vehicle)
+            if vehicle in self.served.get(number, []):
+                self.remove(number, vehicle)
         self.promises.pop(number, None)
         for other, visit in enumerate(self.model.visits):
             if other in self.served and any(self.model.visit_number[link.visit_id] == number for link in visit.after):
                 self.drop(other)
 
-    def _account(self, number: int, vehicle: int, sign: int) -> None:
-        self.timelines[vehicle].refresh()
-        self._count(number, vehicle, sign)
-        self._retime(vehicle)
-
     def _count(self, number: int, vehicle: int, sign: int) -> None:
-        technician, visit = self.model.vehicles[vehicle].technician, self.model.visits[number]
-        self._loads[vehicle] += sign * visit.load_units
-        for name, amount in visit.parts.items():
-            self._parts[technician][name] += sign * amount
+        self._loads[vehicle] += sign * self.model.visits[number].load_units
         where = self.served.setdefault(number, [])
         if sign > 0:
             where.append(vehicle)
@@ -166,6 +307,61 @@ class Draft:
 
     def _retime(self, vehicle: int) -> None:
         self._timed_cents[vehicle] = self.timelines[vehicle].cents_of_time() if self._is_timed(vehicle) else 0
+
+    # ---- fetching for several stops at once
+
+    def fetches(self) -> list[dict[int, Fetch]]:
+        return [dict(timeline.fetches) for timeline in self.timelines]
+
+    def restore_fetches(self, known: list[dict[int, Fetch]]) -> None:
+        """As `fetches` told them, for the same visits in the same order."""
+        for vehicle, fetches in enumerate(known):
+            for number in list(self.timelines[vehicle].fetches):
+                self._unload(number, vehicle)
+            for number, fetch in fetches.items():
+                self._load(number, vehicle, fetch)
+            self.timelines[vehicle].refresh()
+            self._retime(vehicle)
+
+    def join_fetches(self) -> bool:
+        """Loads for later stops of a route where one loads anyway, as far as that makes the route cheaper."""
+        joined = [self._join_in(vehicle) for vehicle in range(len(self.timelines))]
+        return any(joined)
+
+    def _join_in(self, vehicle: int) -> bool:
+        joined = False
+        fetching = [number for number in self.timelines[vehicle].visits if number in self.timelines[vehicle].fetches]
+        for index, earlier in enumerate(fetching):
+            for later in fetching[index + 1 :]:
+                fetches = self.timelines[vehicle].fetches
+                if earlier in fetches and later in fetches:
+                    joined |= self._join(vehicle, earlier, later)
+        return joined
+
+    def _join(self, vehicle: int, earlier: int, later: int) -> bool:
+        timeline, before = self.timelines[vehicle], self._cents(vehicle)
+        first, second = timeline.fetches[earlier], timeline.fetches[later]
+        self._unload(earlier, vehicle)
+        self._unload(later, vehicle)
+        parts = Counter(dict(first.parts)) + Counter(dict(second.parts))
+        for way in ways_to_supply(parts, self.stock_left):
+            if way is not None and way.stock in (first.stock, second.stock):
+                self._load(earlier, vehicle, way)
+                timeline.refresh()
+                if timeline.is_feasible() and self._cents(vehicle) < before:
+                    self._retime(vehicle)
+                    return True
+                self._unload(earlier, vehicle)
+        self._load(earlier, vehicle, first)
+        self._load(later, vehicle, second)
+        timeline.refresh()
+        return False
+
+    def _cents(self, vehicle: int) -> tuple[int, int]:
+        """Road and time of a route, scaled, and then the fewer pickups."""
+        timeline = self.timelines[vehicle]
+        road = sum(timeline.cents_of_leg(position) for position in range(len(timeline.visits) + 1))
+        return road * self.model.wishes_scale + timeline.cents_of_time(), len(timeline.fetches)
 
     # ---- promises between linked visits
 
@@ -227,15 +423,24 @@ class Draft:
             technician = model.technician_number.get(route.technician_id, NOWHERE)
             vehicle = model.vehicle_number.get((technician, route.shift_index))
             if vehicle is not None:
+                stops = [stop for stop in route.stops if stop.visit_id in model.visit_number]
                 draft.adopt(
                     vehicle,
-                    [model.visit_number[stop.visit_id] for stop in route.stops if stop.visit_id in model.visit_number],
+                    [model.visit_number[stop.visit_id] for stop in stops],
+                    {
+                        model.visit_number[stop.visit_id]: Fetch(
+                            model.stock_number[stop.pickup.place], tuple(sorted(stop.pickup.parts.items()))
+                        )
+                        for stop in stops
+                        if stop.pickup is not None and stop.pickup.place in model.stock_number
+                    },
                 )
         draft.drop_half_served()
         return draft
 
-    def adopt(self, vehicle: int, numbers: Iterable[int]) -> None:
-        """Fills an empty route with these visits in this order, or with those of them that it can hold."""
+    def adopt(self, vehicle: int, numbers: Iterable[int], fetches: Mapping[int, Fetch] | None = None) -> None:
+        """Fills an empty route with these visits in this order, or with those of them that it can hold; parts are
+        fetched as given, and else where it is nearest."""
         technician = self.model.vehicles[vehicle].technician
         fitting = [
             number
@@ -243,27 +448,46 @@ class Draft:
             if self.starts_for(number, vehicle)
             and not any(self.model.vehicles[other].technician == technician for other in self.served.get(number, []))
         ]
-        held: list[int] = []
-        for number in fitting:
-            if self.has_room(number, vehicle):
-                self._count(number, vehicle, 1)
-                held.append(number)
-        timeline = timeline_of(
-            self.model,
-            self.model.vehicles[vehicle],
-            held,
-            [self.starts_for(number, vehicle) for number in held],
-        )
-        if timeline.is_feasible():
-            self.timelines[vehicle] = timeline
-            self._retime(vehicle)
+        wanted = fetches or {}
+        if not self._adopt_all(vehicle, fitting, wanted):
+            for number in fitting:
+                if self.has_room(number, vehicle):
+                    self._append(number, vehicle, wanted.get(number))
+        if wanted:
+            self._resupply(technician)
+
+    def _append(self, number: int, vehicle: int, fetch: Fetch | None) -> None:
+        timeline, starts = self.timelines[vehicle], self.starts_for(number, vehicle)
+        position = len(timeline.visits)
+        kept = fetch is not None and timeline.start_when_inserted(position, number, starts, fetch) is not None
+        if kept and self.insert(number, vehicle, position, starts, fetch):
             return
-        for number in held:
+        if self._fitting(number, vehicle, position, starts) is not None:
+            self.insert(number, vehicle, position, starts)
+
+    def _adopt_all(self, vehicle: int, numbers: list[int], fetches: Mapping[int, Fetch]) -> bool:
+        """All that there is room for, timed once at the end; False, and nothing has changed, where time is short."""
+        timeline = self.timelines[vehicle]
+        for number in numbers:
+            position, fetch = len(timeline.visits), fetches.get(number)
+            if not self.has_room(number, vehicle):
+                continue
+            if fetch is None or not has_all(self.stock_left[fetch.stock], dict(fetch.parts)):
+                ways = self.supplies(number, vehicle, position)
+                fetch = self._by_detour(ways, number, timeline, position)[0]
+            timeline.visits.append(number)
+            timeline.starts.append(self.starts_for(number, vehicle))
+            self._load(number, vehicle, fetch)
+            self._count(number, vehicle, 1)
+        timeline.refresh()
+        if timeline.is_feasible():
+            self._retime(vehicle)
+            return True
+        for number in timeline.visits:
+            self._unload(number, vehicle)
             self._count(number, vehicle, -1)
-        for number in held:
-            position, starts = len(self.timelines[vehicle].visits), self.starts_for(number, vehicle)
-            if self.timelines[vehicle].start_when_inserted(position, number, starts) is not None:
-                self.insert(number, vehicle, position, starts)
+        self.timelines[vehicle] = Timeline.empty(self.model, timeline.vehicle)
+        return False
 
     def drop_half_served(self) -> None:
         """No crew may be short, no successor without its predecessor."""

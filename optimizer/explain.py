@@ -21,7 +21,8 @@ from optimizer.fits import (
 from optimizer.model import Model
 from optimizer.plan import Plan, Reason, ReasonCode, Unassigned
 from optimizer.problem import Problem, Technician, Visit
-from optimizer.timing import NEVER, Timeline
+from optimizer.supply import lacking_on_board, ways_to_supply
+from optimizer.timing import NEVER, Fetch, Timeline
 
 Condition = tuple[Callable[[Technician, Visit], bool], Callable[[Sequence[Technician], Visit], Reason]]
 
@@ -60,9 +61,15 @@ def _reasons(draft: Draft, number: int) -> tuple[Reason, ...]:
 def _is_reachable(model: Model, technician: int, number: int) -> bool:
     starts = model.starts(technician, number)
     return bool(starts) and any(
-        Timeline.empty(model, model.vehicles[vehicle]).start_when_inserted(0, number, starts) is not None
+        Timeline.empty(model, model.vehicles[vehicle]).start_when_inserted(0, number, starts, fetch) is not None
         for vehicle in model.vehicles_of[technician]
+        for fetch in _ways_to_supply(model, technician, number)
     )
+
+
+def _ways_to_supply(model: Model, technician: int, number: int) -> list[Fetch | None]:
+    lacking = lacking_on_board(model.technicians[technician], model.visits[number])
+    return ways_to_supply(lacking, [stock.parts for stock in model.problem.stocks])
 
 
 def _reason_on_an_empty_day(model: Model, number: int) -> Reason:
@@ -70,7 +77,7 @@ def _reason_on_an_empty_day(model: Model, number: int) -> Reason:
     survivors: list[Technician] = [technician for technician in model.technicians if technician.shifts]
     if not survivors:
         return Reason(ReasonCode.NO_TECHNICIANS, "Nobody works in this time.")
-    for holds, reason in (*_PERSONAL_CONDITIONS, *_TIMELY_CONDITIONS):
+    for holds, reason in (*_personal_conditions(model.problem), *_TIMELY_CONDITIONS):
         remaining = [technician for technician in survivors if holds(technician, visit)]
         if not remaining:
             return reason(survivors, visit)
@@ -84,9 +91,12 @@ def _reason_on_an_empty_day(model: Model, number: int) -> Reason:
         return _crew_too_small(len(reached), visit)
     short = min(
         (
-            Timeline.empty(model, model.vehicles[vehicle]).minutes_short(0, number, model.starts(technician, number))
+            Timeline.empty(model, model.vehicles[vehicle]).minutes_short(
+                0, number, model.starts(technician, number), fetch
+            )
             for technician in (model.technician_number[each.id] for each in survivors)
             for vehicle in model.vehicles_of[technician]
+            for fetch in _ways_to_supply(model, technician, number)
         ),
         default=NEVER,
     )
@@ -149,15 +159,11 @@ def _no_territory(technicians: Sequence[Technician], visit: Visit) -> Reason:
 
 
 def _no_parts(technicians: Sequence[Technician], visit: Visit) -> Reason:
-    def lacking(technician: Technician) -> list[tuple[int, str]]:
-        short = ((amount - technician.parts.get(name, 0), name) for name, amount in visit.parts.items())
-        return [each for each in short if each[0] > 0]
-
-    least = min((lacking(each) for each in technicians), key=lambda each: sum(amount for amount, _ in each))
-    amount, name = max(least)
+    least = min((lacking_on_board(each, visit) for each in technicians), key=lambda each: sum(each.values()))
+    name, amount = max(least.items(), key=lambda each: (each[1], each[0]))
     return Reason(
         ReasonCode.PARTS_MISSING,
-        f"Nobody who could come has the parts; {amount} of “{name}” are lacking.",
+        f"Nobody who could come has the parts, nor has any one stock; {amount} of “{name}” are lacking.",
         amount,
         "pieces",
         name,
@@ -180,14 +186,15 @@ def _pinned_elsewhere(technicians: Sequence[Technician], visit: Visit) -> Reason
     return Reason(ReasonCode.PIN_IMPOSSIBLE, f"It is pinned to {names}, who is away or may not do it.", subject=names)
 
 
-_PERSONAL_CONDITIONS: tuple[Condition, ...] = (
-    (has_the_skills, _no_skill),
-    (is_accepted, _not_accepted),
-    (serves_the_territory, _no_territory),
-    (carries_the_parts, _no_parts),
-    (carries_the_load, _load_too_large),
-    (lambda technician, visit: not is_pinned_elsewhere(technician, visit), _pinned_elsewhere),
-)
+def _personal_conditions(problem: Problem) -> tuple[Condition, ...]:
+    return (
+        (has_the_skills, _no_skill),
+        (is_accepted, _not_accepted),
+        (serves_the_territory, _no_territory),
+        (lambda technician, visit: carries_the_parts(technician, visit, problem.stocks), _no_parts),
+        (carries_the_load, _load_too_large),
+        (lambda technician, visit: not is_pinned_elsewhere(technician, visit), _pinned_elsewhere),
+    )
 
 
 def _opens(technician: Technician, visit: Visit) -> bool:
@@ -336,7 +343,9 @@ def _full(draft: Draft, number: int) -> Reason:
         starts = draft.starts_for(number, vehicle)
         if starts and draft.has_room(number, vehicle):
             shortages.extend(
-                timeline.minutes_short(position, number, starts) for position in range(len(timeline.visits) + 1)
+                timeline.minutes_short(position, number, starts, fetch)
+                for position in range(len(timeline.visits) + 1)
+                for fetch in draft.supplies(number, vehicle, position)
             )
     least = min(shortages, default=NEVER)
     if least == NEVER:

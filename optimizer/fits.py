@@ -1,6 +1,6 @@
 """Whether one technician could do one visit at all, the day's other work aside, and when."""
 
-from optimizer.problem import Technician, Visit, Window
+from optimizer.problem import Stock, Technician, Visit, Window
 
 Interval = tuple[int, int]
 FOREVER = 1 << 40
@@ -29,21 +29,26 @@ def serves_the_territory(technician: Technician, visit: Visit) -> bool:
     return visit.territory is None or not technician.territories or visit.territory in technician.territories
 
 
-def carries_the_parts(technician: Technician, visit: Visit) -> bool:
-    return all(technician.parts.get(name, 0) >= amount for name, amount in visit.parts.items())
+def carries_the_parts(technician: Technician, visit: Visit, stocks: tuple[Stock, ...] = ()) -> bool:
+    """On board, or what lacks there from one of the stocks."""
+    short = {name: amount - technician.parts.get(name, 0) for name, amount in visit.parts.items()}
+    lacking = {name: amount for name, amount in short.items() if amount > 0}
+    return not lacking or any(
+        all(stock.parts.get(name, 0) >= amount for name, amount in lacking.items()) for stock in stocks
+    )
 
 
 def carries_the_load(technician: Technician, visit: Visit) -> bool:
     return technician.capacity_units is None or visit.load_units <= technician.capacity_units
 
 
-def may_serve(technician: Technician, visit: Visit) -> bool:
+def may_serve(technician: Technician, visit: Visit, stocks: tuple[Stock, ...] = ()) -> bool:
     return (
         has_the_skills(technician, visit)
         and is_accepted(technician, visit)
         and not is_pinned_elsewhere(technician, visit)
         and serves_the_territory(technician, visit)
-        and carries_the_parts(technician, visit)
+        and carries_the_parts(technician, visit, stocks)
         and carries_the_load(technician, visit)
     )
 

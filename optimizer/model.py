@@ -53,6 +53,7 @@ class Model:
         self.pace = [matrix.pace for matrix in self.travel]
         self.is_slowed = [bool(matrix.slowdowns) for matrix in self.travel]
         self.stock_place = [problem.place_index[stock.place] for stock in problem.stocks]
+        self.stock_number = {stock.place: number for number, stock in enumerate(problem.stocks)}
         self.stock_minutes = [stock.handling_minutes for stock in problem.stocks]
         self.duration = [
             [technician.minutes_for(visit) for visit in problem.visits] for technician in problem.technicians
@@ -89,7 +90,7 @@ class Model:
         known = self._starts[technician][number]
         if known is None:
             person, visit = self.technicians[technician], self.visits[number]
-            known = start_intervals(person, visit) if may_serve(person, visit) else ()
+            known = start_intervals(person, visit) if may_serve(person, visit, self.problem.stocks) else ()
             self._starts[technician][number] = known
         return known
 
@@ -132,13 +133,18 @@ class Model:
         """When people expect each visit; far in the past when nobody was told."""
         return [self.published[visit.id][1] if visit.id in self.published else -FOREVER for visit in self.visits]
 
-    def leg_cents(self, technician: int, origin: int, destination: int) -> int:
-        """On a free road; what slow hours add is part of the price of time (`Timeline.cents_of_time`)."""
+    def leg_cents(self, technician: int, origin: int, destination: int, by_way_of: int = NOWHERE) -> int:
+        """On a free road, past a stock's place if one is named; what slow hours add is part of the price of time
+        (`Timeline.cents_of_time`)."""
         if destination == NOWHERE:
             return 0
-        return self.technicians[technician].travel_cents(
-            self.minutes[technician][origin][destination], self.travel[technician].metres[origin][destination]
-        )
+        minutes, metres = self.minutes[technician], self.travel[technician].metres
+        if by_way_of != NOWHERE:
+            return self.technicians[technician].travel_cents(
+                minutes[origin][by_way_of] + minutes[by_way_of][destination],
+                metres[origin][by_way_of] + metres[by_way_of][destination],
+            )
+        return self.technicians[technician].travel_cents(minutes[origin][destination], metres[origin][destination])
 
     @cached_property
     def is_linked(self) -> list[bool]:

@@ -264,7 +264,9 @@ class _Search:
         if any(loads) and any(person.capacity_units is not None for person in people):
             capacities = [people[vehicle.technician].capacity_units for vehicle in self.vehicles]
             self._limit("load", loads, [sum(loads) if each is None else each for each in capacities])
-        for name in sorted({name for node in self.nodes for name in visits[node.visit].parts}):
+        # What a stock has can be fetched; by which way, the draft finds out.
+        fetched = {name for stock in self.model.problem.stocks for name in stock.parts}
+        for name in sorted({name for node in self.nodes for name in visits[node.visit].parts} - fetched):
             amounts = [visits[node.visit].parts.get(name, 0) for node in self.nodes]
             on_board = [people[vehicle.technician].parts.get(name, 0) for vehicle in self.vehicles]
             self._limit(f"part {name}", amounts, on_board)

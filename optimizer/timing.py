@@ -152,6 +152,12 @@ class Timeline:
         fetch = self.fetches.get(self.visits[position]) if self.fetches and position < len(self.visits) else None
         return self.leg(self.place(position - 1), self.place(position), fetch)
 
+    def cents_of_leg(self, position: int) -> int:
+        """Of the leg that leads to the stop at this position, or to the route's end, on a free road."""
+        fetch = self.fetches.get(self.visits[position]) if self.fetches and position < len(self.visits) else None
+        by_way_of = NOWHERE if fetch is None else self.model.stock_place[fetch.stock]
+        return self.model.leg_cents(self.vehicle.technician, self.place(position - 1), self.place(position), by_way_of)
+
     def refresh(self) -> None:
         vehicle, model = self.vehicle, self.model
         duration, legs = model.duration[vehicle.technician], [self.leg_to(at) for at in range(len(self.visits) + 1)]

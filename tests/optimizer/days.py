@@ -14,6 +14,7 @@ from optimizer.problem import (
     Shift,
     Skill,
     Slowdown,
+    Stock,
     Technician,
     TravelMatrix,
     Visit,
@@ -72,7 +73,7 @@ def technicians(draw: st.DrawFn, name: str) -> Technician:
         cost_cents_per_shift=draw(st.sampled_from((0, 500))),
         overtime_cents_per_minute=draw(st.sampled_from((0, 80))),
         capacity_units=draw(st.sampled_from((None, 3))),
-        parts={"fuse": draw(st.integers(0, 3))},
+        parts={"fuse": draw(st.integers(0, 2))},
     )
 
 
@@ -117,19 +118,38 @@ def visits(draw: st.DrawFn, number: int, linked: bool) -> Visit:
         after=after,
         same_technician_as=f"v{draw(st.integers(0, number - 1))}" if linked and number and draw(seldom) else None,
         load_units=draw(st.integers(0, 2)),
-        parts={"fuse": 1} if draw(seldom) else {},
+        parts=draw(st.sampled_from(({}, {}, {"fuse": 1}, {"fuse": 2}, {"pump": 1}, {"fuse": 1, "pump": 1}))),
         pin=pin,
     )
 
 
 @st.composite
-def problems(draw: st.DrawFn, visits_max: int = 7, linked: bool = True) -> Problem:
-    crew = tuple(draw(technicians(name)) for name in TECHNICIANS[: draw(st.integers(1, 3))])
+def stocks(draw: st.DrawFn) -> tuple[Stock, ...]:
+    """None, one or two, with a few parts for all."""
+    places = draw(st.sampled_from(((), (), ("park",), ("depot", "quay"))))
+    return tuple(
+        Stock(place, {"fuse": draw(st.integers(0, 3)), "pump": draw(st.integers(0, 2))}, draw(st.sampled_from((0, 7))))
+        for place in places
+    )
+
+
+@st.composite
+def problems(draw: st.DrawFn, visits_max: int = 7, linked: bool = True, technicians_max: int = 3) -> Problem:
+    crew = tuple(draw(technicians(name)) for name in TECHNICIANS[: draw(st.integers(1, technicians_max))])
     work = tuple(draw(visits(number, linked)) for number in range(draw(st.integers(0, visits_max))))
     policy = Policy(
-        wait_cents_per_minute=draw(st.sampled_from((0, 3))), balance_cents_per_minute=draw(st.integers(0, 5))
+        wait_cents_per_minute=draw(st.sampled_from((0, 3))),
+        balance_cents_per_minute=draw(st.integers(0, 5)),
+        worst_lateness_cents_per_minute=draw(st.sampled_from((0, 0, 40))),
     )
-    return Problem(technicians=crew, visits=work, places=PLACES, travel=draw(matrices()), policy=policy)
+    return Problem(
+        technicians=crew,
+        visits=work,
+        places=PLACES,
+        travel=draw(matrices()),
+        policy=policy,
+        stocks=draw(stocks()),
+    )
 
 
 def with_published(question: Problem, plan: Plan) -> Problem:

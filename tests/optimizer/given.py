@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from optimizer.plan import PlacedBreak, Plan, Route, Stop, Unassigned
+from optimizer.plan import Pickup, PlacedBreak, Plan, Route, Stop, Unassigned
 from optimizer.problem import Place, Policy, Problem, Shift, Skill, Technician, TravelMatrix, Visit
 from optimizer.rules import Charge, Day, Violation
 
@@ -57,36 +57,62 @@ def driven(
     shift_index: int = 0,
     breaks: tuple[tuple[int, int], ...] = (),
     depart_minute: int = 0,
+    fetches: Mapping[str, tuple[str, Mapping[str, int]]] | None = None,
 ) -> Route:
-    """The route through (visit, start), with legs and ends as they truly are, whatever rules it breaks."""
+    """The route through (visit, start), with legs and ends as they truly are, whatever rules it breaks; `fetches`
+    say at which stock's place what is picked up on the way to a visit."""
     person = question.technician_by_id[name]
     shift, travel = person.shifts[shift_index], question.travel_for(person)
     here, clock, made = question.place_index[shift.start_place], depart_minute, list[Stop]()
     for visit_id, start in stops:
-        each = question.visit_by_id[visit_id]
-        there, resting = (
-            question.place_index[each.place],
-            sum(end - begin for begin, end in breaks if clock <= begin < start),
-        )
-        leg = travel.minutes_from(here, there, clock)
-        road = sum(end - begin for begin, end in breaks if clock <= begin < clock + leg)
-        wait = start - clock - leg - resting
-        arrive, end_minute = clock + leg + road, start + person.minutes_for(each)
-        made.append(Stop(visit_id, arrive, start, end_minute, leg, travel.metres[here][there], wait))
+        each, there = question.visit_by_id[visit_id], question.place_index[question.visit_by_id[visit_id].place]
+        by, parts = (fetches or {}).get(visit_id, (None, {}))
+        marks, minutes, metres = _leg(question, travel, here, there, clock, by)
+        resting = _prolong(marks, clock, start, breaks)
+        end_minute = start + person.minutes_for(each)
+        pickup = None if by is None else Pickup(by, marks[0], marks[1], parts)
+        wait = start - marks[-1] - resting
+        made.append(Stop(visit_id, marks[-1], start, end_minute, minutes, metres, wait, pickup))
         here, clock = there, end_minute
     home = here if shift.end_place is None else question.place_index[shift.end_place]
-    leg = travel.minutes_from(here, home, clock)
-    road = sum(end - begin for begin, end in breaks if clock <= begin < clock + leg)
+    marks, minutes, metres = _leg(question, travel, here, home, clock, None)
+    _prolong(marks, clock, clock, breaks)
     return Route(
         name,
         shift_index,
         depart_minute,
-        clock + leg + road,
-        leg,
-        travel.metres[here][home],
+        marks[-1],
+        minutes,
+        metres,
         tuple(made),
         tuple(PlacedBreak(*each) for each in breaks),
     )
+
+
+def _leg(
+    question: Problem, travel: TravelMatrix, here: int, there: int, clock: int, by: str | None
+) -> tuple[list[int], int, int]:
+    """When one is at the stock, leaves it and arrives, without breaks; minutes and metres."""
+    if by is None:
+        minutes = travel.minutes_from(here, there, clock)
+        return [clock + minutes], minutes, travel.metres[here][there]
+    stock, handling_minutes = question.place_index[by], question.stock_by_place[by].handling_minutes
+    first = travel.minutes_from(here, stock, clock)
+    left = clock + first + handling_minutes
+    onward = travel.minutes_from(stock, there, left)
+    marks = [clock + first, left, left + onward]
+    return marks, first + onward, travel.metres[here][stock] + travel.metres[stock][there]
+
+
+def _prolong(marks: list[int], clock: int, start: int, breaks: tuple[tuple[int, int], ...]) -> int:
+    """Moves what lies behind each break of the leg; the minutes of those taken after arriving."""
+    resting = 0
+    for begin, end in breaks:
+        if clock <= begin < marks[-1]:
+            marks[:] = [mark + end - begin if begin < mark else mark for mark in marks]
+        elif marks[-1] <= begin < start:
+            resting += end - begin
+    return resting
 
 
 def plan_of(question: Problem, *routes: Route) -> Plan:
