@@ -134,7 +134,9 @@ def stocks(draw: st.DrawFn) -> tuple[Stock, ...]:
 
 
 @st.composite
-def problems(draw: st.DrawFn, visits_max: int = 7, linked: bool = True, technicians_max: int = 3) -> Problem:
+def problems(
+    draw: st.DrawFn, visits_max: int = 7, linked: bool = True, technicians_max: int = 3, stocked: bool = False
+) -> Problem:
     crew = tuple(draw(technicians(name)) for name in TECHNICIANS[: draw(st.integers(1, technicians_max))])
     work = tuple(draw(visits(number, linked)) for number in range(draw(st.integers(0, visits_max))))
     policy = Policy(
@@ -148,7 +150,7 @@ def problems(draw: st.DrawFn, visits_max: int = 7, linked: bool = True, technici
         places=PLACES,
         travel=draw(matrices()),
         policy=policy,
-        stocks=draw(stocks()),
+        stocks=draw(stocks()) if stocked else (),
     )
 
 

@@ -15,7 +15,7 @@ from tests.optimizer.given import LINE, problem, technician, visit
 
 
 @settings(deadline=None, derandomize=True, max_examples=30)
-@given(problems())
+@given(problems(stocked=True))
 def test_problems_and_plans_come_back_equal(question: Problem) -> None:
     plan = with_reasons(question, construct(question))
     asked = replace(

@@ -27,14 +27,14 @@ def assert_sound(question: Problem, plan: Plan) -> None:
 
 @pytest.mark.slow
 @settings(CALM, max_examples=120)
-@given(problems())
+@given(problems(stocked=True))
 def test_construction_keeps_every_rule(question: Problem) -> None:
     assert_sound(question, with_reasons(question, construct(question)))
 
 
 @pytest.mark.slow
 @settings(CALM, max_examples=40)
-@given(problems())
+@given(problems(stocked=True))
 def test_routing_keeps_every_rule_and_is_never_worse_than_construction(
     caplog: pytest.LogCaptureFixture, question: Problem
 ) -> None:
@@ -49,14 +49,14 @@ def test_routing_keeps_every_rule_and_is_never_worse_than_construction(
 
 
 @settings(CALM, max_examples=25)
-@given(problems())
+@given(problems(stocked=True))
 def test_a_published_plan_is_held_to_the_same_rules(question: Problem) -> None:
     again = with_published(question, construct(question))
     assert_sound(again, solve(again, stop=Stop(seconds=0.3, solutions=5)))
 
 
 @settings(CALM, max_examples=40)
-@given(problems(visits_max=5))
+@given(problems(visits_max=5, stocked=True))
 def test_each_way_to_insert_keeps_every_rule_and_adds_what_it_says(question: Problem) -> None:
     for each in question.visits[:1]:
         without = replace(question, visits=tuple(other for other in question.visits if not _depends(other, each)))

@@ -155,7 +155,7 @@ def test_who_takes_out_the_stop_that_loads_leaves_the_loading_to_the_next() -> N
 
 
 @settings(CALM, max_examples=60)
-@given(problems(visits_max=8))
+@given(problems(visits_max=8, stocked=True))
 def test_a_plan_made_a_draft_keeps_its_pickups_and_any_visit_can_be_taken_out_of_it(question: Problem) -> None:
     plan = construct(question)
     model = Model(question)
@@ -172,7 +172,7 @@ def test_a_plan_made_a_draft_keeps_its_pickups_and_any_visit_can_be_taken_out_of
 
 
 @settings(CALM, max_examples=40)
-@given(problems(visits_max=8))
+@given(problems(visits_max=8, stocked=True))
 def test_loading_at_once_never_makes_a_plan_worse(question: Problem) -> None:
     draft = Draft.from_plan(Model(question), construct(question))
     for vehicle, timeline in enumerate(draft.timelines):

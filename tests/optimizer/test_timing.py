@@ -27,7 +27,7 @@ def inserted(timeline: Timeline, position: int, number: int, starts: Starts, fet
 
 
 @settings(CALM, max_examples=80)
-@given(problems(visits_max=6, linked=False))
+@given(problems(visits_max=6, linked=False, stocked=True))
 def test_a_visit_fits_where_the_longer_route_can_be_driven(question: Problem) -> None:
     draft = Draft(Model(question))
     for number in range(len(draft.model.visits)):
@@ -46,7 +46,7 @@ def test_a_visit_fits_where_the_longer_route_can_be_driven(question: Problem) ->
 
 
 @settings(CALM, max_examples=40)
-@given(problems(visits_max=5, linked=False, technicians_max=1))
+@given(problems(visits_max=5, linked=False, technicians_max=1, stocked=True))
 def test_the_earliest_ends_are_those_of_every_schedule_minute_by_minute(question: Problem) -> None:
     draft = Draft(Model(question))
     for number in range(len(draft.model.visits)):
