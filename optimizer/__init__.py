@@ -3,6 +3,7 @@
 problem.py  what is asked        construct.py  an answer in milliseconds    check.py    the judge
 plan.py     what is answered     routing.py    OR-Tools over the same       score.py    the price
 rules.py    what a good day is   solve.py      all together                 explain.py  why, and why not
+matrix.py   how long roads take  timing.py     when each stop of a route    supply.py   parts on board and in stock
 """
 
 from optimizer.absence import after_delay, without_technician

@@ -236,9 +236,9 @@ class Timeline:
         if not self.visits:
             return 0
         label = self._itinerary()[-1]
-        back, _ = self._return(label)
-        leg = self.leg_to(len(self.visits))
-        return label.cents + self._overtime_cents(back) + self._slow_cents(leg, label.end)
+        home = self.leg_to(len(self.visits))
+        back, _ = self._return(label, home)
+        return label.cents + self._overtime_cents(back) + self._slow_cents(home, label.end)
 
     def depart_minute(self, start: int, taken: int) -> int:
         """When the route leaves for its first stop: as late as it may, unless a break is taken on the way."""
@@ -252,10 +252,10 @@ class Timeline:
         rate = self.model.technicians[self.vehicle.technician].cost_cents_per_minute
         return extra * rate * self.model.wishes_scale
 
-    def _return(self, label: "Label") -> tuple[int, int]:
+    def _return(self, label: "Label", home: Leg) -> tuple[int, int]:
         """The soonest return and how many breaks are taken before it."""
         breaks, best = self.vehicle.breaks, (NEVER, label.taken)
-        minutes = span(self.leg_to(len(self.visits)), label.end)
+        minutes = span(home, label.end)
         for after in range(label.taken, len(breaks) + 1):
             ready = ready_minute(label.end, minutes, breaks, label.taken, after)
             if ready <= _latest_return(self.vehicle, after):
@@ -290,7 +290,7 @@ class Timeline:
         ends = [
             (label.cents + self._overtime_cents(back) + self._slow_cents(home, label.end), back, label.taken, label)
             for label in labels
-            if (back := self._return(label)[0]) < NEVER
+            if (back := self._return(label, home)[0]) < NEVER
         ]
         if not ends:
             raise ArithmeticError("The route cannot be driven.")
@@ -332,7 +332,7 @@ class Timeline:
             stops.append(Stop(model.visits[number].id, marks[-1], start, end, minutes, metres, wait, pickup))
             clock, taken = end, after
         marks, minutes, metres = self._legs(len(self.visits), clock)
-        _, after = self._return(itinerary[-1])
+        _, after = self._return(itinerary[-1], self.leg_to(len(self.visits)))
         resting = self._pause(clock, marks, taken, after, placed)
         self._pause(marks[-1] + resting, [marks[-1] + resting], after, len(vehicle.breaks), placed)
         return Route(
