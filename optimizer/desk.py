@@ -615,12 +615,13 @@ def _copied(draft: Draft, model: Model) -> Draft:
     other = copy(draft)
     other.model = model
     other.timelines = [
-        replace(each, model=model, visits=list(each.visits), starts=list(each.starts)) for each in draft.timelines
+        replace(each, model=model, visits=list(each.visits), starts=list(each.starts), fetches=dict(each.fetches))
+        for each in draft.timelines
     ]
     other.served = {number: list(vehicles) for number, vehicles in draft.served.items()}
     other.promises = dict(draft.promises)
     other._loads, other._timed_cents = list(draft._loads), list(draft._timed_cents)
-    other._parts = [copy(parts) for parts in draft._parts]
+    other.stock_left = [dict(parts) for parts in draft.stock_left]
     return other
 
 

@@ -300,16 +300,24 @@ def test_who_cancels_in_the_middle_gets_the_best_so_far() -> None:
     assert plan.score <= heard[0]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [0.0, 1.5])
-def test_the_time_limit_holds(seconds: float) -> None:
+def test_the_time_limit_holds() -> None:
+    question, took = a_large_day(), list[float]()
+    # Five hundredths, and a quarter of a second for the last look; other processes may hold up one try, not each.
+    most = 1.5 * 1.05 + 0.25
+    while len(took) < 4 and not any(each <= most for each in took):
+        started = time.monotonic()
+        solve(question, stop=Stop(seconds=1.5))
+        took.append(time.monotonic() - started)
+    assert min(took) <= most, took
+
+
+def test_without_any_time_there_is_the_first_plan() -> None:
     question = a_large_day()
-    first = time.monotonic()
-    construct(question)
-    built, started = time.monotonic() - first, time.monotonic()
-    answered(question, Stop(seconds=seconds))
-    # The first plan takes what it takes; with time to spare, five hundredths more are for the last look.
-    assert time.monotonic() - started < max(seconds * 1.05, seconds + 0.1, 2 * built + 0.5)
+    started = time.monotonic()
+    built = construct(question)
+    took, started = time.monotonic() - started, time.monotonic()
+    assert answered(question, Stop(seconds=0)).visit_ids == built.visit_ids
+    assert time.monotonic() - started < 4 * took + 1
 
 
 def test_an_exception_of_the_listener_comes_out_as_it_is() -> None:
