@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from optimizer import InvalidProblem, Plan, Problem, Score, Stop, check, construct, estimate_travel, score, solve
+from optimizer import InvalidProblem, Plan, Problem, Score, Stop, check, estimate_travel, score, solve
 from optimizer.problem import (
     CENTS_MAX,
     CENTS_PER_MINUTE_MAX,
