@@ -235,6 +235,7 @@ PICTURE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--seconds", default=10.0, show_default=True, type=click.FloatRange(min=0), help="How long to search.")
 @click.option("--seed", default=0, show_default=True, help="The same number, the same search.")
+@click.option("--workers", type=click.IntRange(min=1), help="Searches side by side; as many as there are cores.")
 @click.option("--out", type=PICTURE, metavar="PLAN.json", help="Write the plan (truckroll.plan/1).")
 @click.option("--map", "map_file", type=PICTURE, metavar="MAP.svg|png", help="Draw the routes on a map.")
 @click.option("--gantt", "gantt_file", type=PICTURE, metavar="DAY.svg|png", help="Draw the day, a row for each shift.")
@@ -247,6 +248,7 @@ def plan_file(
     file: Path | None,
     seconds: float,
     seed: int,
+    workers: int | None,
     out: Path | None,
     map_file: Path | None,
     gantt_file: Path | None,
@@ -266,7 +268,7 @@ def plan_file(
         if plan_file is not None:
             sys.exit(0 if console.judge(file, plan_file, map_file, gantt_file, click.echo) else 1)
         with console.Progress(seconds, sys.stderr) as progress:
-            problem, plan = console.solve_file(file, seconds, seed, progress)
+            problem, plan = console.solve_file(file, seconds, seed, progress, workers)
         console.hand_out(problem, plan, out, map_file, gantt_file, click.echo)
     except console.ConsoleError as error:
         click.echo(f"truckroll: {error}", err=True)

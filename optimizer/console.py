@@ -1,6 +1,7 @@
 """Planning on a console: a file in, tables, files and pictures out. What `truckroll plan` does, without the command line."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -90,12 +91,19 @@ class Progress:
         self.width = len(text)
 
 
-def solve_file(path: Path, seconds: float, seed: int, progress: Progress) -> tuple[Problem, Plan]:
-    """Raises `UnreadableFile`."""
+def solve_file(
+    path: Path, seconds: float, seed: int, progress: Progress, workers: int | None = None
+) -> tuple[Problem, Plan]:
+    """As many workers as there are cores, unless told. Raises `UnreadableFile`."""
     problem = read_problem(path)
     progress.problem = problem
     plan = solve(
-        problem, stop=Stop(seconds=seconds), seed=seed, on_progress=progress.hear, should_stop=progress.must_stop
+        problem,
+        stop=Stop(seconds=seconds),
+        seed=seed,
+        on_progress=progress.hear,
+        should_stop=progress.must_stop,
+        workers=workers or os.cpu_count() or 1,
     )
     return problem, plan
 

@@ -86,7 +86,10 @@ def judged(chosen: Instance, view: View, limit: float, found: Found | None) -> P
 
 
 def warm() -> None:
-    """Compiled code is loaded before the clock starts, as the peers' libraries are."""
+    """Libraries and compiled code are loaded before the clock starts, as the peers' are."""
+    import ortools.linear_solver.pywraplp
+    import ortools.sat.python.cp_model  # noqa: F401
+
     places = (Place("a", 0, 0), Place("b", 0, 0.1))
     travel = TravelMatrix(((0, 5), (5, 0)), ((0, 9), (9, 0)))
     visits = tuple(Visit(id=name, place="b", duration_minutes=5) for name in "xyz")
