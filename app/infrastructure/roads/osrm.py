@@ -37,7 +37,6 @@ class Osrm:
                 "destinations": ";".join(map(str, range(count, count + len(targets)))),
                 "annotations": "duration,distance",
                 "generate_hints": "false",
-                "skip_waypoints": "true",
             },
         )
 
