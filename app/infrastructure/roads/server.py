@@ -24,6 +24,8 @@ RETRY_SECONDS_MIN = 0.1
 RETRY_SECONDS_MAX = 2.0
 REST_SECONDS_MIN = 5.0
 REST_SECONDS_MAX = 60.0
+# A server that asks to be left alone for longer is asked again after that all the same.
+RESPECTED_SECONDS_MAX = 600.0
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 BUSY = 429
 TOO_LONG = (413, 414, 431)
@@ -62,7 +64,8 @@ class Circuit:
         now = self._clock()
         # Questions that were under way together fail together: that is one failure.
         if now >= self._rests_until:
-            self._rests_until = now + self._outage.failed(error)
+            asked_for = error.retry_seconds if isinstance(error, Away) else None
+            self._rests_until = now + max(self._outage.failed(error), min(asked_for or 0.0, RESPECTED_SECONDS_MAX))
         self._trial_until = 0.0
 
     def answered(self) -> None:
