@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from optimizer.desk import Change, Desk, Move, placed_in
+from optimizer.draft import fetches_of
 from optimizer.explain import with_reasons
 from optimizer.fits import FOREVER, intersect
 from optimizer.model import Model
@@ -245,7 +246,7 @@ def _feasible(model: Model, vehicle: int, part: _Part, now: int) -> Timeline:
             kept.append(number)
             starts.append(allowed)
     while True:
-        timeline = timeline_of(model, model.vehicles[vehicle], kept, starts)
+        timeline = timeline_of(model, model.vehicles[vehicle], kept, starts, fetches_of(model, part.route))
         if not kept or timeline.is_feasible():
             return timeline
         gone = _weakest(timeline)
@@ -269,6 +270,7 @@ def _weakest(timeline: Timeline) -> int:
                 timeline.vehicle,
                 timeline.visits[:at] + timeline.visits[at + 1 :],
                 timeline.starts[:at] + timeline.starts[at + 1 :],
+                timeline.fetches,
             )
             if shorter.is_feasible():
                 return at
@@ -284,6 +286,7 @@ def _without_the_incomplete(model: Model, routes: list[Route], homeless: set[int
             if times != model.visits[number].crew_size
             or any(model.visit_number[link.visit_id] not in count for link in model.visits[number].after)
         }
+        broken |= _lacking_parts(model, routes)
         if not broken:
             return routes, homeless
         homeless = homeless | broken
@@ -304,7 +307,22 @@ def _route_without(model: Model, route: Route, gone: set[int]) -> Route:
     vehicle = model.vehicles[model.vehicle_number[technician, route.shift_index]]
     if not kept:
         return replace(route, stops=())
-    return timeline_of(model, vehicle, [number for number, _ in kept], starts).route()
+    return timeline_of(model, vehicle, [number for number, _ in kept], starts, fetches_of(model, route)).route()
+
+
+def _lacking_parts(model: Model, routes: Iterable[Route]) -> set[int]:
+    """Of each technician the first visit whose parts were to be loaded at a stop that is gone."""
+    lacking: dict[str, int] = {}
+    boards: dict[str, Counter[str]] = {each.id: Counter(each.parts) for each in model.technicians}
+    for route in sorted(routes, key=lambda each: each.shift_index):
+        board = boards[route.technician_id]
+        for stop in route.stops:
+            number = model.visit_number[stop.visit_id]
+            board.update({} if stop.pickup is None else stop.pickup.parts)
+            board.subtract(model.visits[number].parts)
+            if min(board.values(), default=0) < 0:
+                lacking.setdefault(route.technician_id, number)
+    return set(lacking.values())
 
 
 def _in_order(desk: Desk, homeless: Iterable[int], placed: dict[str, tuple[frozenset[str], int]]) -> list[int]:

@@ -9,12 +9,12 @@ touches, so that what it says of the whole plan's score is exact.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 
 from optimizer.construct import _placings
-from optimizer.draft import Draft, Promise
+from optimizer.draft import Draft, Promise, fetches_of
 from optimizer.fits import FOREVER, Interval, intersect
 from optimizer.model import NOWHERE, Model
 from optimizer.plan import Plan, Reason, ReasonCode, Route, Score, Unassigned
@@ -39,7 +39,8 @@ from optimizer.rules import (
     work_together_as_a_crew,
 )
 from optimizer.score import score
-from optimizer.timing import Timeline, timeline_of
+from optimizer.supply import first_shortage, ways_to_supply
+from optimizer.timing import Fetch, Timeline, timeline_of
 
 Starts = tuple[Interval, ...]
 _ROUTE_GOALS: tuple[Callable[[Day], Iterator[Charge]], ...] = (
@@ -74,20 +75,28 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A route in the making: visits by number, each with the starts it is allowed."""
+    """A route in the making: visits by number, each with the starts it is allowed, and with what is fetched on the
+    way to it."""
 
     visits: tuple[int, ...] = ()
     starts: tuple[Starts, ...] = ()
+    fetches: Mapping[int, Fetch] = field(default_factory=dict)
 
     def adding(self, position: int, number: int, starts: Starts) -> "Line":
         return Line(
             (*self.visits[:position], number, *self.visits[position:]),
             (*self.starts[:position], starts, *self.starts[position:]),
+            self.fetches,
         )
 
     def without(self, number: int) -> "Line":
         at = self.visits.index(number)
-        return Line(self.visits[:at] + self.visits[at + 1 :], self.starts[:at] + self.starts[at + 1 :])
+        fetches = {each: fetch for each, fetch in self.fetches.items() if each != number}
+        return Line(self.visits[:at] + self.visits[at + 1 :], self.starts[:at] + self.starts[at + 1 :], fetches)
+
+    @classmethod
+    def of(cls, timeline: Timeline) -> "Line":
+        return cls(tuple(timeline.visits), tuple(timeline.starts), dict(timeline.fetches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +184,11 @@ class Desk:
         self.bills[vehicle] = bill
         for number in numbers:
             self.serving.setdefault(number, []).append(vehicle)
-        self.draft.adopt(vehicle, numbers)
+        self.draft.adopt(vehicle, numbers, fetches_of(self.model, route))
         timeline = self.draft.timelines[vehicle]
         if timeline.visits != numbers:
             self.closed.add(vehicle)
-        self.lines[vehicle] = Line(tuple(timeline.visits), tuple(timeline.starts))
+        self.lines[vehicle] = Line.of(timeline)
 
     def _add_up(self) -> None:
         """What is known of all routes together."""
@@ -245,8 +254,7 @@ class Desk:
     def _clear(self, vehicle: int) -> None:
         route = self.routes.pop(vehicle, None)
         self.bills.pop(vehicle, None)
-        for number in self.draft.timelines[vehicle].visits[:]:
-            self.draft.remove(number, vehicle)
+        self.draft.clear(vehicle)
         for stop in route.stops if route is not None else ():
             if stop.visit_id in self.model.visit_number:
                 number = self.model.visit_number[stop.visit_id]
@@ -268,12 +276,10 @@ class Desk:
                 if other not in gone and any(link.visit_id == name for link in visit.after)
             )
         lines = {
-            vehicle: line
-            for number in gone
-            for vehicle in self.serving.get(number, ())
-            for line in [self._line_without(vehicle, gone)]
+            vehicle: self._line_without(vehicle, gone) for number in gone for vehicle in self.serving.get(number, ())
         }
-        return self.after(self.change(lines))
+        supplied = self.supplied(lines)
+        return self.after(self.change(self._dropping(gone) if supplied is None else supplied))
 
     def _line_without(self, vehicle: int, gone: Collection[int]) -> Line:
         line = self.lines[vehicle]
@@ -281,6 +287,14 @@ class Desk:
             if number in line.visits:
                 line = line.without(number)
         return line
+
+    def _dropping(self, gone: Collection[int]) -> dict[int, Line]:
+        """The routes without these visits, and without those that have no parts or no time when they are gone."""
+        draft = _copied(self.draft, self.model)
+        for number in gone:
+            draft.drop(number)
+        lines = {vehicle: Line.of(timeline) for vehicle, timeline in enumerate(draft.timelines)}
+        return {vehicle: line for vehicle, line in lines.items() if line != self.lines[vehicle]}
 
     def expecting(self, visit: Visit) -> "Desk":
         """The same day with one more visit, left out so far. Raises `InvalidProblem` if there can be no such."""
@@ -366,13 +380,48 @@ class Desk:
     # ---- changes
 
     def timeline(self, vehicle: int, line: Line) -> Timeline:
-        return timeline_of(self.model, self.model.vehicles[vehicle], line.visits, line.starts)
+        return timeline_of(self.model, self.model.vehicles[vehicle], line.visits, line.starts, line.fetches)
+
+    def supplied(self, lines: Mapping[int, Line]) -> Mapping[int, Line] | None:
+        """These routes with everything fetched that is not on board when it is needed, at the stock of the least
+        detour; None where no stock has it, or there is no time for it. Without stocks, the routes as they are."""
+        if not self.problem.stocks:
+            return lines
+        left = [Counter(there) for there in self.draft.stock_left]
+        for vehicle, line in lines.items():
+            for known in self.lines[vehicle].fetches.values():
+                left[known.stock].update(dict(known.parts))
+            for kept in line.fetches.values():
+                left[kept.stock].subtract(dict(kept.parts))
+        timelines = list(self.draft.timelines)
+        for vehicle, line in lines.items():
+            timelines[vehicle] = self.timeline(vehicle, line)
+        for technician in {self.model.vehicles[vehicle].technician for vehicle in lines}:
+            while (short := first_shortage(self.model, timelines, technician)) is not None:
+                vehicle, number, lacking = short
+                timeline, fetch = timelines[vehicle], timelines[vehicle].fetches.get(number)
+                if vehicle not in lines:
+                    return None
+                if fetch is not None:
+                    left[fetch.stock].update(dict(fetch.parts))
+                needed = Counter(dict(fetch.parts) if fetch is not None else {}) + Counter(lacking)
+                at = timeline.visits.index(number)
+                way = next(iter(self.draft.by_detour(ways_to_supply(needed, left), number, timeline, at)), None)
+                if way is None:
+                    return None
+                left[way.stock].subtract(dict(way.parts))
+                timeline.fetches[number] = way
+                timeline.refresh()
+        if not all(timelines[vehicle].is_feasible() for vehicle in lines):
+            return None
+        return {vehicle: Line.of(timelines[vehicle]) for vehicle in lines}
 
     def change(self, lines: Mapping[int, Line]) -> "Change":
         """These routes instead of the plan's; each must be feasible."""
         routes: dict[int, Route | None] = {}
         for vehicle, line in lines.items():
-            timeline = Timeline(self.model, self.model.vehicles[vehicle], list(line.visits), list(line.starts), [], [])
+            visits, starts, fetches = list(line.visits), list(line.starts), dict(line.fetches)
+            timeline = Timeline(self.model, self.model.vehicles[vehicle], visits, starts, [], [], fetches)
             routes[vehicle] = timeline.route() if line.visits else None
         return Change(self, lines, routes)
 
@@ -405,8 +454,10 @@ class Desk:
                 yield change
             elif stage == 1:
                 line = lines.get(vehicle, self.lines[vehicle]).adding(position, number, starts)
-                change = self.change({**lines, vehicle: line})
-                heappush(heap, (change.price, 2, vehicle, position, change))
+                supplied = self.supplied({**lines, vehicle: line})
+                if supplied is not None:
+                    change = self.change(supplied)
+                    heappush(heap, (change.price, 2, vehicle, position, change))
             else:
                 start = timeline.start_when_inserted(position, number, starts)
                 if start is not None:
@@ -459,8 +510,8 @@ class Desk:
             exactly = ((placing.start_minute, placing.start_minute),)
             for option in placing.options:
                 lines[option.vehicle] = self.lines[option.vehicle].adding(option.position, number, exactly)
-            if not self.closed & lines.keys():
-                yield self.change(lines)
+            if not self.closed & lines.keys() and (supplied := self.supplied(lines)) is not None:
+                yield self.change(supplied)
 
     def starts_for(self, number: int, vehicle: int) -> Starts:
         """When the visit may start in this route: as the problem has it, and as the plan has it if it is in it."""
@@ -476,6 +527,8 @@ class Desk:
         load = sum(visits[each].load_units for each in aboard) + visits[number].load_units
         if person.capacity_units is not None and load > person.capacity_units:
             return False
+        if self.problem.stocks:
+            return True  # what is not on board may be fetched: `supplied` finds out
         everything = [
             each for other in self.model.vehicles_of[technician] for each in lines.get(other, self.lines[other]).visits
         ]

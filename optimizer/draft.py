@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from optimizer.fits import FOREVER, Interval, intersect
 from optimizer.model import NOWHERE, Model
-from optimizer.plan import Plan, Unassigned
+from optimizer.plan import Plan, Route, Unassigned
 from optimizer.rules import Violation
 from optimizer.supply import first_shortage, has_all, surplus, ways_to_supply
 from optimizer.timing import NEVER, Fetch, Timeline
@@ -34,6 +34,17 @@ class Option:
     position: int
     start_minute: int
     fetch: Fetch | None = field(default=None, compare=False)
+
+
+def fetches_of(model: Model, route: Route) -> dict[int, Fetch]:
+    """The pickups of a plan's route, as far as the problem has the stock."""
+    return {
+        model.visit_number[stop.visit_id]: Fetch(
+            model.stock_number[stop.pickup.place], tuple(sorted(stop.pickup.parts.items()))
+        )
+        for stop in route.stops
+        if stop.visit_id in model.visit_number and stop.pickup is not None and stop.pickup.place in model.stock_number
+    }
 
 
 class Draft:
@@ -114,13 +125,13 @@ class Draft:
         if not self.model.visits[number].parts:
             start = timeline.start_when_inserted(position, number, starts)
             return None if start is None else (start, None)
-        for fetch in self._by_detour(self.supplies(number, vehicle, position), number, timeline, position):
+        for fetch in self.by_detour(self.supplies(number, vehicle, position), number, timeline, position):
             start = timeline.start_when_inserted(position, number, starts, fetch)
             if start is not None:
                 return start, fetch
         return None
 
-    def _by_detour(
+    def by_detour(
         self, fetches: list[Fetch | None], number: int, timeline: Timeline, position: int
     ) -> list[Fetch | None]:
         def detour(fetch: Fetch | None) -> tuple[int, int]:
@@ -274,7 +285,7 @@ class Draft:
             fetch = self._unload(number, vehicle)
             needed = Counter(dict(fetch.parts) if fetch is not None else {}) + Counter(lacking)
             ways = ways_to_supply(needed, self.stock_left)
-            for way in self._by_detour(ways, number, timeline, timeline.visits.index(number)):
+            for way in self.by_detour(ways, number, timeline, timeline.visits.index(number)):
                 self._load(number, vehicle, way)
                 timeline.refresh()
                 if timeline.is_feasible():
@@ -423,18 +434,10 @@ class Draft:
             technician = model.technician_number.get(route.technician_id, NOWHERE)
             vehicle = model.vehicle_number.get((technician, route.shift_index))
             if vehicle is not None:
-                stops = [stop for stop in route.stops if stop.visit_id in model.visit_number]
-                draft.adopt(
-                    vehicle,
-                    [model.visit_number[stop.visit_id] for stop in stops],
-                    {
-                        model.visit_number[stop.visit_id]: Fetch(
-                            model.stock_number[stop.pickup.place], tuple(sorted(stop.pickup.parts.items()))
-                        )
-                        for stop in stops
-                        if stop.pickup is not None and stop.pickup.place in model.stock_number
-                    },
-                )
+                numbers = [
+                    model.visit_number[stop.visit_id] for stop in route.stops if stop.visit_id in model.visit_number
+                ]
+                draft.adopt(vehicle, numbers, fetches_of(model, route))
         draft.drop_half_served()
         return draft
 
@@ -474,7 +477,7 @@ class Draft:
                 continue
             if fetch is None or not has_all(self.stock_left[fetch.stock], dict(fetch.parts)):
                 ways = self.supplies(number, vehicle, position)
-                fetch = self._by_detour(ways, number, timeline, position)[0]
+                fetch = self.by_detour(ways, number, timeline, position)[0]
             timeline.visits.append(number)
             timeline.starts.append(self.starts_for(number, vehicle))
             self._load(number, vehicle, fetch)
@@ -483,11 +486,17 @@ class Draft:
         if timeline.is_feasible():
             self._retime(vehicle)
             return True
+        self.clear(vehicle)
+        return False
+
+    def clear(self, vehicle: int) -> None:
+        """Takes everything out of a route at once; what others have loaded, and the crews, are not looked at."""
+        timeline = self.timelines[vehicle]
         for number in timeline.visits:
             self._unload(number, vehicle)
             self._count(number, vehicle, -1)
         self.timelines[vehicle] = Timeline.empty(self.model, timeline.vehicle)
-        return False
+        self._retime(vehicle)
 
     def drop_half_served(self) -> None:
         """No crew may be short, no successor without its predecessor."""

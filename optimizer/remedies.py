@@ -142,7 +142,10 @@ def _tried(desk: Desk, visit_id: str, each: _Try) -> Remedy | None:
             for other in gone
             for vehicle in desk.serving.get(desk.number(other), ())
         }
-        shorter = desk.change(lines).plan
+        supplied = desk.supplied(lines)
+        if supplied is None:
+            return None
+        shorter = desk.change(supplied).plan
         routes = shorter.routes
     start = Desk(problem, Plan(routes, left))
     now = _serving(start, visit_id)

@@ -47,7 +47,7 @@ def improve_route_at(desk: Desk, technician_id: str, *, shift_index: int | None 
         vehicles = [vehicles[shift_index]]
     before = [desk.bills[vehicle] for vehicle in vehicles if vehicle in desk.bills]
     for vehicle in vehicles:
-        if len(desk.lines[vehicle].visits) > 1 and vehicle not in desk.closed:
+        if len(desk.lines[vehicle].visits) > 1 and vehicle not in desk.closed | set(_fetching(desk)):
             better = _Ordering(desk, vehicle).best()
             if better is not None:
                 desk = desk.after(better)
@@ -62,6 +62,11 @@ def improve_route_at(desk: Desk, technician_id: str, *, shift_index: int | None 
             stop.visit_id for vehicle in vehicles if vehicle in desk.routes for stop in desk.routes[vehicle].stops
         ),
     )
+
+
+def _fetching(desk: Desk) -> Iterator[int]:
+    """What is loaded on the way has to be loaded before it is used: such routes keep their order."""
+    return (vehicle for vehicle, line in enumerate(desk.lines) if line.fetches)
 
 
 Worth = tuple[int, int, int]

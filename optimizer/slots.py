@@ -85,7 +85,10 @@ def _best(desk: Desk, number: int, windows: Sequence[tuple[int, int]]) -> Ways:
             start = timeline.start_when_inserted(position, number, inside) if inside else None
             if start is None:
                 continue
-            way = desk.change({vehicle: desk.lines[vehicle].adding(position, number, inside)})
+            supplied = desk.supplied({vehicle: desk.lines[vehicle].adding(position, number, inside)})
+            if supplied is None:
+                continue
+            way = desk.change(supplied)
             if window not in ways or way.marginal_cents < ways[window].marginal_cents:
                 missing -= window not in ways
                 ways[window] = way

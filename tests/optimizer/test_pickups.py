@@ -7,12 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from optimizer import Break, Pickup, Problem, Shift, Slowdown, Stock, check, construct, insert, rules, score
+from optimizer.absence import after_delay, without_technician
 from optimizer.construct import fill
 from optimizer.draft import Draft
 from optimizer.explain import explain_unassigned
 from optimizer.model import Model
 from optimizer.plan import Plan, ReasonCode
 from optimizer.problem import TravelMatrix
+from optimizer.reorder import improve_route
+from optimizer.repair import insert_urgent
+from optimizer.slots import slots
 from tests.optimizer.days import problems
 from tests.optimizer.given import LINE, driven, given_day, plan_of, problem, technician, visit
 from tests.optimizer.given import given as asked
@@ -232,3 +236,23 @@ def test_a_pickup_may_be_the_shorter_way() -> None:
         stocks=AT_PARK,
     )
     assert built(question).routes[0].stops[0].start_minute == 40
+
+
+@settings(CALM, max_examples=15)
+@given(problems(stocked=True))
+def test_a_dispatcher_who_inserts_or_misses_somebody_sends_nobody_without_parts(question: Problem) -> None:
+    plan = construct(question)
+    for each in question.visits:
+        for repair in insert_urgent(question, plan, each.id):
+            assert check(question, repair.plan) == []
+            assert repair.plan.score == score(question, repair.plan)
+        for slot in slots(
+            question, plan, replace(each, id="new", after=(), same_technician_as=None, pin=None), count=2
+        ):
+            assert slot.earliest_minute <= slot.start_minute
+    for minute in (0, 100):
+        repair = without_technician(question, plan, "ann", from_minute=minute)
+        assert check(repair.problem, repair.plan) == []
+        repair = after_delay(question, plan, "ann", at_minute=minute, delay_minutes=30)
+        assert check(repair.problem, repair.plan) == []
+    assert check(question, improve_route(question, plan, "ann").plan) == []
