@@ -168,7 +168,11 @@ class Settings(BaseModel):
     @field_validator("travel_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and not (urlsplit(value).scheme in ("http", "https") and urlsplit(value).hostname):
+        if value is None:
+            return None
+        address = urlsplit(value)
+        # Asking for the port refuses one that is none.
+        if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
             raise ValueError("it must be a URL such as http://127.0.0.1:5000")
         return value
 

@@ -91,6 +91,8 @@ def test_a_secret_may_come_from_a_file(tmp_path):
             "TRAVEL_PROVIDER cannot be used: nobody would ask the road server",
         ),
         ("TRUCKROLL_TRAVEL_URL", "osrm:5000", "TRUCKROLL_TRAVEL_URL cannot be used: it must be a URL such as http"),
+        ("TRUCKROLL_TRAVEL_URL", "http://osrm:99999", "TRUCKROLL_TRAVEL_URL cannot be used: port out of range"),
+        ("TRUCKROLL_TRAVEL_URL", "http://:5000", "TRUCKROLL_TRAVEL_URL cannot be used: it must be a URL such as http"),
         ("TRUCKROLL_TRAVEL_PROFILE", "../x", "TRUCKROLL_TRAVEL_PROFILE cannot be used"),
         ("TRUCKROLL_TRAVEL_PLACES_MAX", "0", "TRUCKROLL_TRAVEL_PLACES_MAX cannot be used"),
         (
