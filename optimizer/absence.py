@@ -208,7 +208,9 @@ def _with_what_stays(
     """The plan with all that may stay as it is, and what may not."""
     model = Model(changed)
     routes = [route for route in plan.routes if route.technician_id != technician_id]
-    homeless = {model.visit_number[stop.visit_id] for part in parts for stop in part.route.stops}
+    # All of theirs at first: of a shift that is gone as a whole there is no part.
+    theirs = (route for route in plan.routes if route.technician_id == technician_id)
+    homeless = {model.visit_number[stop.visit_id] for route in theirs for stop in route.stops}
     for part in parts:
         if part.is_whole:
             routes.append(replace(part.route, shift_index=part.shift_index))

@@ -11,7 +11,9 @@ import schema.identity.operations
 import schema.integrations.operations
 import schema.journal.operations
 import schema.messaging.operations
+import schema.scheduling.advice
 import schema.scheduling.boards
+import schema.scheduling.booking
 import schema.scheduling.forecasts
 import schema.scheduling.operations
 import schema.scheduling.syncing
@@ -31,6 +33,8 @@ ROOMS = (
     schema.equipment.operations,
     schema.work_orders.operations,
     schema.scheduling.operations,
+    schema.scheduling.advice,
+    schema.scheduling.booking,
     schema.scheduling.boards,
     schema.scheduling.syncing,
     schema.scheduling.forecasts,

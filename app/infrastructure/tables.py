@@ -157,13 +157,18 @@ async def require_visible(model: type[Row], actor: Actor, ids: Iterable[str], pa
     return found
 
 
+async def require_new(model: type[Row], id: str | None) -> None:
+    """Raise ``AlreadyExists`` when the client's own id for a new row is taken."""
+    if id is not None and await model.filter(id=require_id(id, model.prefix)).exists():
+        raise AlreadyExists(model.noun, id, path=["id"])
+
+
 async def add_row(model: type[Row], *, id: str | None = None, **values: Any) -> Row:
     """A new row, with the client's id or a fresh one. ``AlreadyExists`` when the id, or what must be unique, is taken."""
-    chosen = require_id(id, model.prefix) if id is not None else new_id(model.prefix)
+    await require_new(model, id)
+    chosen = id if id is not None else new_id(model.prefix)
     now = utc_now()
     row = model(id=chosen, created_at=now, updated_at=now, **values)
-    if id is not None and await model.filter(id=chosen).exists():
-        raise AlreadyExists(model.noun, chosen, path=["id"])
     with _telling_what_is_taken(model, {"id": chosen, **values}):
         await row.save(force_create=True)
     return row

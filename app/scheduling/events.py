@@ -166,9 +166,11 @@ class PlanFact(Fact):
 
 @dataclass(frozen=True, kw_only=True)
 class PlanRunRequested(PlanFact):
-    """Somebody asked for a plan of a day."""
+    """Somebody asked for a plan of some days, or what becomes of them."""
 
     day: str
+    days: int = 1
+    kind: str = "SCHEDULE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,3 +224,36 @@ class PlanUndone(PlanFact):
     """The schedule is again as it was before the plan was committed."""
 
     appointment_ids: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotFact(Fact):
+    """Something that happened to a time that was kept free for a customer."""
+
+    noun = "slot hold"
+    work_order_id: str
+    appointment_id: str
+    window_start: str
+    window_end: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotHeld(SlotFact):
+    """A time is kept free until ``expires_at``."""
+
+    expires_at: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotConfirmed(SlotFact):
+    """The time is the visit's, and the window its promise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotReleased(SlotFact):
+    """The time was given back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotExpired(SlotFact):
+    """Nobody confirmed the time while it was kept free."""

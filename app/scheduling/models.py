@@ -12,7 +12,7 @@ from app.infrastructure.conditions import Condition, column, exists, nothing
 from app.infrastructure.tables import OwnedTable, listed, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
-from app.scheduling.rules import AppointmentStatus, AssignmentStatus, PlanRunStatus
+from app.scheduling.rules import AppointmentStatus, AssignmentStatus, PlanKind, PlanRunStatus, SlotHoldStatus
 
 # A technician sees what was given to them, also when it is done; not what was taken away or turned down.
 HELD = (AssignmentStatus.PROPOSED.value, AssignmentStatus.ACCEPTED.value)
@@ -167,20 +167,26 @@ class Assignment(OwnedTable):
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
         scope = _in_scope(actor)
-        return scope & (column("technician_id") == actor.technician_id) if actor.is_technician_only else scope
+        if not actor.is_technician_only:
+            return scope
+        # Who is only kept free is told nothing: it may come to nothing.
+        told = column("status") != AssignmentStatus.RESERVED.value
+        return scope & (column("technician_id") == actor.technician_id) & told
 
 
 @register
 class PlanRun(OwnedTable):
-    """One question to the planner and where its answer stands.
+    """One question to the planner and where its answer stands. It is about ``days`` days from ``day`` on.
 
-    ``base`` holds the version of every appointment the plan was made from; when one moved on, the plan is outdated.
+    ``question`` holds what else was asked: the policy, and of a change whose it is and when. ``base`` holds the version of every appointment the plan was made from; when one moved on, the plan is outdated.
     """
 
     prefix = "run"
     noun = "plan run"
 
+    kind = fields.CharField(max_length=32, default=PlanKind.SCHEDULE.value, db_default=PlanKind.SCHEDULE.value)
     day: date = fields.DateField()
+    days = fields.IntField(default=1, db_default=1)
     time_zone = fields.CharField(max_length=64)
     status = fields.CharField(max_length=32, default=PlanRunStatus.QUEUED.value)
     requested_by = fields.CharField(max_length=ID_LENGTH_MAX)
@@ -188,6 +194,8 @@ class PlanRun(OwnedTable):
     seed = fields.IntField(default=0)
     technician_ids: fields.JSONField[list[str] | None] = fields.JSONField(null=True)
     work_order_ids: fields.JSONField[list[str] | None] = fields.JSONField(null=True)
+    territory_ids: fields.JSONField[list[str] | None] = fields.JSONField(null=True)
+    question: fields.JSONField[dict[str, Any] | None] = fields.JSONField(null=True)
     progress: fields.JSONField[dict[str, Any]] = fields.JSONField(default=dict)
     score: fields.JSONField[dict[str, Any]] = fields.JSONField(default=dict)
     base: fields.JSONField[dict[str, int]] = fields.JSONField(default=dict)
@@ -242,6 +250,49 @@ class PlannedVisit(OwnedTable):
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
         return _staff_only(actor)
+
+
+@register
+class SlotHold(OwnedTable):
+    """A time that is kept free for a customer who is choosing.
+
+    Its reserved assignments take the technicians' time, so that neither another hold nor a booking can have it.
+    """
+
+    prefix = "hold"
+    noun = "slot hold"
+
+    work_order: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField(
+        "truckroll.WorkOrder", related_name=False, on_delete=fields.OnDelete.RESTRICT
+    )
+    work_order_id: str
+    appointment: fields.ForeignKeyRelation[Any] = fields.ForeignKeyField(
+        "truckroll.Appointment", related_name=False, on_delete=fields.OnDelete.CASCADE
+    )
+    appointment_id: str
+    customer_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    status = fields.CharField(max_length=32, default=SlotHoldStatus.HELD.value)
+    window_start = fields.DatetimeField()
+    window_end = fields.DatetimeField()
+    starts_at = fields.DatetimeField()
+    ends_at = fields.DatetimeField()
+    technician_ids: fields.JSONField[list[str]] = fields.JSONField(default=list)
+    held_by = fields.CharField(max_length=ID_LENGTH_MAX)
+    expires_at = fields.DatetimeField()
+
+    class Meta:
+        table = "slot_hold"
+        indexes = [
+            listed("expires_at"),
+            listed("created_at"),
+            Index(fields=("organization_id", "status", "expires_at")),
+            Index(fields=("organization_id", "customer_id", "status")),
+            Index(fields=("appointment", "status")),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return nothing() if actor.is_technician_only else _in_scope(actor)
 
 
 # Locks and checks prevent double booking first; this holds whatever writes to the table.

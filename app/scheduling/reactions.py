@@ -43,7 +43,8 @@ from app.scheduling.events import (
 )
 from app.scheduling.models import Appointment, Assignment, PlanRun
 from app.scheduling.rules import AppointmentStatus, PlanRunStatus, ReasonCode
-from app.scheduling.solver import Progress, Request, SolveCanceled, SolveFailed, score_as_json, solve_apart
+from app.scheduling.solver import Progress, Request, SolveCanceled, SolveFailed, solve_apart
+from app.scheduling.standing import score_as_json
 from app.work_orders.events import (
     WorkOrderCanceled,
     WorkOrderCannotComplete,
@@ -110,20 +111,24 @@ async def _answer(context: JobContext, run_id: str, solve: Solve) -> None:
         return
     run = await find_one(PlanRun, context.actor, run_id)
     told_at = 0.0
+    before: dict[str, Any] = {}
 
     async def tell(progress: Progress) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= PROGRESS_SECONDS:
+        nonlocal told_at, before
+        if "before" in progress:
+            before = progress["before"]
+        elif time.monotonic() - told_at >= PROGRESS_SECONDS:
             told_at = time.monotonic()
             await commands.note_plan_progress(context.actor, run_id, progress)
 
     async def is_canceled() -> bool:
         return context.canceled() or await queries.get_plan_status(run_id) != PlanRunStatus.RUNNING
 
-    request = await _unless(is_canceled, planning.ask(material, seconds=run.seconds, seed=run.seed))
+    request = await _unless(is_canceled, planning.ask_as_run(material, run))
     plan = await solve(request, on_progress=tell, should_stop=is_canceled)
-    proposals = await asyncio.to_thread(planning.proposals_of, material, plan)
-    await commands.store_plan(context.actor, run_id, proposals, score_as_json(plan.score))
+    droppable = None if request.change is None else planning.freed_ids(material)
+    proposals = await asyncio.to_thread(planning.proposals_of, material, plan, droppable=droppable)
+    await commands.store_plan(context.actor, run_id, proposals, score_as_json(plan.score), before)
 
 
 async def _unless(is_canceled: Callable[[], Awaitable[bool]], asking: Coroutine[Any, Any, Request]) -> Request:
@@ -169,6 +174,13 @@ async def keep_lateness_true(actor: Actor, entry: Entry) -> None:
 
 
 every(seconds=6 * 3600, name="scheduling.forget_old_shares")(commands.forget_old_shares)
+
+
+@every(seconds=10, name="scheduling.expire_slots")
+async def expire_slots(now: datetime | None = None) -> None:
+    """What was kept free long enough is free for others."""
+    at = now or utc_now()
+    await for_each_organization(lambda organization_id: commands.expire_slots(organization_id, at))
 
 
 @every(seconds=60, name="scheduling.watch_visits")

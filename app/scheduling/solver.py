@@ -21,6 +21,8 @@ from typing import Any, BinaryIO
 
 import optimizer
 from app.scheduling.estimate import Estimate
+from app.scheduling.rules import PlanKind
+from app.scheduling.standing import as_it_stands, figures_of, score_as_json
 
 GRACE_SECONDS = 60.0
 PROGRESS_SECONDS = 0.5
@@ -28,6 +30,17 @@ LINE_BYTES_MAX = 256 * 1024 * 1024
 _LENGTH = struct.Struct(">Q")
 
 Progress = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to one technician, or that their day alone is to be improved. Minutes are those of the request."""
+
+    kind: PlanKind
+    technician_id: str
+    from_minute: int = 0
+    until_minute: int | None = None
+    delay_minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,8 @@ class Request:
     seed: int = 0
     estimate: Estimate = field(default_factory=Estimate)
     travel: optimizer.TravelMatrix | None = None
+    policy: optimizer.Policy = field(default_factory=optimizer.Policy)
+    change: Change | None = None
 
     def problem(self) -> optimizer.Problem:
         """The problem with its travel matrix."""
@@ -56,6 +71,7 @@ class Request:
             travel=self.travel or self.estimate.between(self.places),
             origin=self.origin,
             published=self.published,
+            policy=self.policy,
         )
 
 
@@ -140,15 +156,41 @@ async def _listen(
         reading.cancel()
 
 
-def score_as_json(score: optimizer.Score | None) -> dict[str, Any]:
-    """What a plan is worth, lower is better, by the goals in their order."""
-    if score is None:
-        return {}
-    return {
-        "mandatory_points": score.mandatory_points,
-        "lateness_cents": score.lateness_cents,
-        "wishes_cents": score.wishes_cents,
-    }
+def think(request: Request, tell: Callable[[Progress], None]) -> optimizer.Plan:
+    """The answer. First it tells what the schedule costs as it stands (``before``), then of each better plan."""
+    problem = request.problem()
+    standing = as_it_stands(problem)
+    tell({"before": figures_of(problem, standing)})
+
+    def on_progress(elapsed_seconds: float, score: optimizer.Score) -> None:
+        tell({"elapsed_seconds": round(elapsed_seconds, 2), "score": score_as_json(score)})
+
+    if request.change is not None:
+        return changed_plan(problem, standing, request.change)
+    return optimizer.solve(
+        problem, stop=optimizer.Stop(seconds=request.seconds), seed=request.seed, on_progress=on_progress
+    )
+
+
+def changed_plan(problem: optimizer.Problem, standing: optimizer.Plan, change: Change) -> optimizer.Plan:
+    """The schedule with as little of it changed as the day demands."""
+    if change.kind is PlanKind.ROUTE:
+        return optimizer.improve_route(problem, standing, change.technician_id).plan
+    if change.kind is PlanKind.ABSENCE:
+        return optimizer.without_technician(
+            problem,
+            standing,
+            change.technician_id,
+            from_minute=change.from_minute,
+            until_minute=change.until_minute,
+        ).plan
+    return optimizer.after_delay(
+        problem,
+        standing,
+        change.technician_id,
+        at_minute=change.from_minute,
+        delay_minutes=change.delay_minutes,
+    ).plan
 
 
 def main() -> None:
@@ -161,21 +203,16 @@ def main() -> None:
     (length,) = _LENGTH.unpack(source.read(_LENGTH.size))
     request: Request = pickle.loads(source.read(length))
     threading.Thread(target=_end_with, args=(source,), daemon=True).start()
-    last = [-PROGRESS_SECONDS]
+    told_at = [-PROGRESS_SECONDS]
 
-    def tell(elapsed_seconds: float, score: optimizer.Score) -> None:
-        if elapsed_seconds - last[0] >= PROGRESS_SECONDS:
-            last[0] = elapsed_seconds
-            progress = {"elapsed_seconds": round(elapsed_seconds, 2), "score": score_as_json(score)}
+    def tell(progress: Progress) -> None:
+        elapsed_seconds = progress.get("elapsed_seconds")
+        if elapsed_seconds is None or elapsed_seconds - told_at[0] >= PROGRESS_SECONDS:
+            told_at[0] = told_at[0] if elapsed_seconds is None else elapsed_seconds
             _say(answers, {"progress": progress})
 
     try:
-        plan = optimizer.solve(
-            request.problem(),
-            stop=optimizer.Stop(seconds=request.seconds),
-            seed=request.seed,
-            on_progress=tell,
-        )
+        plan = think(request, tell)
     except optimizer.InvalidProblem as error:
         _say(answers, {"error": f"The planner cannot use this day: {error}"})
     else:

@@ -95,6 +95,7 @@ describe_enum(
         P.MANAGE_SCHEDULE: "Make, move and cancel appointments.",
         P.OVERRIDE_SCHEDULE_CONFLICTS: "Schedule against a rule, with a reason.",
         P.PLAN_SCHEDULE: "Let the planner make plans, and commit them.",
+        P.BOOK_VISITS: "Choose a time for work that one may see, and have it kept free.",
         P.EXECUTE_APPOINTMENTS: "Go through an appointment's steps.",
         P.VIEW_ALERTS: "See what needs attention.",
         P.MANAGE_ALERTS: "Acknowledge and resolve alerts.",

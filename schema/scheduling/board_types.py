@@ -5,6 +5,7 @@ from datetime import datetime
 from app.kernel.work import Severity
 from app.scheduling.rules import AppointmentStatus, BoardRemoval, BoardRowKind, DispatchQueue
 from app.technicians.rules import TechnicianStatus
+from schema.customers.types import Coordinates
 from schema.kit import ID, about, describe_enum, link, plain
 from schema.scheduling.types import Appointment
 from schema.technicians.types import Technician
@@ -192,6 +193,18 @@ class DayVisit:
 
 
 @plain
+class DayLeg:
+    """The way from one visit of a day to the next, or between a visit and home."""
+
+    from_appointment_id: ID | None = about("The visit that is left; null for home.")
+    to_appointment_id: ID | None = about("The visit that is driven to; null for home.")
+    drive_minutes: int = about("Minutes on the road, parking and the way to the door included.")
+    drive_metres: int = about("Metres on the road.")
+    is_by_road: bool = about("Whether a road server told it; otherwise it is estimated, and its line is straight.")
+    line: list[Coordinates] = about("The way on a map, point by point.")
+
+
+@plain
 class Day:
     """A technician's visits of a day in their order, and where the journal stood before they were read."""
 
@@ -203,6 +216,10 @@ class Day:
     visits: list[DayVisit] = about("The visits, in the order in which they are planned.")
     work_minutes: int = about("Minutes of work that are planned for all of them.")
     travel_minutes: int = about("Minutes on the road to them, as far as a plan says.")
+    legs: list[DayLeg] = about(
+        "With `route`: the way from home to each visit and back. Home is left out for those who may not know where that is, "
+        "and customers are told no ways; empty without `route`."
+    )
 
 
 @plain

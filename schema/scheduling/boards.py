@@ -16,12 +16,13 @@ from app.kernel.errors import InvalidInput
 from app.kernel.pages import PAGE_SIZE_MAX, decode_cursor, encode_cursor
 from app.kernel.permissions import Permission
 from app.kernel.work import Severity
-from app.scheduling import queries, rules
+from app.scheduling import planning, queries, rules
 from app.scheduling.events import AppointmentFact
 from app.scheduling.queries import boards, queues
 from app.scheduling.rules import BoardRowKind, DispatchQueue
 from app.technicians.events import TechnicianStatusChanged
 from app.technicians.rules import TechnicianStatus
+from schema.customers.types import Coordinates
 from schema.kit import ID, SIGNED_IN, arg, query
 from schema.kit.live import heard, watched
 from schema.scheduling.board_types import (
@@ -30,6 +31,7 @@ from schema.scheduling.board_types import (
     BoardRow,
     Day,
     DayEvent,
+    DayLeg,
     DayVisit,
     DispatchMetrics,
     DispatchQueues,
@@ -137,6 +139,9 @@ class Queries:
         day: Annotated[date, arg(DAY)],
         technician_id: Annotated[ID | None, arg("Whose; your own unless given.")] = None,
         time_zone: Annotated[str | None, arg(ZONE)] = None,
+        route: Annotated[
+            bool, arg("Whether the way is told, too, with minutes, metres and its line on a map.")
+        ] = False,
     ) -> Day:
         """The day of one technician."""
         id = _technician(actor, technician_id)
@@ -149,6 +154,7 @@ class Queries:
             ends_at=shown.board.ends_at,
             technician_id=ID(id),
             visits=_day_visits(visits, utc_now()),
+            legs=[_day_leg(one) for one in await planning.find_route(actor, id, visits, shown.tz)] if route else [],
             work_minutes=sum(one.planned_minutes for one in visits),
             travel_minutes=sum(one.progress.travel_minutes or 0 for one in visits),
         )
@@ -397,6 +403,17 @@ def _day_visits(visits: Sequence[queries.BoardVisit], now: datetime) -> list[Day
             )
         )
     return made
+
+
+def _day_leg(one: planning.RouteLeg) -> DayLeg:
+    return DayLeg(
+        from_appointment_id=None if one.from_visit_id is None else ID(one.from_visit_id),
+        to_appointment_id=None if one.to_visit_id is None else ID(one.to_visit_id),
+        drive_minutes=one.leg.minutes,
+        drive_metres=one.leg.metres,
+        is_by_road=one.leg.is_by_road,
+        line=[Coordinates(latitude=latitude, longitude=longitude) for longitude, latitude in one.leg.line],
+    )
 
 
 async def _sizes(actor: Actor) -> list[DispatchQueueSize]:

@@ -27,6 +27,7 @@ from app.technicians.rules import IgnoredReason, PositionReport
 from schema.kit import ANYONE, ID, Connection, about, arg, inputs, many, mutation, one, query
 from schema.kit.live import changed, watched
 from schema.scheduling.types import (
+    POLICY_WEIGHTS,
     Appointment,
     AppointmentFilter,
     AppointmentOrder,
@@ -329,10 +330,34 @@ class CancelAppointmentInput:
 
 
 @inputs
+class PlanPolicyInput:
+    """What is to matter how much among the wishes, in cents; the planner's own weights stay where nothing is given. Hard
+    rules, work that must be done and due times come first in any case."""
+
+    preference_cents: int | None = about(
+        "What it costs to send somebody whom the site does not know from before.", default=None
+    )
+    overqualification_cents_per_level: int | None = about(
+        "What each level of skill costs beyond what the work needs.", default=None
+    )
+    balance_cents_per_minute: int | None = about(
+        "What each minute costs by which the busiest works longer than the average.", default=None
+    )
+    changed_technician_cents: int | None = about(
+        "What it costs to send another technician than planned before.", default=None
+    )
+    moved_cents_per_minute: int | None = about(
+        "What each minute costs by which a planned visit is moved.", default=None
+    )
+    wait_cents_per_minute: int | None = about("What each minute of waiting costs.", default=None)
+
+
+@inputs
 class PlanDayInput:
     """A question to the planner."""
 
-    day: date = about("Which day.")
+    day: date = about("Which day, or the first of several.")
+    days: int = about("How many days, 1 to 14.", default=1)
     id: ID | None = about(NEW_ID, default=None)
     time_zone: str | None = about(ZONE, default=None)
     seconds: int = about("How long the planner may think, 1 to 300 seconds.", default=10)
@@ -341,6 +366,48 @@ class PlanDayInput:
     work_order_ids: list[ID] | None = about(
         "Only the visits of this work may change; all open work unless given.", default=None
     )
+    territory_ids: list[ID] | None = about(
+        "Only work at sites of these territories, and only technicians who work there or anywhere; all unless given.",
+        default=None,
+    )
+    policy: PlanPolicyInput | None = about("What is to matter how much.", default=None)
+    keep_scheduled: bool = about(
+        "Whether all that has a time keeps it, and its technicians; only what has none is planned then.", default=False
+    )
+
+
+@inputs
+class OptimizeRouteInput:
+    """A technician's day to be driven better."""
+
+    technician_id: ID = about("Whose day.")
+    day: date = about("Which day.")
+    id: ID | None = about(NEW_ID, default=None)
+    time_zone: str | None = about(ZONE, default=None)
+
+
+@inputs
+class PlanAbsenceInput:
+    """A technician who drops out."""
+
+    technician_id: ID = about("Who.")
+    since: datetime = about("From when on.")
+    until: datetime = about("Until when, at most 14 days.")
+    id: ID | None = about(NEW_ID, default=None)
+    time_zone: str | None = about(ZONE, default=None)
+    technician_ids: list[ID] | None = about("Who may take over; all who work unless given.", default=None)
+
+
+@inputs
+class PlanDelayInput:
+    """A technician who runs late."""
+
+    technician_id: ID = about("Who.")
+    delay_minutes: int = about("By how many minutes, 1 to 1,440.")
+    at: datetime | None = about("From when on; from now unless given.", default=None)
+    id: ID | None = about(NEW_ID, default=None)
+    time_zone: str | None = about(ZONE, default=None)
+    technician_ids: list[ID] | None = about("Who may take over; all who work unless given.", default=None)
 
 
 @inputs
@@ -358,6 +425,11 @@ class CommitPlanInput:
     id: ID = about("Which plan run.")
     appointment_ids: list[ID] | None = about("Only these visits; the whole plan unless given.", default=None)
     version: int | None = about(VERSION, default=None)
+
+
+def _weights(policy: PlanPolicyInput) -> dict[str, int]:
+    named = {name: getattr(policy, name) for name in POLICY_WEIGHTS}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 class Mutations:
@@ -645,8 +717,8 @@ class Mutations:
 
     @mutation(
         PlanRun,
-        "Asks the planner for a day. Open work without a visit gets one; nothing else changes until the plan is "
-        "committed. Follow the run with planProgress.",
+        "Asks the planner for a day, or for several. Open work without a visit gets one; nothing else changes until the "
+        "plan is committed. Follow the run with planProgress.",
         permission=Permission.PLAN_SCHEDULE,
         problems=(AlreadyExists,),
     )
@@ -656,11 +728,67 @@ class Mutations:
             actor,
             input.day,
             id=input.id,
+            days=input.days,
             time_zone=input.time_zone,
             seconds=input.seconds,
             seed=input.seed,
             technician_ids=input.technician_ids,
             work_order_ids=input.work_order_ids,
+            territory_ids=input.territory_ids,
+            policy=None if input.policy is None else _weights(input.policy),
+            keep_scheduled=input.keep_scheduled,
+        )
+
+    @mutation(
+        PlanRun,
+        "Asks for a better order of one technician's day; what is pinned or sent off stays, and nobody else's day changes. "
+        "The run's summary has the minutes and kilometres before and after; commitPlan accepts it.",
+        permission=Permission.PLAN_SCHEDULE,
+        problems=(AlreadyExists,),
+    )
+    async def optimize_route(actor: Actor, input: OptimizeRouteInput) -> str:
+        """See the command."""
+        return await commands.optimize_route(
+            actor, input.technician_id, input.day, id=input.id, time_zone=input.time_zone
+        )
+
+    @mutation(
+        PlanRun,
+        "Asks who takes over from a technician who drops out. Of their visits those are moved that have not begun, also if "
+        "they were sent off or are pinned to them; as little else as can be changes. commitPlan accepts all of it or a "
+        "part, undoPlan brings it back. The absence itself is entered with createAbsence.",
+        permission=Permission.PLAN_SCHEDULE,
+        problems=(AlreadyExists,),
+    )
+    async def plan_absence(actor: Actor, input: PlanAbsenceInput) -> str:
+        """See the command."""
+        return await commands.plan_absence(
+            actor,
+            input.technician_id,
+            input.since,
+            input.until,
+            id=input.id,
+            time_zone=input.time_zone,
+            technician_ids=input.technician_ids,
+        )
+
+    @mutation(
+        PlanRun,
+        "Asks what becomes of the rest of a technician's day who runs late: visits begin later, and go to others where a "
+        "promise would break. commitPlan accepts all of it or a part, undoPlan brings it back.",
+        permission=Permission.PLAN_SCHEDULE,
+        problems=(AlreadyExists,),
+    )
+    async def plan_delay(actor: Actor, input: PlanDelayInput) -> str:
+        """See the command."""
+        return await commands.plan_delay(
+            actor,
+            input.technician_id,
+            input.delay_minutes,
+            at=input.at,
+            id=input.id,
+            time_zone=input.time_zone,
+            technician_ids=input.technician_ids,
         )
 
     @mutation(

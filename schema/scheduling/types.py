@@ -1,6 +1,7 @@
 """What clients may see of the schedule: visits, who has them, and the plans that propose changes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
@@ -8,8 +9,8 @@ from app.customers import models as customers
 from app.infrastructure.conditions import Condition, Writer, quoted, selected
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
-from app.scheduling import models, queries, rules
-from app.scheduling.rules import AppointmentStatus, AssignmentStatus, PlanRunStatus, ReasonCode, VisitChange
+from app.scheduling import models, planning, queries, rules
+from app.scheduling.rules import AppointmentStatus, AssignmentStatus, PlanKind, PlanRunStatus, ReasonCode, VisitChange
 from app.technicians.models import Technician as TechnicianRow
 from app.work_orders.models import WorkOrder as WorkOrderRow
 from schema.customers.types import Coordinates, Customer, CustomerFilter, Site, SiteFilter
@@ -76,10 +77,22 @@ describe_enum(
     AssignmentStatus,
     "Where a technician stands with a visit.",
     {
+        AssignmentStatus.RESERVED: "The time is kept free for a customer who is choosing; the technician is not told.",
         AssignmentStatus.PROPOSED: "Given to the technician, who has not answered.",
         AssignmentStatus.ACCEPTED: "The technician comes, or came.",
         AssignmentStatus.DECLINED: "The technician turned it down; reason says why.",
         AssignmentStatus.RELEASED: "The office took the technician off.",
+    },
+)
+describe_enum(
+    PlanKind,
+    "What the planner is asked for.",
+    {
+        PlanKind.SCHEDULE: "A plan of some days.",
+        PlanKind.ROUTE: "A better order of one technician's day.",
+        PlanKind.INSERTION: "A place for one urgent visit among those that are planned.",
+        PlanKind.ABSENCE: "Who takes over from a technician who drops out.",
+        PlanKind.DELAY: "What becomes of the day of a technician who runs late.",
     },
 )
 describe_enum(
@@ -170,6 +183,30 @@ class PlanProgress:
 
 
 @plain
+class PlanPolicy:
+    """What matters how much among the wishes, in cents; hard rules, work that must be done and due times come first."""
+
+    preference_cents: int = about("What it costs to send somebody whom the site does not know from before.")
+    overqualification_cents_per_level: int = about("What each level of skill costs beyond what the work needs.")
+    balance_cents_per_minute: int = about("What each minute costs by which the busiest works longer than the average.")
+    changed_technician_cents: int = about("What it costs to send another technician than planned before.")
+    moved_cents_per_minute: int = about("What each minute costs by which a planned visit is moved.")
+    wait_cents_per_minute: int = about("What each minute of waiting costs.")
+
+
+POLICY_WEIGHTS = tuple(one.name for one in fields(PlanPolicy))
+
+
+@plain
+class PlanCost:
+    """What the schedule cost as it stood when the planner looked at it."""
+
+    score: PlanScore = about("What it was worth.")
+    travel_minutes: int = about("Minutes on the road to all its visits.")
+    travel_metres: int = about("Metres on the road to all its visits.")
+
+
+@plain
 class PlanSummary:
     """A finished plan in figures."""
 
@@ -180,6 +217,11 @@ class PlanSummary:
     moved: int = about("Visits that get another time or other technicians.")
     kept: int = about("Visits that stay as they are.")
     unassigned: int = about("Visits that are left without a time.")
+    moved_minutes: int = about(
+        "By how many minutes all moved visits together would begin earlier or later than before."
+    )
+    technicians_changed: int = about("Visits that would get other technicians than before.")
+    before: PlanCost | None = about("The same of the schedule as it stood; null of plans that were made without it.")
 
 
 @plain
@@ -271,7 +313,39 @@ def summary_of(score: Mapping[str, Any]) -> PlanSummary | None:
         moved=changes["MOVED"],
         kept=changes["KEPT"],
         unassigned=changes["UNASSIGNED"],
+        moved_minutes=score.get("moved_minutes", 0),
+        technicians_changed=score.get("technicians_changed", 0),
+        before=cost_of(score.get("before") or {}),
     )
+
+
+def cost_of(figures: Mapping[str, Any]) -> PlanCost | None:
+    """What the schedule cost, if it was asked."""
+    if not figures:
+        return None
+    return PlanCost(
+        score=score_of(figures),
+        travel_minutes=figures["travel_minutes"],
+        travel_metres=figures["travel_metres"],
+    )
+
+
+def policy_shown(question: Mapping[str, Any] | None) -> PlanPolicy:
+    """What matters how much in a plan: what was asked for, and the planner's own weights for the rest."""
+    policy = planning.policy_of((question or {}).get("policy") or {})
+    return PlanPolicy(**{name: getattr(policy, name) for name in POLICY_WEIGHTS})
+
+
+def keeps_scheduled(question: Mapping[str, Any] | None) -> bool:
+    """Whether only what had no time is planned."""
+    return bool((question or {}).get("keep_scheduled"))
+
+
+def minutes_moved(before: Mapping[str, Any] | None, starts_at: datetime | None) -> int | None:
+    """By how many minutes a visit would begin later than before; negative for earlier."""
+    if before is None or starts_at is None:
+        return None
+    return int((starts_at - datetime.fromisoformat(before["starts_at"])).total_seconds() // 60)
 
 
 def reasons_of(reasons: Sequence[Mapping[str, Any]]) -> list[PlanReason]:
@@ -471,7 +545,9 @@ class PlanRunFilter:
 
     id: IdFilter | None = by("Its id.")
     status: EnumFilter[PlanRunStatus] | None = by("Where it stands.")
-    day: DateFilter | None = by("For which day.")
+    kind: EnumFilter[PlanKind] | None = by("What was asked for.")
+    day: DateFilter | None = by("For which day, or the first of several.")
+    days: IntFilter | None = by("How many days it is about.")
     time_zone: StringFilter | None = by("The zone whose clocks say when the day begins and ends.")
     seconds: IntFilter | None = by("How long the planner may think.")
     seed: IntFilter | None = by("What its chances are drawn from; the same gives the same.")
@@ -489,7 +565,9 @@ PlanRunOrder = orderable(
     models.PlanRun,
     default=("-created_at",),
     created_at="When it was asked for.",
-    day="Which day it plans.",
+    kind="What was asked for.",
+    day="Which day it plans, or the first of several.",
+    days="How many days it is about.",
     time_zone="The zone whose clocks say when the day begins and ends.",
     status="Where it stands.",
     seconds="How long the planner may think.",
@@ -783,6 +861,11 @@ class PlannedVisit(Node):
     travel_metres: int = col("Metres on the road to it.", totals=True)
     is_accepted: bool = col("Whether this part of the plan was committed.")
     before: PreviousPlacement | None = computed("Where it was before.", previous_of, needs=("before",))
+    moved_minutes: int | None = computed(
+        "By how many minutes it would begin later than before, negative for earlier; null without a time before or after.",
+        minutes_moved,
+        needs=("before", "starts_at"),
+    )
     reasons: list[PlanReason] = computed("Why it is left without a time.", reasons_of, needs=("reasons",))
     run: "PlanRun" = parent("The plan.", via="run_id")
     appointment: Appointment = parent("The visit.")
@@ -792,14 +875,20 @@ class PlannedVisit(Node):
 
 @readable(models.PlanRun, permission=Permission.VIEW_SCHEDULE)
 class PlanRun(Node):
-    """One question to the planner about a day, and its answer. Nothing changes until it is committed."""
+    """One question to the planner about some days, and its answer. Nothing changes until it is committed."""
 
     version: int = col("Counts up with every change.")
-    day: date = col("The day.")
+    kind: PlanKind = col("What was asked for.")
+    day: date = col("The day, or the first of several.")
+    days: int = col("How many days it is about.")
     time_zone: str = col("The zone whose clocks say when the day begins and ends.")
     status: PlanRunStatus = col("Where it stands.")
     seconds: int = col("How many seconds the planner may think.")
     seed: int = col("What its chances are drawn from; the same gives the same.")
+    policy: PlanPolicy = computed("What matters how much in it.", policy_shown, needs=("question",))
+    keep_scheduled: bool = computed(
+        "Whether only what had no time is planned, and nothing else may change.", keeps_scheduled, needs=("question",)
+    )
     requested_by: str = col("The id of the user or key who asked.")
     error: str | None = col("Why there is no plan; null unless it failed.")
     created_at: datetime = col("When it was asked for.")

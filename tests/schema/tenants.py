@@ -30,7 +30,7 @@ from app.messaging import commands as messaging
 from app.messaging.models import Alert, Conversation, Message, Notification
 from app.messaging.rules import MessageVisibility
 from app.scheduling import commands as scheduling
-from app.scheduling.models import Appointment, Assignment, PlannedVisit, PlanRun, VisitShare
+from app.scheduling.models import Appointment, Assignment, PlannedVisit, PlanRun, SlotHold, VisitShare
 from app.technicians import commands as technicians
 from app.technicians.models import Absence, Position, PositionSample, Shift, Skill, Technician, TechnicianSkill
 from app.work_orders import commands as work_orders
@@ -238,6 +238,10 @@ async def _account_rows(writer: Writer, tenant: Tenant, account: Account) -> Non
     appointment = await add(
         Appointment, **visit, **hour, site_id=site, number=number, status="SCHEDULED", duration_minutes=60,
         technician_ids=[technician], arrived_latitude=52.5, arrived_longitude=13.4, reason_code=None,
+    )  # fmt: skip
+    await add(
+        SlotHold, **visit, **hour, appointment_id=appointment, status="CONFIRMED", window_start=NINE, window_end=NINE,
+        technician_ids=[technician], held_by=company["usr"].id, expires_at=NINE,
     )  # fmt: skip
     await add(VisitShare, appointment_id=appointment, customer_id=customer, created_by=company["usr"].id)
     await add(Assignment, **visit, **hour, appointment_id=appointment, technician_id=technician)

@@ -349,7 +349,12 @@ async def in_state(ours: Tenant, prefix: str, status: str) -> AsyncIterator[None
 
 def _is_of_a_new_row(name: str, place: tuple[str, ...]) -> bool:
     """Whether the id at a place is the client's own for a row to be made."""
-    makes = name.startswith(("create", "register", "add", "startTimer", "planDay", "bulkExport", "sendMessage"))
+    makes = name.startswith(
+        (
+            "create", "register", "add", "startTimer", "planDay", "planAbsence", "planDelay", "optimizeRoute", "bulkExport",
+            "sendMessage", "holdSlot", "insertUrgent",
+        )
+    )  # fmt: skip
     return makes and place == ("input", "id")
 
 

@@ -1,6 +1,15 @@
 """Everything people do with visits and plans: the office schedules, technicians carry out, plans propose."""
 
 from app.scheduling.commands.alerts import tell_of_decline, tell_of_failed_plan, tell_of_failure, watch_visit
+from app.scheduling.commands.booking import (
+    Choice,
+    confirm_slot,
+    expire_slot,
+    expire_slots,
+    hold_slot,
+    release_slot,
+    reserve_slot,
+)
 from app.scheduling.commands.crew import accept_assignment, decline_assignment, release_assignment
 from app.scheduling.commands.field import (
     arrive,
@@ -20,9 +29,10 @@ from app.scheduling.commands.office import (
     pin_appointment,
     reschedule_appointment,
     schedule_appointment,
+    schedule_work,
     unschedule_appointment,
 )
-from app.scheduling.commands.plans import commit_plan, undo_plan
+from app.scheduling.commands.plans import commit_plan, insert_urgent, undo_plan
 from app.scheduling.commands.positions import report_positions
 from app.scheduling.commands.runs import (
     begin_plan_run,
@@ -30,12 +40,16 @@ from app.scheduling.commands.runs import (
     discard_plan,
     fail_plan_run,
     note_plan_progress,
+    optimize_route,
+    plan_absence,
     plan_day,
+    plan_delay,
     store_plan,
 )
 from app.scheduling.commands.sharing import forget_old_shares, revoke_visit_share, share_visit
 
 __all__ = [
+    "Choice",
     "accept_assignment",
     "arrive",
     "begin_plan_run",
@@ -43,6 +57,7 @@ __all__ = [
     "cancel_plan_run",
     "commit_plan",
     "complete_appointment",
+    "confirm_slot",
     "create_appointment",
     "decline_assignment",
     "depart",
@@ -50,18 +65,28 @@ __all__ = [
     "dispatch_appointment",
     "dispatch_appointments",
     "dispatch_day",
+    "expire_slot",
+    "expire_slots",
     "fail_plan_run",
     "forget_old_shares",
+    "hold_slot",
+    "insert_urgent",
     "note_plan_progress",
+    "optimize_route",
     "pause_work",
     "pin_appointment",
+    "plan_absence",
     "plan_day",
+    "plan_delay",
     "release_assignment",
+    "release_slot",
     "report_positions",
     "reschedule_appointment",
+    "reserve_slot",
     "resume_work",
     "revoke_visit_share",
     "schedule_appointment",
+    "schedule_work",
     "share_visit",
     "start_work",
     "store_plan",

@@ -6,6 +6,7 @@ from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.tables import change_row, find_one, lock_one, require_text
 from app.kernel.actor import Actor, system_actor
+from app.kernel.errors import Conflict
 from app.kernel.permissions import Permission
 from app.scheduling import events, queries, rules
 from app.scheduling.commands import steps
@@ -57,6 +58,8 @@ async def _take_off(
     appointment: Appointment, assignment: Assignment, to: AssignmentStatus, reason: str | None
 ) -> dict[str, Any]:
     """Take a technician off a visit; what the fact about it says."""
+    if assignment.status == AssignmentStatus.RESERVED:
+        raise Conflict("This time is kept free for a customer; releaseSlot gives it back.", path=["id"])
     rules.require_not_begun(AppointmentStatus(appointment.status))
     await steps.settle(assignment, to, reason)
     left = [id for id in appointment.technician_ids or [] if id != assignment.technician_id]

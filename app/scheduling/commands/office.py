@@ -7,7 +7,7 @@ from typing import Any
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
-from app.infrastructure.tables import add_row, change_row, find_rows, lock_one, require_text, require_visible
+from app.infrastructure.tables import add_row, change_row, find_one, find_rows, lock_one, require_text, require_visible
 from app.kernel.actor import Actor
 from app.kernel.calendar import require_aware
 from app.kernel.errors import IllegalTransition, InvalidInput
@@ -93,6 +93,31 @@ async def schedule_appointment(
         duration_minutes=duration_minutes,
         pin_who=pin_who,
         pin_when=pin_when,
+        override_reason=override_reason,
+    )
+
+
+@command(Permission.MANAGE_SCHEDULE)
+async def schedule_work(
+    actor: Actor,
+    work_order_id: str,
+    technician_ids: Sequence[str],
+    starts_at: datetime,
+    *,
+    duration_minutes: int | None = None,
+    override_reason: str | None = None,
+) -> str:
+    """Give some work its visit with time and technicians at once: the one that waits for a time, or a new one."""
+    work_order = await find_one(WorkOrder, actor, work_order_id, path="workOrderId")
+    await require_visible(Technician, actor, technician_ids, "technicianIds")
+    known = await queries.find_wanted_visit(work_order)
+    appointment_id = await create_appointment(actor, work_order_id) if known is None else known.id
+    return await schedule_appointment(
+        actor,
+        appointment_id,
+        technician_ids,
+        starts_at,
+        duration_minutes=duration_minutes,
         override_reason=override_reason,
     )
 

@@ -12,16 +12,17 @@ from typing import Any
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
-from app.infrastructure.tables import change_row, find_rows, lock_one
-from app.kernel.actor import Actor, system_actor
+from app.infrastructure.tables import add_row, change_row, find_rows, lock_one, require_new
+from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import InvalidInput, NotFound, PlanOutdated, ScheduleClash, ScheduleConflict
 from app.kernel.permissions import Permission
-from app.scheduling import events, queries, rules
+from app.scheduling import events, planning, queries, rules
 from app.scheduling.commands import office, steps
-from app.scheduling.commands.runs import change_run_status
+from app.scheduling.commands.runs import change_run_status, keep_proposals
 from app.scheduling.models import Appointment, Assignment, PlannedVisit, PlanRun
-from app.scheduling.rules import AppointmentStatus, PlanRunStatus, VisitChange
+from app.scheduling.rules import AppointmentStatus, PlanKind, PlanRunStatus, VisitChange
+from app.scheduling.standing import score_as_json
 from app.technicians.models import Technician
 from app.work_orders import rules as work_order_rules
 from app.work_orders.models import WorkOrder
@@ -62,6 +63,37 @@ async def commit_plan(
     )
     journal.record(events.PlanCommitted(subject_id=run.id, appointment_ids=changing))
     return run.id
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def insert_urgent(
+    actor: Actor, taken: planning.Taken, appointment_id: str, key: str, *, id: str | None = None
+) -> str:
+    """Make one of the ways to serve an urgent visit the schedule, as a plan that can be undone. Refused when that way is
+    not there any more, or anything it was made from moved."""
+    await require_new(PlanRun, id)
+    found, option = taken.found, taken.option
+    if found is None or option is None:
+        raise taken.problem
+    run = await add_row(
+        PlanRun,
+        id=id,
+        organization_id=actor.organization_id,
+        kind=PlanKind.INSERTION.value,
+        day=found.run.day,
+        days=found.run.days,
+        time_zone=found.run.time_zone,
+        status=PlanRunStatus.RUNNING.value,
+        requested_by=actor.id,
+        seconds=0,
+        technician_ids=found.run.technician_ids,
+        question={"appointment_id": appointment_id, "key": key},
+        base=found.base,
+        started_at=utc_now(),
+    )
+    journal.record(events.PlanRunRequested(subject_id=run.id, day=run.day.isoformat(), kind=run.kind, days=run.days))
+    await keep_proposals(run, option.proposals, score_as_json(option.score), None)
+    return await commit_plan(actor, run.id)
 
 
 @command(Permission.PLAN_SCHEDULE)
@@ -208,6 +240,7 @@ async def _put(placement: Placement, starts_at: datetime, ends_at: datetime, run
     )
     changes = await change_row(
         appointment,
+        **steps.UNSENT,
         status=AppointmentStatus.SCHEDULED.value,
         starts_at=starts_at,
         ends_at=ends_at,
@@ -270,7 +303,7 @@ async def _lock_technicians(placements: Sequence[Placement]) -> None:
 async def _require_base(
     run: PlanRun, locked: Mapping[str, Appointment], planned: Mapping[str, Sequence[PlannedVisit]]
 ) -> None:
-    """Raise ``PlanOutdated`` when a visit of the base changed, or another one came to the day.
+    """Raise ``PlanOutdated`` when a visit of the base changed, or another one came to the days.
 
     A visit that the plan keeps as it is may go through its steps meanwhile: work goes on while a plan is looked at. It has
     moved when its time or its crew is another one.
@@ -287,7 +320,7 @@ async def _require_base(
     placed = (
         own
         & column("status").one_of(on_the_board)
-        & queries.of_day(run.day, await queries.get_time_zone(system_actor(run.organization_id), run.time_zone))
+        & queries.within(*queries.span_of_run(run))
         & queries.of_technicians(run.organization_id, technicians)
     )
     moved |= {row.id for row in await find_rows(Appointment, placed) if row.id not in run.base}

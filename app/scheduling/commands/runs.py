@@ -1,14 +1,15 @@
 """What happens to a plan run until there is a plan: asked for, begun, under way, ready, failed, canceled, discarded."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from app.company.models import Territory
 from app.infrastructure import jobs, journal
 from app.infrastructure.command import command
 from app.infrastructure.tables import add_row, change_row, lock_one, require_visible
 from app.kernel.actor import Actor
-from app.kernel.calendar import utc_now
+from app.kernel.calendar import day_bounds, local_day, require_aware, utc_now
 from app.kernel.errors import InvalidInput
 from app.kernel.ids import new_id
 from app.kernel.permissions import Permission
@@ -16,7 +17,7 @@ from app.scheduling import events, planning, queries, rules
 from app.scheduling.commands import office
 from app.scheduling.models import PlannedVisit, PlanRun
 from app.scheduling.planning import Material, Proposal
-from app.scheduling.rules import PlanRunStatus, VisitChange
+from app.scheduling.rules import PlanKind, PlanRunStatus, VisitChange
 from app.technicians.models import Technician
 from app.work_orders.models import WorkOrder
 from app.work_orders.rules import WorkOrderStatus
@@ -33,37 +34,187 @@ async def plan_day(
     day: date,
     *,
     id: str | None = None,
+    days: int = 1,
     time_zone: str | None = None,
     seconds: int = SECONDS_DEFAULT,
     seed: int = 0,
     technician_ids: Sequence[str] | None = None,
     work_order_ids: Sequence[str] | None = None,
+    territory_ids: Sequence[str] | None = None,
+    policy: Mapping[str, int] | None = None,
+    keep_scheduled: bool = False,
 ) -> str:
-    """Ask the planner for a day, for all open work and technicians or for some. Open work without a visit gets one."""
+    """Ask the planner for some days, for all open work and technicians or for some. Open work without a visit gets one.
+
+    ``policy`` changes some of the planner's weights; with ``keep_scheduled`` only what has no time yet is planned.
+    """
     if not 1 <= seconds <= rules.PLAN_SECONDS_MAX:
         raise InvalidInput(f"The planner takes 1 to {rules.PLAN_SECONDS_MAX} seconds.", path=["seconds"])
-    tz = await queries.get_time_zone(actor, time_zone)
+    planning.policy_of(policy or {})
     if technician_ids is not None:
         await require_visible(Technician, actor, technician_ids, "technicianIds")
     if work_order_ids is not None:
         await require_visible(WorkOrder, actor, work_order_ids, "workOrderIds")
+    if territory_ids is not None:
+        await require_visible(Territory, actor, territory_ids, "territoryIds")
+    run = await _add_run(
+        actor,
+        day,
+        days,
+        time_zone,
+        id=id,
+        seconds=seconds,
+        seed=seed,
+        technician_ids=_listed(technician_ids),
+        work_order_ids=_listed(work_order_ids),
+        territory_ids=_listed(territory_ids),
+        question={"policy": dict(policy or {}), "keep_scheduled": keep_scheduled},
+    )
+    await _want_visits(run)
+    await jobs.enqueue(actor, JOB, {"run_id": run.id})
+    return run.id
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def optimize_route(
+    actor: Actor, technician_id: str, day: date, *, id: str | None = None, time_zone: str | None = None
+) -> str:
+    """Ask for a better order of one technician's day; nobody else's changes."""
+    await require_visible(Technician, actor, [technician_id], "technicianId")
+    run = await _add_run(
+        actor,
+        day,
+        1,
+        time_zone,
+        id=id,
+        kind=PlanKind.ROUTE.value,
+        technician_ids=[technician_id],
+        question={"technician_id": technician_id},
+    )
+    await jobs.enqueue(actor, JOB, {"run_id": run.id})
+    return run.id
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def plan_absence(
+    actor: Actor,
+    technician_id: str,
+    since: datetime,
+    until: datetime,
+    *,
+    id: str | None = None,
+    time_zone: str | None = None,
+    technician_ids: Sequence[str] | None = None,
+) -> str:
+    """Ask who takes over the visits of a technician who drops out, changing as little else as can be."""
+    begins, ends = require_aware(since, "since"), require_aware(until, "until")
+    if ends <= begins:
+        raise InvalidInput("An absence ends after it begins.", path=["until"])
+    if technician_ids is not None:
+        await require_visible(Technician, actor, technician_ids, "technicianIds")
+    return await _ask_for_change(
+        actor,
+        PlanKind.ABSENCE,
+        technician_id,
+        (begins, ends),
+        id=id,
+        time_zone=time_zone,
+        technician_ids=technician_ids,
+    )
+
+
+@command(Permission.PLAN_SCHEDULE)
+async def plan_delay(
+    actor: Actor,
+    technician_id: str,
+    delay_minutes: int,
+    *,
+    at: datetime | None = None,
+    id: str | None = None,
+    time_zone: str | None = None,
+    technician_ids: Sequence[str] | None = None,
+) -> str:
+    """Ask what becomes of the rest of a technician's day who runs late: shifted, and handed over where a promise would
+    break."""
+    if not 1 <= delay_minutes <= rules.DURATION_MINUTES_MAX:
+        message = f"A delay is of 1 to {rules.DURATION_MINUTES_MAX} minutes."
+        raise InvalidInput(message, path=["delayMinutes"])
+    begins = utc_now() if at is None else require_aware(at, "at")
+    if technician_ids is not None:
+        await require_visible(Technician, actor, technician_ids, "technicianIds")
+    tz = await queries.get_time_zone(actor, time_zone)
+    ends = day_bounds(local_day(begins, tz), tz)[1]
+    return await _ask_for_change(
+        actor,
+        PlanKind.DELAY,
+        technician_id,
+        (begins, ends),
+        id=id,
+        time_zone=time_zone,
+        technician_ids=technician_ids,
+        delay_minutes=delay_minutes,
+    )
+
+
+async def _ask_for_change(
+    actor: Actor,
+    kind: PlanKind,
+    technician_id: str,
+    stretch: tuple[datetime, datetime],
+    *,
+    id: str | None,
+    time_zone: str | None,
+    technician_ids: Sequence[str] | None,
+    **asked: int,
+) -> str:
+    """A run about what happens to one technician; ``technician_ids`` are who may take over."""
+    await require_visible(Technician, actor, [technician_id], "technicianId")
+    tz = await queries.get_time_zone(actor, time_zone)
+    since, until = stretch
+    first, last = local_day(since, tz), local_day(until - timedelta(microseconds=1), tz)
+    run = await _add_run(
+        actor,
+        first,
+        (last - first).days + 1,
+        time_zone,
+        id=id,
+        kind=kind.value,
+        technician_ids=None if technician_ids is None else sorted({*technician_ids, technician_id}),
+        question={
+            "technician_id": technician_id,
+            "since": since.isoformat(),
+            "until": until.isoformat(),
+            **asked,
+        },
+    )
+    await jobs.enqueue(actor, JOB, {"run_id": run.id})
+    return run.id
+
+
+async def _add_run(
+    actor: Actor, day: date, days: int, time_zone: str | None, *, id: str | None, **values: Any
+) -> PlanRun:
+    """A run that waits for a worker."""
+    if not 1 <= days <= rules.PLAN_DAYS_MAX:
+        raise InvalidInput(f"A plan is about 1 to {rules.PLAN_DAYS_MAX} days.", path=["days"])
+    tz = await queries.get_time_zone(actor, time_zone)
     run = await add_row(
         PlanRun,
         id=id,
         organization_id=actor.organization_id,
         day=day,
+        days=days,
         time_zone=tz.key,
         status=PlanRunStatus.QUEUED.value,
         requested_by=actor.id,
-        seconds=seconds,
-        seed=seed,
-        technician_ids=None if technician_ids is None else list(technician_ids),
-        work_order_ids=None if work_order_ids is None else list(work_order_ids),
+        **({"seconds": SECONDS_DEFAULT} | values),
     )
-    await _want_visits(run)
-    await jobs.enqueue(actor, JOB, {"run_id": run.id})
-    journal.record(events.PlanRunRequested(subject_id=run.id, day=day.isoformat()))
-    return run.id
+    journal.record(events.PlanRunRequested(subject_id=run.id, day=day.isoformat(), kind=run.kind, days=days))
+    return run
+
+
+def _listed(ids: Sequence[str] | None) -> list[str] | None:
+    return None if ids is None else list(ids)
 
 
 async def _want_visits(run: PlanRun) -> None:
@@ -111,11 +262,25 @@ async def note_plan_progress(actor: Actor, id: str, progress: Mapping[str, Any])
 
 
 @command(Permission.PLAN_SCHEDULE)
-async def store_plan(actor: Actor, id: str, proposals: Sequence[Proposal], score: Mapping[str, Any]) -> str:
-    """Keep the planner's answer, ready to be looked at. One that was canceled meanwhile is dropped."""
+async def store_plan(
+    actor: Actor,
+    id: str,
+    proposals: Sequence[Proposal],
+    score: Mapping[str, Any],
+    before: Mapping[str, Any] | None = None,
+) -> str:
+    """Keep the planner's answer, ready to be looked at. One that was canceled meanwhile is dropped. ``before`` is what
+    the schedule cost as it stood."""
     run = await lock_one(PlanRun, actor, id)
-    if run.status != PlanRunStatus.RUNNING:
-        return run.id
+    if run.status == PlanRunStatus.RUNNING:
+        await keep_proposals(run, proposals, score, before)
+    return run.id
+
+
+async def keep_proposals(
+    run: PlanRun, proposals: Sequence[Proposal], score: Mapping[str, Any], before: Mapping[str, Any] | None
+) -> None:
+    """Write down what a plan would do; the run is ready with it."""
     rows = [row for proposal in proposals for row in _rows_of(run, proposal)]
     await PlannedVisit.bulk_create(rows, batch_size=ROWS_AT_ONCE)
     counts = {change.value: sum(one.change is change for one in proposals) for change in VisitChange}
@@ -125,10 +290,25 @@ async def store_plan(actor: Actor, id: str, proposals: Sequence[Proposal], score
         "travel_minutes": sum(minutes for _, minutes, _ in travel),
         "travel_metres": sum(metres for _, _, metres in travel),
         "changes": counts,
+        "before": dict(before or {}),
+        "moved_minutes": sum(map(_moved_minutes, proposals)),
+        "technicians_changed": sum(map(_is_other_crew, proposals)),
     }
     await change_run_status(run, PlanRunStatus.READY, finished_at=utc_now(), score=totals)
     journal.record(events.PlanReady(subject_id=run.id, counts=counts))
-    return run.id
+
+
+def _moved_minutes(one: Proposal) -> int:
+    """By how many minutes a visit would begin earlier or later than it was told."""
+    if one.before is None or one.starts_at is None:
+        return 0
+    return abs(int((one.starts_at - datetime.fromisoformat(one.before["starts_at"])).total_seconds() // 60))
+
+
+def _is_other_crew(one: Proposal) -> bool:
+    return (
+        one.before is not None and bool(one.technician_ids) and {*one.before["technician_ids"]} != {*one.technician_ids}
+    )
 
 
 def _rows_of(run: PlanRun, proposal: Proposal) -> list[PlannedVisit]:

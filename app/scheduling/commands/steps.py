@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import Any
 
 from app import database
+from app.infrastructure import journal
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import add_row, change_row, find_rows, require_visible
 from app.kernel.actor import Actor, system_actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import InvalidInput, ScheduleClash, ScheduleConflict
-from app.scheduling import queries, rules
-from app.scheduling.models import Appointment, Assignment
-from app.scheduling.rules import AppointmentStatus, AssignmentStatus
+from app.scheduling import events, queries, rules
+from app.scheduling.models import Appointment, Assignment, SlotHold
+from app.scheduling.rules import AppointmentStatus, AssignmentStatus, SlotHoldStatus
 from app.technicians.models import Technician
 from app.work_orders import commands as work_orders
 from app.work_orders.models import WorkOrder
@@ -100,7 +101,9 @@ async def give_time(
     *,
     travel_minutes: int | None = None,
 ) -> None:
-    """Make these technicians, at this time, the crew of a visit; whoever else held it is released."""
+    """Make these technicians, at this time, the crew of a visit; whoever else held it is released, and what was kept free
+    for it."""
+    await release_holds(appointment)
     held = {one.technician_id: one for one in (await queries.find_assignments([appointment.id]))[appointment.id]}
     await _release([one for id, one in held.items() if id not in technician_ids], AssignmentStatus.RELEASED)
     with no_overlap():
@@ -127,6 +130,35 @@ async def give_time(
             )
 
 
+async def find_reserved(appointment: Appointment) -> list[Assignment]:
+    """The time that is kept free for a visit."""
+    reserved = (column("appointment_id") == appointment.id) & (column("status") == AssignmentStatus.RESERVED.value)
+    return await find_rows(Assignment, reserved, order=["-is_lead", "id"], lock=True)
+
+
+async def release_holds(appointment: Appointment, to: SlotHoldStatus = SlotHoldStatus.RELEASED) -> None:
+    """Give back the time that is kept free for a locked visit, if there is any."""
+    await _release(await find_reserved(appointment), AssignmentStatus.RELEASED)
+    held = (column("appointment_id") == appointment.id) & (column("status") == SlotHoldStatus.HELD.value)
+    for hold in await find_rows(SlotHold, held, order=["id"], lock=True):
+        rules.SLOT_HOLD.require(SlotHoldStatus(hold.status), to)
+        await change_row(hold, status=to.value)
+        kind = events.SlotExpired if to is SlotHoldStatus.EXPIRED else events.SlotReleased
+        journal.record(kind(**about_hold(hold)))
+
+
+def about_hold(hold: SlotHold) -> dict[str, Any]:
+    """What every fact about a time that was kept free says. Technicians are told when it is confirmed, not before."""
+    return {
+        "subject_id": hold.id,
+        "customer_id": hold.customer_id,
+        "work_order_id": hold.work_order_id,
+        "appointment_id": hold.appointment_id,
+        "window_start": hold.window_start.isoformat(),
+        "window_end": hold.window_end.isoformat(),
+    }
+
+
 async def release_all(appointment: Appointment, reason: str | None = None) -> None:
     """Nobody has this visit any more."""
     held = (await queries.find_assignments([appointment.id]))[appointment.id]
@@ -141,14 +173,17 @@ async def _release(assignments: Iterable[Assignment], to: AssignmentStatus, reas
 async def settle(assignment: Assignment, to: AssignmentStatus, reason: str | None = None) -> None:
     """The one way an assignment's status changes: checked against the table; only who may still come keeps the time."""
     rules.ASSIGNMENT.require(AssignmentStatus(assignment.status), to)
-    values: dict[str, Any] = {"status": to.value, "decided_at": utc_now(), "reason": reason}
-    if to is not AssignmentStatus.ACCEPTED:
+    values: dict[str, Any] = {"status": to.value, "reason": reason}
+    if to is not AssignmentStatus.PROPOSED:
+        values["decided_at"] = utc_now()
+    if to not in (AssignmentStatus.PROPOSED, AssignmentStatus.ACCEPTED):
         values |= {"is_active": False, "is_lead": False}
     await change_row(assignment, **values)
 
 
 async def free_time(appointment: Appointment) -> None:
     """The visit has ended: its crew can be placed again, and the time it took in truth is what stays."""
+    await release_holds(appointment)
     now = utc_now()
     for assignment in (await queries.find_assignments([appointment.id]))[appointment.id]:
         begun = min(assignment.starts_at, appointment.started_at or appointment.arrived_at or assignment.starts_at)

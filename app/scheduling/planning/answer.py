@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,8 +48,14 @@ def before_of(appointment: Appointment) -> dict[str, Any] | None:
     }
 
 
-def proposals_of(material: Material, plan: optimizer.Plan) -> list[Proposal]:
-    """A planner's answer as what it would change, one proposal for each visit it was asked about."""
+def proposals_of(
+    material: Material, plan: optimizer.Plan, *, droppable: Collection[str] | None = None
+) -> list[Proposal]:
+    """A planner's answer as what it would change, one proposal for each visit it was asked about.
+
+    A visit that the plan leaves out loses its time, or only if it is ``droppable`` where that is said: of a change, the
+    others stay as they stand, even where they break a rule that somebody overrode.
+    """
     stops: dict[str, list[tuple[str, optimizer.PlannedStop, int]]] = defaultdict(list)
     for route in plan.routes:
         for index, stop in enumerate(route.stops):
@@ -61,6 +67,8 @@ def proposals_of(material: Material, plan: optimizer.Plan) -> list[Proposal]:
             found.append(_kept(appointment, stops.get(appointment.id, [])))
         elif appointment.id in stops:
             found.append(_placed(material, appointment, stops[appointment.id]))
+        elif droppable is not None and appointment.starts_at is not None and appointment.id not in droppable:
+            found.append(_kept(appointment, ()))
         else:
             found.append(_left_out(appointment, reasons.get(appointment.id, (_no_coordinates(),))))
     return _sound(material, found)
@@ -118,6 +126,8 @@ def _sound(material: Material, proposals: Sequence[Proposal]) -> list[Proposal]:
     """What may be proposed. The planner drops a fixed visit that it cannot reach in time, and works longer where one
     lies outside a shift; we keep such visits, so nothing else may take their place or use that time."""
     taken: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for technician_id, reserved in material.reserved.items():
+        taken[technician_id] += reserved
     for one in proposals:
         if one.change is VisitChange.KEPT:
             _take(taken, one)
@@ -168,17 +178,24 @@ def _objection(
     return None
 
 
-def _reason(material: Material, reason: optimizer.Reason) -> dict[str, Any]:
+def in_words(material: Material, sentence: str) -> str:
     """The planner knows ids and minutes; people know names and the clock."""
     names = {technician.id: technician.name for technician in material.crew} | material.skill_names
+    names |= {one.id: f"visit {material.work_orders[one.work_order_id].number}" for one in material.everything}
+    several_days = material.day_end - material.day_start > timedelta(hours=26)
 
     def clock(match: re.Match[str]) -> str:
-        return material.moment(int(match[1])).astimezone(material.tz).strftime("%H:%M")
+        local = material.moment(int(match[1])).astimezone(material.tz)
+        return local.strftime("%a %H:%M" if several_days else "%H:%M")
 
-    sentence = re.sub(r"\b[a-z]{2,8}_[0-9a-z]{26}\b", lambda match: names.get(match[0], match[0]), reason.sentence)
+    said = re.sub(r"\b[a-z]{2,8}_[0-9a-z]{26}\b", lambda match: names.get(match[0], match[0]), sentence)
+    return re.sub(r"\bminute (-?\d+)\b", clock, said)
+
+
+def _reason(material: Material, reason: optimizer.Reason) -> dict[str, Any]:
     return {
         "code": reason.code.value,
-        "sentence": re.sub(r"\bminute (-?\d+)\b", clock, sentence),
+        "sentence": in_words(material, reason.sentence),
         "deficit": reason.deficit,
         "unit": reason.unit,
         "subject": reason.subject,

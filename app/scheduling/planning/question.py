@@ -3,21 +3,24 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import optimizer
 from app.company.rules import hours_of
 from app.customers.models import Site
 from app.kernel.calendar import BusinessCalendar, day_bounds, local_day, utc_now, zone
+from app.kernel.errors import InvalidInput
 from app.scheduling.estimate import Estimate
-from app.scheduling.models import Appointment
+from app.scheduling.models import Appointment, PlanRun
 from app.scheduling.planning.material import Material
-from app.scheduling.solver import Request
-from app.scheduling.travel import SECONDS_FOR_PLAN, by_road, estimate_of
+from app.scheduling.rules import PlanKind
+from app.scheduling.solver import Change, Request
+from app.scheduling.travel import SECONDS_AT_ONCE, SECONDS_FOR_PLAN, by_road, estimate_of
 from app.technicians import models as technicians
 from app.work_orders.rules import Priority
 from optimizer.problem import CENTS_PER_MINUTE_MAX
@@ -39,33 +42,46 @@ OVERTIME_FACTOR = 1.5
 async def ask(
     material: Material,
     *,
-    seconds: float,
-    seed: int,
+    seconds: float = 0,
+    seed: int = 0,
     now: datetime | None = None,
-    road_seconds: float = SECONDS_FOR_PLAN,
+    policy: optimizer.Policy | None = None,
+    road_seconds: float = SECONDS_AT_ONCE,
 ) -> Request:
-    """The planner's question about a day, with the ways by road as far as a road server tells them in time."""
+    """The planner's question about some days, with the ways by road as far as a road server tells them in time."""
     travel = await by_road(_places(material), _estimate(material), seconds=road_seconds)
-    return await asyncio.to_thread(request_of, material, seconds=seconds, seed=seed, now=now, travel=travel)
+    return await asyncio.to_thread(
+        request_of, material, seconds=seconds, seed=seed, now=now, policy=policy, travel=travel
+    )
+
+
+async def ask_as_run(
+    material: Material, run: PlanRun, *, now: datetime | None = None, road_seconds: float = SECONDS_FOR_PLAN
+) -> Request:
+    """The planner's question as a run asks it."""
+    policy = policy_of((run.question or {}).get("policy") or {})
+    request = await ask(material, seconds=run.seconds, seed=run.seed, now=now, policy=policy, road_seconds=road_seconds)
+    return replace(request, change=_change_of(material, run))
 
 
 def request_of(
     material: Material,
     *,
-    seconds: float,
-    seed: int,
+    seconds: float = 0,
+    seed: int = 0,
     now: datetime | None = None,
+    policy: optimizer.Policy | None = None,
     travel: optimizer.TravelMatrix | None = None,
 ) -> Request:
-    """The planner's question about a day; ``travel`` is the matrix of its places where that is known by road."""
+    """The planner's question about some days; ``travel`` is the matrix of its places where that is known by road."""
     released = material.minute(now or utc_now())
     places = _places(material)
     ways = _Ways(places, _estimate(material), travel)
     known = {place.id for place in places}
-    fixed = [one for one in material.appointments if material.is_fixed(one)]
+    fixed = [one for one in material.everything if material.is_fixed(one)]
     visits = [
         _fixed_visit(material, one) if material.is_fixed(one) else _visit(material, one, released)
-        for one in material.appointments
+        for one in material.everything
         # A visit that stays with somebody who is not part of this plan takes nobody's time here.
         if one.site_id in known and not (material.is_fixed(one) and not material.crew_of(one))
     ]
@@ -75,9 +91,10 @@ def request_of(
         visits=tuple(visits),
         places=places,
         origin=material.day_start,
-        published=_published(material),
+        published=_published(material, crew),
         seconds=seconds,
         seed=seed,
+        policy=policy or optimizer.Policy(),
         estimate=ways.estimate,
         travel=travel,
     )
@@ -107,6 +124,31 @@ class _Ways:
             pair = optimizer.TravelMatrix(ways, ((0, 0), (0, 0)), self.travel.slowdowns)
         slowest = pair.minutes_at_worst()
         return slowest[0][1], slowest[1][0]
+
+
+def _change_of(material: Material, run: PlanRun) -> Change | None:
+    kind, asked = PlanKind(run.kind), run.question or {}
+    if kind not in (PlanKind.ROUTE, PlanKind.ABSENCE, PlanKind.DELAY):
+        return None
+    since, until = (datetime.fromisoformat(asked[name]) if name in asked else None for name in ("since", "until"))
+    return Change(
+        kind,
+        asked["technician_id"],
+        from_minute=0 if since is None else material.minute(since),
+        until_minute=None if until is None else material.minute(until),
+        delay_minutes=asked.get("delay_minutes", 0),
+    )
+
+
+def policy_of(weights: Mapping[str, Any]) -> optimizer.Policy:
+    """What matters how much: the planner's own policy, with some of its weights changed. ``InvalidInput`` for one that
+    cannot be."""
+    try:
+        return optimizer.Policy(**weights)
+    except optimizer.InvalidProblem as error:
+        first, *others = error.path.split("_")
+        path = first + "".join(word.title() for word in others)
+        raise InvalidInput(f"A weight {error.sentence}", path=["policy", path]) from None
 
 
 def _places(material: Material) -> tuple[optimizer.Place, ...]:
@@ -292,7 +334,7 @@ def _visit(material: Material, appointment: Appointment, released: int) -> optim
     work_order = material.work_orders[appointment.work_order_id]
     site = material.sites[appointment.site_id]
     ids = tuple(appointment.technician_ids or [])
-    who = ids if appointment.is_pinned_who and ids else None
+    who = ids if appointment.is_pinned_who and ids and not material.is_freed(appointment) else None
     when = appointment.starts_at if appointment.is_pinned_when else None
     start = None if when is None else material.minute(when)
     return optimizer.Visit(
@@ -305,6 +347,7 @@ def _visit(material: Material, appointment: Appointment, released: int) -> optim
         due_minute=None if work_order.due_at is None else material.minute(work_order.due_at),
         priority=PRIORITIES[Priority(work_order.priority)],
         required_skills=dict(work_order.required_skills or {}) if who is None else {},
+        preferred_technicians=material.regulars.get(appointment.site_id, ()) if who is None else (),
         excluded_technicians=tuple(sorted(set(material.declined.get(appointment.id, [])))) if who is None else (),
         territory=site.territory_id if who is None else None,
         crew_size=max(1, len(ids)),
@@ -319,11 +362,12 @@ def _promised(material: Material, appointment: Appointment) -> optimizer.Window 
 
 
 def _opening_windows(material: Material, site: Site) -> tuple[optimizer.Window, ...]:
-    """When the site is open on the day; a site that names no hours is always open."""
+    """When the site is open on the days; a site that names no hours is always open."""
     if not site.opening_hours:
         return ()
     calendar = BusinessCalendar(zone(site.time_zone), hours_of(site.opening_hours))
-    days = {(material.day_start + timedelta(hours=hours)).astimezone(calendar.tz).date() for hours in (-24, 0, 12, 24)}
+    hours = range(-24, int((material.day_end - material.day_start) / timedelta(hours=1)) + 12, 12)
+    days = {(material.day_start + timedelta(hours=each)).astimezone(calendar.tz).date() for each in hours}
     open_times = sorted(
         (max(opens, material.day_start), closes)
         for day in days
@@ -339,10 +383,12 @@ def _opening_windows(material: Material, site: Site) -> tuple[optimizer.Window, 
     return windows or closed
 
 
-def _published(material: Material) -> optimizer.Plan | None:
-    """What people rely on already, so that the planner changes as little of it as it can."""
-    routes: dict[str, list[optimizer.PlannedStop]] = defaultdict(list)
-    for appointment in material.appointments:
+def _published(material: Material, crew: Sequence[optimizer.Technician]) -> optimizer.Plan | None:
+    """What people rely on already, so that the planner changes as little of it as it can: each visit in the shift in which
+    it is planned, or in the nearest."""
+    shifts = {technician.id: technician.shifts for technician in crew}
+    routes: dict[tuple[str, int], list[optimizer.PlannedStop]] = defaultdict(list)
+    for appointment in material.everything:
         if appointment.starts_at is None or appointment.ends_at is None:
             continue
         start = material.minute(appointment.starts_at)
@@ -350,12 +396,25 @@ def _published(material: Material) -> optimizer.Plan | None:
             appointment.id, start, start, max(start + 1, material.minute(appointment.ends_at)), 0, 0
         )
         for technician_id in appointment.technician_ids or []:
-            routes[technician_id].append(stop)
+            index = _shift_of(shifts.get(technician_id, ()), start)
+            routes[technician_id, index].append(stop)
     if not routes:
         return None
     return optimizer.Plan(
         routes=tuple(
-            optimizer.Route(id, 0, stops[0].start_minute, stops[-1].end_minute, 0, 0, tuple(stops))
-            for id, stops in sorted(routes.items())
+            optimizer.Route(
+                id, index, stops[0].start_minute, stops[-1].end_minute, 0, 0, tuple(sorted(stops, key=_by_start))
+            )
+            for (id, index), stops in sorted(routes.items())
         )
     )
+
+
+def _by_start(stop: optimizer.PlannedStop) -> tuple[int, str]:
+    return stop.start_minute, stop.visit_id
+
+
+def _shift_of(shifts: Sequence[optimizer.Shift], minute: int) -> int:
+    """The index of the shift in which a minute lies, or of the nearest."""
+    distances = [max(0, shift.start_minute - minute, minute - shift.last_minute) for shift in shifts]
+    return distances.index(min(distances)) if distances else 0

@@ -13,6 +13,7 @@ from app.infrastructure.tables import find_rows, walk_rows
 from app.kernel.actor import Actor
 from app.kernel.calendar import day_bounds, zone
 from app.kernel.dialects import Dialect
+from app.kernel.errors import Conflict
 from app.kernel.places import Point
 from app.messaging import queries as messaging
 from app.messaging.rules import AlertKind, Danger
@@ -34,6 +35,18 @@ async def get_time_zone(actor: Actor, name: str | None) -> ZoneInfo:
 def of_day(day: date, tz: ZoneInfo) -> Condition:
     """Appointments whose planned time reaches into a local day."""
     starts, ends = day_bounds(day, tz)
+    return (column("starts_at") < ends) & (column("ends_at") > starts)
+
+
+def span_of_run(run: PlanRun) -> tuple[datetime, datetime]:
+    """The instants between which the days of a plan lie."""
+    tz = zone(run.time_zone)
+    last = run.day + timedelta(days=run.days - 1)
+    return day_bounds(run.day, tz)[0], day_bounds(last, tz)[1]
+
+
+def within(starts: datetime, ends: datetime) -> Condition:
+    """Whatever reaches into a stretch of time."""
     return (column("starts_at") < ends) & (column("ends_at") > starts)
 
 
@@ -210,17 +223,48 @@ async def find_overlaps(
     ]
 
 
-async def find_technicians_of_run(run: PlanRun) -> list[str]:
-    """The technicians a plan is about: those named, or all who work."""
+def crew_of_run(run: PlanRun) -> Condition:
+    """The technicians a plan is about who work: those named, those of its territories and who go anywhere, or all."""
+    wanted = (column("organization_id") == run.organization_id) & (column("is_active") == True)  # noqa: E712  # builds SQL
     if run.technician_ids is not None:
+        wanted = wanted & column("id").one_of(run.technician_ids)
+    if run.territory_ids is not None:
+        wanted = wanted & any_of(column("territory_id").one_of(run.territory_ids), column("territory_id").is_null())
+    return wanted
+
+
+async def find_wanted_visit(work_order: WorkOrder) -> Appointment | None:
+    """The visit of some work that waits for a time, or None if it has none to come. ``Conflict`` when one has a time."""
+    visits = await find_appointments_of_work_order(work_order.organization_id, work_order.id)
+    to_come = [visit for visit in visits if AppointmentStatus(visit.status) not in rules.ENDED]
+    if any(visit.status != AppointmentStatus.UNSCHEDULED for visit in to_come):
+        raise Conflict(f"{work_order.number} has a visit already.", path=["workOrderId"])
+    return to_come[0] if to_come else None
+
+
+async def find_taken(
+    organization_id: str, technician_ids: Iterable[str], span: tuple[datetime, datetime], *, without: str
+) -> dict[str, tuple[tuple[str, datetime, datetime], ...]]:
+    """The time that technicians have given away in a stretch of it, by technician, one visit left out."""
+    ids = sorted(technician_ids)
+    theirs = (column("organization_id") == organization_id) & column("technician_id").one_of(ids)
+    active = theirs & (column("is_active") == True) & within(*span)  # noqa: E712  # builds SQL
+    found: dict[str, list[tuple[str, datetime, datetime]]] = {id: [] for id in ids}
+    for one in await find_rows(Assignment, active & (column("appointment_id") != without), order=["starts_at", "id"]):
+        found[one.technician_id].append((one.appointment_id, one.starts_at, one.ends_at))
+    return {id: tuple(taken) for id, taken in found.items()}
+
+
+async def find_technicians_of_run(run: PlanRun) -> list[str]:
+    """The technicians a plan is about: those named, also if they have left since, or all who work there."""
+    if run.technician_ids is not None and run.territory_ids is None:
         return sorted(run.technician_ids)
-    own = (column("organization_id") == run.organization_id) & (column("is_active") == True)  # noqa: E712
-    return [row.id for row in await find_rows(technicians.Technician, own, order=["id"])]
+    return [row.id for row in await find_rows(technicians.Technician, crew_of_run(run), order=["id"])]
 
 
 async def find_work_without_visit(run: PlanRun, statuses: Sequence[str], limit: int) -> list[WorkOrder]:
-    """Work that waits for a visit on a run's day, the oldest first, kept for this transaction."""
-    starts, ends = day_bounds(run.day, zone(run.time_zone))
+    """Work that waits for a visit on a run's days, the oldest first, kept for this transaction."""
+    starts, ends = span_of_run(run)
     ended = sorted(status.value for status in rules.ENDED)
     wanted = (
         (column("organization_id") == run.organization_id)
@@ -233,11 +277,18 @@ async def find_work_without_visit(run: PlanRun, statuses: Sequence[str], limit: 
     )
     if run.work_order_ids is not None:
         wanted = wanted & column("id").one_of(run.work_order_ids)
+    if run.territory_ids is not None:
+        wanted = wanted & at_sites_of(run.territory_ids)
     order = ["submitted_at", "id"]
     ids = [row.id for row in await find_rows(WorkOrder, wanted, order=order, limit=limit)]
     await find_rows(WorkOrder, column("id").one_of(sorted(ids)), order=["id"], lock=True)
     # Whoever had one of the locks may have wanted a visit for that work meanwhile, so it is asked again.
     return await find_rows(WorkOrder, wanted & column("id").one_of(ids), order=order)
+
+
+def at_sites_of(territory_ids: Iterable[str]) -> Condition:
+    """Visits or work at sites of some territories."""
+    return exists("site", "id", column("territory_id").one_of(territory_ids), ours="site_id")
 
 
 async def get_plan_status(run_id: str) -> str | None:

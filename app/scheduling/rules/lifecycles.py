@@ -8,6 +8,7 @@ from app.kernel.lifecycle import Lifecycle
 
 PLAN_SECONDS_MAX = 300
 PLAN_VISITS_MAX = 2000
+PLAN_DAYS_MAX = 14
 
 
 class AppointmentStatus(StrEnum):
@@ -29,10 +30,21 @@ class AppointmentStatus(StrEnum):
 class AssignmentStatus(StrEnum):
     """Where a technician stands with a visit."""
 
+    RESERVED = "RESERVED"
     PROPOSED = "PROPOSED"
     ACCEPTED = "ACCEPTED"
     DECLINED = "DECLINED"
     RELEASED = "RELEASED"
+
+
+class PlanKind(StrEnum):
+    """What the planner is asked for."""
+
+    SCHEDULE = "SCHEDULE"
+    ROUTE = "ROUTE"
+    INSERTION = "INSERTION"
+    ABSENCE = "ABSENCE"
+    DELAY = "DELAY"
 
 
 class PlanRunStatus(StrEnum):
@@ -153,6 +165,7 @@ APPOINTMENT = Lifecycle[AppointmentStatus](
 ASSIGNMENT = Lifecycle[AssignmentStatus](
     "assignment",
     {
+        AssignmentStatus.RESERVED: frozenset({AssignmentStatus.PROPOSED, AssignmentStatus.RELEASED}),
         AssignmentStatus.PROPOSED: frozenset(
             {AssignmentStatus.ACCEPTED, AssignmentStatus.DECLINED, AssignmentStatus.RELEASED}
         ),

@@ -1,6 +1,7 @@
 """A day is planned, looked at, committed, undone; what moved meanwhile is never overwritten."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ from app.kernel.errors import (
 from app.scheduling import commands, reactions
 from app.scheduling.commands.runs import JOB
 from app.scheduling.models import Appointment, PlannedVisit, PlanRun
-from app.scheduling.solver import Progress, Request, SolveFailed, solve_apart
+from app.scheduling.solver import Progress, Request, SolveFailed, solve_apart, think
 from app.technicians.models import Absence, Shift, Technician, TechnicianSkill
 from app.work_orders.models import WorkOrder
 from tests.app.scheduling.world import (
@@ -45,7 +46,10 @@ HOUR = timedelta(hours=1)
 
 async def think_here(request: Request, *, on_progress: Any, should_stop: Any) -> optimizer.Plan:
     """The planner's first answer, in this process: most tests are about what becomes of it."""
-    return optimizer.solve(request.problem(), stop=optimizer.Stop(seconds=0))
+    heard: list[Progress] = []
+    plan = think(replace(request, seconds=0), heard.append)
+    await on_progress(heard[0])
+    return plan
 
 
 async def run_job(solve: reactions.Solve = think_here) -> None:
@@ -304,7 +308,8 @@ async def test_a_run_of_many_seconds_is_stopped_while_it_runs(company: Company) 
     async def solve(request: Request, *, on_progress: Any, should_stop: Any) -> optimizer.Plan:
         async def tell_and_cancel(progress: Progress) -> None:
             await on_progress(progress)
-            await commands.cancel_plan_run(company.dispatcher, id)
+            if "score" in progress:
+                await commands.cancel_plan_run(company.dispatcher, id)
 
         return await solve_apart(request, on_progress=tell_and_cancel, should_stop=should_stop, poll_seconds=0.05)
 

@@ -15,6 +15,7 @@ from app.scheduling.rules import (
     Busy,
     PlanRunStatus,
     SkillHeld,
+    SlotHoldStatus,
     Visit,
 )
 
@@ -32,6 +33,7 @@ LEGAL = {
     "CANCELED": "",
 }
 LEGAL_ASSIGNMENT = {
+    "RESERVED": "PROPOSED RELEASED",
     "PROPOSED": "ACCEPTED DECLINED RELEASED",
     "ACCEPTED": "DECLINED RELEASED",
     "DECLINED": "",
@@ -48,10 +50,12 @@ LEGAL_PLAN = {
     "CANCELED": "",
     "FAILED": "",
 }
+LEGAL_HOLD = {"HELD": "CONFIRMED RELEASED EXPIRED", "CONFIRMED": "", "RELEASED": "", "EXPIRED": ""}
 TABLES = [
     (rules.APPOINTMENT, AppointmentStatus, LEGAL),
     (rules.ASSIGNMENT, AssignmentStatus, LEGAL_ASSIGNMENT),
     (rules.PLAN_RUN, PlanRunStatus, LEGAL_PLAN),
+    (rules.SLOT_HOLD, SlotHoldStatus, LEGAL_HOLD),
 ]
 STEPS = [
     (lifecycle, state, to, str(to) in legal[state].split())

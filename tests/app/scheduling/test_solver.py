@@ -36,7 +36,9 @@ async def test_answers_as_the_planner_does_and_reports_on_the_way() -> None:
     plan = await solve_apart(REQUEST, on_progress=hear, should_stop=never)
     assert plan.visit_ids == {"v0", "v1", "v2"}
     assert optimizer.check(REQUEST.problem(), plan) == []
-    assert set(heard[0]) == {"elapsed_seconds", "score"}
+    assert set(heard[0]) == {"before"}
+    assert heard[0]["before"]["mandatory_points"] > 0
+    assert set(heard[1]) == {"elapsed_seconds", "score"}
 
 
 async def test_the_loop_goes_on_and_a_cancel_leaves_no_process() -> None:

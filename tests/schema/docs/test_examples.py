@@ -25,7 +25,9 @@ from schema.kit.live import SUBSCRIPTIONS, State
 from schema.kit.measuring import MUTATION_COST, SCAN_COST, SCANS
 from schema.kit.service import EVERYBODY, GraphQLService
 from schema.kit.weighing import is_filter, weight
+from schema.scheduling.advice import POINTS
 from schema.schema import api
+from tests.schema.asking import PLANNERS
 from tests.schema.docs.world import World, found_world
 from tests.schema.listening import answers as each_answer
 
@@ -46,6 +48,12 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "Changes": {"after": "<cursor start>"},
     "Tomorrow": {"from": "<time now>", "to": "<time tomorrow>"},
     "Exported": {"id": "exp_01jd0000000000000000000000"},
+    "Ahead": {"serviceType": "<svc any>"},
+    "Why": {"visit": "<apt dispatched>"},
+    "Who": {"visit": "<apt unscheduled>", "day": "<day today>"},
+    "Ways": {"visit": "<apt unscheduled>", "day": "<day today>"},
+    "Slots": {"work": "<wo triaged>", "day": "<day today>"},
+    "Confirm": {"id": "<hold held>"},
     "Share": {"id": "<apt dispatched>"},
     "Track": {"token": "<vsh secret>"},
 }
@@ -152,7 +160,8 @@ def work_of(example: Example, answer: dict[str, Any]) -> int:
     kind, _ = next(iter(example.roots()))
     data = answer.get("data") or {}
     changes = MUTATION_COST * len(data) if kind == "mutation" else 0
-    return max(objects(data, "") - 1 + changes + conditions_of(example), 1)
+    thought = POINTS * sum(name in PLANNERS for _, name in example.roots())
+    return max(objects(data, "") - 1 + changes + thought + conditions_of(example), 1)
 
 
 def conditions_of(example: Example) -> int:

@@ -1,8 +1,8 @@
 """The demo company with a day under way, and rows that are as the words of an example's placeholder say."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import optimizer
@@ -16,11 +16,11 @@ from app.infrastructure.tables import BY_PREFIX
 from app.kernel.actor import Actor, system_actor, user_actor
 from app.kernel.calendar import utc_now
 from app.kernel.permissions import Role
-from app.scheduling import commands, reactions
+from app.scheduling import commands, planning, reactions
 from app.scheduling.commands.runs import JOB
 from app.scheduling.models import Appointment
 from app.scheduling.rules import AppointmentStatus
-from app.scheduling.solver import Request
+from app.scheduling.solver import Request, think
 from app.technicians.models import Technician
 from app.work_orders import commands as work_orders
 from app.work_orders.models import WorkOrder
@@ -69,6 +69,12 @@ class World:
                 return signed_in.refresh_token
             case "run", "ready":
                 return await self.plan([await self.request()])
+            case "slot", "start" | "end":
+                window = await self.slot(await self.request())
+                return window[0 if state == "start" else 1].isoformat()
+            case "hold", "held":
+                work = await self.request()
+                return await commands.hold_slot(self.system, work, *await self.slot(work))
             case "vsh", "secret":
                 slip = Slip()
                 await commands.share_visit(self.system, slip, (await self.visit("dispatched")).id)
@@ -104,6 +110,11 @@ class World:
             summary="Streaks on every page",
         )
 
+    async def slot(self, work_order_id: str) -> tuple[datetime, datetime]:
+        """The first window in which somebody could come."""
+        first, *_ = await planning.find_slots(self.system, work_order_id, day=self.day, days=3)
+        return first.window_start, first.window_end
+
     async def visit(self, state: str) -> Appointment:
         """A visit that stands so; the one asked for last, if it does."""
         wanted = state.upper().replace(" ", "_")
@@ -129,7 +140,7 @@ class World:
 
 async def _think_here(request: Request, *, on_progress: Any, should_stop: Any) -> optimizer.Plan:
     """The planner's first answer, in this process."""
-    return optimizer.solve(request.problem(), stop=optimizer.Stop(seconds=0))
+    return think(replace(request, seconds=0), lambda progress: None)
 
 
 async def found_world() -> World:
