@@ -156,11 +156,12 @@ static void refresh_times(T t, W w, int64_t r) {
     int64_t technician = VEHICLE(r, TECHNICIAN), profile = VEHICLE(r, PROFILE), breaks = VEHICLE(r, BREAKS);
     int64_t count = FACT(r, COUNT), here = VEHICLE(r, START_PLACE);
     TIME(forward, r, 0, 0) = (int32_t)VEHICLE(r, FIRST);
-    for (int64_t b = 1; b <= breaks; b++) TIME(forward, r, 0, b) = LATE;
+    w->is_stale[r] = 0;
+    for (int64_t b = 1; b < SIZE(LEVELS); b++) TIME(forward, r, 0, b) = LATE;
     for (int64_t k = 1; k <= count; k++) {
         int64_t slot = STOP(r, k), there = SLOT(slot, PLACE), duration = FIT(technician, slot, MINUTES);
         int64_t bound = WHERE(slot, BOUND);
-        for (int64_t b = 0; b <= breaks; b++) TIME(forward, r, k, b) = LATE;
+        for (int64_t b = 0; b < SIZE(LEVELS); b++) TIME(forward, r, k, b) = LATE;
         for (int64_t b = 0; b <= breaks; b++) {
             int64_t departure = TIME(forward, r, k - 1, b);
             if (departure >= LATE) continue;
@@ -181,11 +182,13 @@ static void refresh_times(T t, W w, int64_t r) {
         LEGS(r, k) = (int32_t)(count ? leg_cents(t, r, here, PLACES(r, k)) : 0);
         here = PLACES(r, k);
     }
-    for (int64_t b = 0; b <= breaks; b++) TIME(backward, r, count + 1, b) = (int32_t)latest_return(t, r, b);
+    for (int64_t b = 0; b < SIZE(LEVELS); b++)
+        TIME(backward, r, count + 1, b) = (int32_t)(b > breaks ? -LATE : latest_return(t, r, b));
     int64_t there = VEHICLE(r, END_PLACE);
     for (int64_t k = count; k >= 1; k--) {
         int64_t slot = STOP(r, k), duration = FIT(technician, slot, MINUTES);
         here = SLOT(slot, PLACE);
+        for (int64_t b = breaks + 1; b < SIZE(LEVELS); b++) TIME(backward, r, k, b) = -LATE;
         for (int64_t b = 0; b <= breaks; b++) {
             int64_t best = -LATE;
             for (int64_t after = b; after <= breaks; after++) {
@@ -369,6 +372,7 @@ static int itinerary(T t, W w, int64_t r, const int32_t *sequence, int64_t count
 /* Drives the route as it stands and notes its facts and the starts of its stops; 0 if it cannot be driven. */
 static int judge(T t, W w, int64_t r) {
     int64_t count = FACT(r, COUNT), technician = VEHICLE(r, TECHNICIAN), timed = VEHICLE(r, OVERTIME_CENTS) > 0;
+    w->is_stale[r] = 1;
     if (t->policy[2] || (t->pace_counts[VEHICLE(r, PROFILE)] && VEHICLE(r, MINUTE_CENTS))) timed = 1;
     if (!count) {
         for (int c = 1; c < FACT_COLUMNS; c++) FACT(r, c) = 0;
@@ -447,6 +451,7 @@ static void take_back(T t, W w) {
         int64_t r = touched[i];
         memcpy(&FACT(r, 0), w->saved_facts + (level * vehicles + r) * FACT_COLUMNS, sizeof(int64_t) * FACT_COLUMNS);
         int64_t count = FACT(r, COUNT);
+        w->is_stale[r] = 0;
         memcpy(&STOP(r, 0), &SAVED(saved_routes, level, r, 0), sizeof(int32_t) * (size_t)(count + 2));
         if (!level) {
             size_t bytes = sizeof(int32_t) * (size_t)((count + 2) * SIZE(LEVELS));
@@ -560,6 +565,11 @@ static int spread(T t, W w, int64_t waiting) {
     return good;
 }
 
+static void refresh_stale(T t, W w) {
+    for (int64_t i = 1; i <= w->touched[0]; i++)
+        if (w->is_stale[w->touched[i]]) refresh_times(t, w, w->touched[i]);
+}
+
 /* After visits were taken out: the touched routes, and those their linked visits reach, start as early as they can. */
 static int settle(T t, W w) {
     int64_t count = 0;
@@ -590,7 +600,7 @@ static int settle(T t, W w) {
     }
     /* No visit outside this circle is linked with one inside it. */
     if (!spread(t, w, count)) return 0;
-    for (int64_t i = 1; i <= w->touched[0]; i++) refresh_times(t, w, w->touched[i]);
+    refresh_stale(t, w);
     return 1;
 }
 
@@ -666,14 +676,37 @@ static double cost_when_spread(T t, W w, int64_t r, int64_t slot, int64_t positi
     return good ? t->weights[1] * (double)lateness + (double)wishes : INFINITY;
 }
 
+/* Whether the new starts of `sequence` make linked visits elsewhere start later. */
+static int moves_others(T t, W w, const int32_t *sequence, int64_t count, int64_t inserted) {
+    int moves = 0;
+    for (int64_t k = 1; k <= count && !moves; k++) {
+        int64_t slot = sequence[k], before = WHERE(slot, START);
+        if (!SLOT(slot, IS_LINKED) || (slot != inserted && w->starts[k] == before)) continue;
+        WHERE(slot, START) = w->starts[k];
+        for (int64_t arc = t->arcs_from[slot]; arc < t->arcs_from[slot + 1]; arc++) {
+            int64_t then = ARC(arc, ARC_TO);
+            moves |= WHERE(then, ROUTE) >= 0 && arc_bound(t, w, arc) > WHERE(then, START);
+        }
+        WHERE(slot, START) = (int32_t)before;
+    }
+    return moves;
+}
+
 /* What the whole plan costs more with the slot there, weighed; infinite where it cannot be. */
 static double cost_of_place(T t, W w, int64_t r, int64_t slot, int64_t position) {
-    if (SLOT(slot, IS_LINKED) || FACT(r, ROUTE_LINKED)) return cost_when_spread(t, w, r, slot, position);
-    int64_t count = FACT(r, COUNT), technician = VEHICLE(r, TECHNICIAN);
+    int64_t count = FACT(r, COUNT), technician = VEHICLE(r, TECHNICIAN), linked = SLOT(slot, IS_LINKED);
+    if (linked) {
+        WHERE(slot, ROUTE) = (int32_t)r;
+        WHERE(slot, BOUND) = (int32_t)bound_of(t, w, slot);
+    }
     memcpy(w->sequence, &STOP(r, 0), sizeof(int32_t) * (size_t)position);
     w->sequence[position] = (int32_t)slot;
     memcpy(w->sequence + position + 1, &STOP(r, position), sizeof(int32_t) * (size_t)(count + 1 - position));
-    if (!itinerary(t, w, r, w->sequence, count + 1)) return INFINITY;
+    int good = itinerary(t, w, r, w->sequence, count + 1), moves = 0;
+    if (good && (linked || FACT(r, ROUTE_LINKED))) moves = moves_others(t, w, w->sequence, count + 1, slot);
+    if (linked) WHERE(slot, ROUTE) = -1, WHERE(slot, BOUND) = -LATE;
+    if (!good) return INFINITY;
+    if (moves) return cost_when_spread(t, w, r, slot, position);
     int64_t own = FIT(technician, slot, OWN_CENTS);
     for (int64_t k = 1; k <= count; k++) own += FIT(technician, STOP(r, k), OWN_CENTS);
     int64_t wishes = w->verdict[1] + w->verdict[4] + own + VEHICLE(r, SHIFT_CENTS) - FACT(r, WISHES);
@@ -686,13 +719,31 @@ static int64_t next_blink(W w, double blink) {
     return 1 + (int64_t)(log(1.0 - chance(w)) / log1p(-blink));
 }
 
-/* The cheapest place for the slot, into `place`; some places are overlooked by chance. */
+/* Places whose true cost is not known yet, the least possible one on top. */
+static void sink(W w, int64_t count, int64_t at) {
+    for (;;) {
+        int64_t child = 2 * at + 1;
+        if (child >= count) return;
+        if (child + 1 < count && w->heap[child + 1] < w->heap[child]) child++;
+        if (w->heap[at] <= w->heap[child]) return;
+        double bound = w->heap[at];
+        int64_t where = w->heap_where[at];
+        w->heap[at] = w->heap[child], w->heap_where[at] = w->heap_where[child];
+        w->heap[child] = bound, w->heap_where[child] = where;
+        at = child;
+    }
+}
+
+/* The cheapest place for the slot, into `place`; some places are overlooked by chance. Where only the road costs, a
+   place is judged at once. The others wait in a heap by what the road alone costs there, and are driven in thought
+   from the cheapest on, until what the road costs is more than the best place found. */
 static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
     int64_t visit = SLOT(slot, VISIT), linked = SLOT(slot, IS_LINKED), place = SLOT(slot, PLACE);
-    int64_t bound = linked ? bound_of(t, w, slot) : -LATE, due = SLOT(slot, DUE), size = SIZE(PLACES), levels = SIZE(LEVELS);
+    int64_t bound = linked ? bound_of(t, w, slot) : -LATE, due = SLOT(slot, DUE), size = SIZE(PLACES);
+    int64_t levels = SIZE(LEVELS), width = SIZE(WIDTH), waiting = 0;
     double late_cents = t->weights[1] * (double)SLOT(slot, LATE_CENTS) + (double)SLOT(slot, LATE_SOFT_CENTS);
     double best = INFINITY;
-    int64_t best_vehicle = -1, best_position = -1, stamp = ++w->stamps[SIZE(KINDS)];
+    int64_t best_vehicle = -1, best_position = -1, stamp = ++w->stamps[SIZE(KINDS)], bar = INT64_MAX;
     int64_t until_blink = blink > 0 ? w->blink[0] : INT64_MAX;
     for (int64_t i = t->candidates_from[visit]; i < t->candidates_from[visit + 1]; i++) {
         int64_t r = t->candidates[i], count = FACT(r, COUNT);
@@ -714,23 +765,23 @@ static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
         const int32_t *minutes = &ROAD(minutes, profile, 0, 0), *minutes_out = minutes + place * size;
         const int32_t *cents_in = prices < 0 ? 0 : &ROAD(cents, prices, 0, 0);
         const int32_t *cents_out = prices < 0 ? 0 : cents_in + place * size;
-        int64_t ready_until = earliest + duration, bar = best == INFINITY ? INT64_MAX : (int64_t)ceil(best);
+        int64_t ready_until = earliest + duration;
         for (int64_t k = 1; k <= count + 1; k++) {
             if (--until_blink <= 0) {
                 until_blink = next_blink(w, blink);
                 continue;
             }
             if (quick && ready_until > backward[k * levels]) continue;
-            int64_t before = places[k - 1], there = places[k], cost_cents;
+            int64_t before = places[k - 1], there = places[k], cents;
             if (prices >= 0)
-                cost_cents = cents_in[before * size + place] + (there < 0 ? 0 : cents_out[there]) - legs[k] + own;
+                cents = cents_in[before * size + place] + (there < 0 ? 0 : cents_out[there]) - legs[k] + own;
             else
-                cost_cents = leg_cents(t, r, before, place) + leg_cents(t, r, place, there) - legs[k] + own;
-            if (cost_cents >= bar) continue;
-            int64_t start;
+                cents = leg_cents(t, r, before, place) + leg_cents(t, r, place, there) - legs[k] + own;
+            if (cents >= bar) continue;
+            double cost = (double)cents;
             if (quick) {
                 int64_t departure = forward[(k - 1) * levels];
-                start = most(departure + minutes[before * size + place], bound);
+                int64_t start = most(departure + minutes[before * size + place], bound);
                 if (start > latest) {
                     if (departure > latest) break;
                     continue;
@@ -738,22 +789,42 @@ static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
                 start = most(start, earliest);
                 if (holes >= 0) start = first_start(t, technician, slot, start);
                 if (start + duration + (there < 0 ? 0 : minutes_out[there]) > backward[k * levels]) continue;
-            } else {
-                start = fits_between(t, w, r, slot, k, bound);
-                if (start >= LATE) continue;
+                if (plain) {
+                    best = cost, best_vehicle = r, best_position = k, bar = cents;
+                    continue;
+                }
+                if (start > due) cost += late_cents * (double)(start - due);
             }
-            double cost = (double)cost_cents;
-            if (!plain) {
-                if (start > due && cost + late_cents * (double)(start - due) >= best) continue;
-                cost = cost_of_place(t, w, r, slot, k);
+            else if (!t->pace_counts[profile]) { /* with breaks: as if the best count of them were taken */
+                int64_t departure = forward[(k - 1) * levels], until = backward[k * levels];
+                for (int64_t b = 1; b < levels; b++) {
+                    departure = least(departure, forward[(k - 1) * levels + b]);
+                    until = most(until, backward[k * levels + b]);
+                }
+                int64_t start = most(most(departure + minutes[before * size + place], bound), earliest);
+                if (start > latest || start + duration + (there < 0 ? 0 : minutes_out[there]) > until) continue;
+                if (start > due) cost += late_cents * (double)(start - due);
             }
-            if (cost < best) {
-                best = cost, best_vehicle = r, best_position = k;
-                bar = (int64_t)ceil(best);
-            }
+            w->heap[waiting] = cost;
+            w->heap_where[waiting++] = r * width + k;
         }
     }
     if (blink > 0) w->blink[0] = until_blink;
+    for (int64_t at = waiting / 2 - 1; at >= 0; at--) sink(w, waiting, at);
+    while (waiting && w->heap[0] < best) {
+        double cost = w->heap[0];
+        int64_t r = w->heap_where[0] / width, k = w->heap_where[0] % width;
+        waiting--;
+        w->heap[0] = w->heap[waiting], w->heap_where[0] = w->heap_where[waiting];
+        sink(w, waiting, 0);
+        if (VEHICLE(r, BREAKS) || t->pace_counts[VEHICLE(r, PROFILE)]) {
+            int64_t start = fits_between(t, w, r, slot, k, bound);
+            if (start >= LATE || (start > due && cost + late_cents * (double)(start - due) >= best)) continue;
+        }
+        if (FACT(r, ROUTE_TIMED) || SLOT(slot, IS_TIMED) || linked || FACT(r, ROUTE_LINKED))
+            cost = cost_of_place(t, w, r, slot, k);
+        if (cost < best) best = cost, best_vehicle = r, best_position = k;
+    }
     w->place[0] = best, w->place[1] = (double)best_vehicle, w->place[2] = (double)best_position;
 }
 
@@ -761,8 +832,7 @@ static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
 static int insert_slot(T t, W w, int64_t slot, int64_t r, int64_t position) {
     if (SLOT(slot, IS_LINKED) || FACT(r, ROUTE_LINKED)) {
         if (!put_and_spread(t, w, r, slot, position)) return 0;
-        for (int64_t i = 1; i <= w->touched[0]; i++)
-            if (FACT(w->touched[i], ROUTE_LINKED)) refresh_times(t, w, w->touched[i]);
+        refresh_stale(t, w);
         return 1;
     }
     put_into_route(t, w, r, slot, position);

@@ -37,7 +37,7 @@ from optimizer.tables import (
 logger = logging.getLogger(__name__)
 
 # Temperatures, in mean cents of the plan per visit.
-HOT, COLD = 1.0, 0.01
+HOT, COLD = 5.0, 0.03
 REMOVED_MEAN, STRING_MAX, BLINK = 10.0, 10.0, 0.01
 # Routes are remembered from solutions that are at most so many mean visits dearer than the best.
 POOL_WITHIN = 10.0

@@ -171,11 +171,14 @@ class State(NamedTuple):
     fresh: Ints  # V: whether a visit was served when the iteration began
     keys: Floats  # V
     scratch: Ints  # R: who waits in the queue
+    is_stale: Ints  # R: driven since its times were worked out
     queue: Ints  # R + 1
     ruined: Ints  # R
     marks: Ints  # M + 3: visits of a string being taken out
     stamps: Longs  # kinds of vehicles, and in the last place the stamp
     place: Floats  # cost, vehicle and position of the best place found
+    heap: Floats  # S + R: what places cost at least
+    heap_where: Longs  # S + R: route and position
     pool: Ints  # routes × M + 3: slots of routes worth remembering
     pool_starts: Ints
     pool_facts: Longs  # routes × POOL_COLUMNS
@@ -648,11 +651,14 @@ def state_of(tables: Tables, seed: int) -> State:
         fresh=ints(visits + 1),
         keys=np.zeros(visits + 1),
         scratch=ints(vehicles + 1),
+        is_stale=ints(vehicles + 1),
         queue=ints(vehicles + 1),
         ruined=ints(vehicles + 1),
         marks=ints(width),
         stamps=longs(size["KINDS"] + 1),
         place=np.zeros(3),
+        heap=np.zeros(slots + vehicles + 1),
+        heap_where=longs(slots + vehicles + 1),
         pool=ints(size["POOL"], width),
         pool_starts=ints(size["POOL"], width),
         pool_facts=longs(size["POOL"], POOL_COLUMNS),
