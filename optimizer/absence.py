@@ -10,13 +10,14 @@ from itertools import islice
 
 from optimizer.desk import Change, Desk, Move, placed_in
 from optimizer.draft import fetches_of
-from optimizer.explain import with_reasons
+from optimizer.explain import explain_unassigned_at
 from optimizer.fits import FOREVER, intersect
 from optimizer.model import Model
 from optimizer.plan import Plan, Route, Stop, Unassigned
 from optimizer.problem import Break, InvalidProblem, Problem, Shift, Technician
 from optimizer.repair import Repair, consequences, exchanges
 from optimizer.score import score, scored
+from optimizer.supply import first_shortage
 from optimizer.timing import NEVER, Timeline, timeline_of
 
 # How far from its old start a visit may be put, tried in this order, and how many places are compared.
@@ -59,7 +60,7 @@ def after_delay(problem: Problem, plan: Plan, technician_id: str, *, at_minute: 
     index = next((at for at, shift in enumerate(person.shifts) if at_minute < shift.last_minute), None)
     if index is None:
         raise InvalidProblem("at_minute", f"{technician_id} has no shift after that.")
-    late = _late(person.shifts[index], routes.get(index), at_minute, delay_minutes)
+    late = _late(problem, person, index, routes.get(index), at_minute, delay_minutes)
     if late is None:
         shift = person.shifts[index]
         begun = _begun(routes.get(index), at_minute)
@@ -127,7 +128,8 @@ def _breaks_inside(shift: Shift, route: Route | None, start_minute: int, end_min
         earliest, latest = max(pause.earliest_minute, start_minute), pause.latest_minute
         latest = min(latest, end_minute - pause.duration_minutes)
         begin = max(free_from, earliest)
-        if start_minute <= placed < end_minute and begin <= latest:
+        begin = begin if route is None else placed
+        if start_minute <= begin <= latest:
             kept.append(Break(earliest, latest, pause.duration_minutes))
             free_from = begin + pause.duration_minutes
     return tuple(kept)
@@ -144,9 +146,12 @@ def _begun(route: Route | None, at_minute: int) -> tuple[Stop, ...]:
     return () if route is None else tuple(stop for stop in route.stops if stop.start_minute <= at_minute)
 
 
-def _late(shift: Shift, route: Route | None, at_minute: int, delay_minutes: int) -> Shift | None:
-    """The shift with the delay in it; None when nothing is left of it."""
-    begun = _begun(route, at_minute)
+def _late(
+    problem: Problem, person: Technician, index: int, route: Route | None, at_minute: int, delay_minutes: int
+) -> Shift | None:
+    """The shift with the delay in it; None when nothing is left of it. Who comes home late comes home."""
+    shift, begun = person.shifts[index], _begun(route, at_minute)
+    placed = _placed(shift, route)
     if not begun:
         left = shift.start_minute
         if at_minute > left:
@@ -154,22 +159,36 @@ def _late(shift: Shift, route: Route | None, at_minute: int, delay_minutes: int)
         start = left + delay_minutes
         if start >= shift.end_minute:
             return None
-        placed = [
+        ahead = [
             pause
-            for pause, minute in zip(shift.breaks, _placed(shift, route), strict=True)
+            for pause, minute in zip(shift.breaks, placed, strict=True)
             if route is None or minute + pause.duration_minutes > at_minute
         ]
-        return replace(shift, start_minute=start, breaks=_breaks_after(placed, start, shift.last_minute))
+        return replace(shift, start_minute=start, breaks=_breaks_after(ahead, start, shift.last_minute))
     end = begun[-1].end_minute
-    if end + delay_minutes > shift.last_minute:
+    free = end + delay_minutes
+    last_minute = max(shift.last_minute, free + _minutes_home(problem, person, shift, begun[-1], free))
+    if index + 1 < len(person.shifts) and last_minute > person.shifts[index + 1].start_minute:
         return None
     taken = [
         Break(minute, minute, pause.duration_minutes)
-        for pause, minute in zip(shift.breaks, _placed(shift, route), strict=True)
+        for pause, minute in zip(shift.breaks, placed, strict=True)
         if minute < end
     ]
-    rest = _breaks_after(shift.breaks[len(taken) :], end + delay_minutes, shift.last_minute)
-    return replace(shift, breaks=(*taken, Break(end, end, delay_minutes), *rest))
+    rest = _breaks_after(shift.breaks[len(taken) :], free, shift.last_minute)
+    return replace(
+        shift,
+        overtime_minutes_max=last_minute - shift.end_minute,
+        breaks=(*taken, Break(end, end, delay_minutes), *rest),
+    )
+
+
+def _minutes_home(problem: Problem, person: Technician, shift: Shift, stop: Stop, leave_minute: int) -> int:
+    if shift.end_place is None:
+        return 0
+    places = problem.place_index
+    here, home = places[problem.visit_by_id[stop.visit_id].place], places[shift.end_place]
+    return problem.travel_for(person).minutes_from(here, home, leave_minute)
 
 
 def _breaks_after(breaks: Iterable[Break], free_from: int, last_minute: int) -> tuple[Break, ...]:
@@ -197,9 +216,8 @@ def _mend(
         way = _settled(desk, number, placed, now)
         if way is not None:
             desk = desk.after(way)
-    desk = _less_late(desk, technician_id, now)
-    after = with_reasons(changed, scored(changed, _settle_unassigned(changed, desk.plan)))
-    return _repair(problem, changed, plan, after)
+    desk = _less_late(desk, technician_id, placed, now)
+    return _repair(problem, changed, plan, scored(changed, _with_reasons(desk, plan)))
 
 
 def _with_what_stays(
@@ -248,35 +266,29 @@ def _feasible(model: Model, vehicle: int, part: _Part, now: int) -> Timeline:
             kept.append(number)
             starts.append(allowed)
     while True:
-        timeline = timeline_of(model, model.vehicles[vehicle], kept, starts, fetches_of(model, part.route))
+        fetches = {number: fetch for number, fetch in fetches_of(model, part.route).items() if number in kept}
+        timeline = timeline_of(model, model.vehicles[vehicle], kept, starts, fetches)
         if not kept or timeline.is_feasible():
             return timeline
-        gone = _weakest(timeline)
+        gone = _weakest(timeline, sum(stop.start_minute <= now for stop in part.route.stops))
         del kept[gone], starts[gone]
 
 
-def _weakest(timeline: Timeline) -> int:
-    """The stop whose promise breaks; another only where that one's removal would not help."""
-    broken = next(
-        (at for at in range(len(timeline.visits)) if min(timeline.forward[at + 1]) == NEVER), len(timeline.visits) - 1
-    )
-    movable = [
-        at
-        for at, starts in enumerate(timeline.starts)
-        if starts[0][0] != starts[-1][1] or timeline.model.published_start[timeline.visits[at]] == NEVER
-    ]
-    for at in [broken, *reversed(movable)]:
-        if at != broken or broken in movable:
-            shorter = timeline_of(
-                timeline.model,
-                timeline.vehicle,
-                timeline.visits[:at] + timeline.visits[at + 1 :],
-                timeline.starts[:at] + timeline.starts[at + 1 :],
-                timeline.fetches,
-            )
-            if shorter.is_feasible():
-                return at
-    return broken
+def _weakest(timeline: Timeline, begun: int) -> int:
+    """The stop whose promise breaks; another only where that one has begun, or its removal would not help."""
+    count = len(timeline.visits)
+    broken: int = next((at for at in range(count) if min(timeline.forward[at + 1]) == NEVER), count - 1)
+    candidates: list[int] = [broken, *range(count - 1, -1, -1)]
+    for at in candidates:
+        if at >= begun and _is_feasible_without(timeline, at):
+            return at
+    return max(broken, min(begun, count - 1))
+
+
+def _is_feasible_without(timeline: Timeline, at: int) -> bool:
+    visits, starts = timeline.visits, timeline.starts
+    shorter = visits[:at] + visits[at + 1 :], starts[:at] + starts[at + 1 :]
+    return timeline_of(timeline.model, timeline.vehicle, *shorter, timeline.fetches).is_feasible()
 
 
 def _without_the_incomplete(model: Model, routes: list[Route], homeless: set[int]) -> tuple[list[Route], set[int]]:
@@ -288,11 +300,27 @@ def _without_the_incomplete(model: Model, routes: list[Route], homeless: set[int
             if times != model.visits[number].crew_size
             or any(model.visit_number[link.visit_id] not in count for link in model.visits[number].after)
         }
-        broken |= _lacking_parts(model, routes)
+        broken |= _unsupplied(model, routes)
         if not broken:
             return routes, homeless
         homeless = homeless | broken
         routes = [_route_without(model, route, broken) for route in routes]
+
+
+def _unsupplied(model: Model, routes: Iterable[Route]) -> set[int]:
+    """Stops whose parts were to be fetched on the way to one that is gone."""
+    timelines = [Timeline.empty(model, vehicle) for vehicle in model.vehicles]
+    technicians: set[int] = set()
+    for route in routes:
+        fetches = fetches_of(model, route)
+        numbers = [model.visit_number[stop.visit_id] for stop in route.stops]
+        if fetches or any(model.visits[number].parts for number in numbers):
+            technician = model.technician_number[route.technician_id]
+            vehicle = model.vehicle_number[technician, route.shift_index]
+            timelines[vehicle].visits, timelines[vehicle].fetches = numbers, fetches
+            technicians.add(technician)
+    short = (first_shortage(model, timelines, technician) for technician in sorted(technicians))
+    return {each[1] for each in short if each is not None}
 
 
 def _route_without(model: Model, route: Route, gone: set[int]) -> Route:
@@ -309,22 +337,8 @@ def _route_without(model: Model, route: Route, gone: set[int]) -> Route:
     vehicle = model.vehicles[model.vehicle_number[technician, route.shift_index]]
     if not kept:
         return replace(route, stops=())
-    return timeline_of(model, vehicle, [number for number, _ in kept], starts, fetches_of(model, route)).route()
-
-
-def _lacking_parts(model: Model, routes: Iterable[Route]) -> set[int]:
-    """Of each technician the first visit whose parts were to be loaded at a stop that is gone."""
-    lacking: dict[str, int] = {}
-    boards: dict[str, Counter[str]] = {each.id: Counter(each.parts) for each in model.technicians}
-    for route in sorted(routes, key=lambda each: each.shift_index):
-        board = boards[route.technician_id]
-        for stop in route.stops:
-            number = model.visit_number[stop.visit_id]
-            board.update({} if stop.pickup is None else stop.pickup.parts)
-            board.subtract(model.visits[number].parts)
-            if min(board.values(), default=0) < 0:
-                lacking.setdefault(route.technician_id, number)
-    return set(lacking.values())
+    fetches = {number: fetch for number, fetch in fetches_of(model, route).items() if number not in gone}
+    return timeline_of(model, vehicle, [number for number, _ in kept], starts, fetches).route()
 
 
 def _in_order(desk: Desk, homeless: Iterable[int], placed: dict[str, tuple[frozenset[str], int]]) -> list[int]:
@@ -378,23 +392,34 @@ def _minutes_moved(way: Change) -> int:
     return sum(abs(move.to_start_minute - move.from_start_minute) for move in way.moved)
 
 
-def _less_late(desk: Desk, technician_id: str, now: int) -> Desk:
+def _less_late(desk: Desk, technician_id: str, placed: dict[str, tuple[frozenset[str], int]], now: int) -> Desk:
     """Hands over what would now be late with the technician and would be less so with another."""
     for vehicle in desk.model.vehicles_of[desk.technician(technician_id)]:
-        for number in desk.lines[vehicle].visits if vehicle not in desk.closed else ():
+        line = desk.lines[vehicle]
+        for number in line.visits if vehicle not in desk.closed else ():
             visit = desk.model.visits[number]
             start = desk.placed[visit.id][1]
-            if desk.is_fixed(number) or visit.due_minute is None or start <= max(visit.due_minute, now):
+            is_late = visit.due_minute is not None and start > visit.due_minute
+            if desk.is_fixed(number) or number in line.fetches or not is_late or start <= now:
                 continue
-            lines = {vehicle: desk.lines[vehicle].without(number)}
-            way = next(desk.placings(number, limits=(now, FOREVER), lines=lines, instead=True), None)
+            former = placed[visit.id][1] if visit.id in placed else start
+            limits, shorter = (max(now, former), FOREVER), {vehicle: line.without(number)}
+            way = next(desk.placings(number, limits=limits, lines=shorter, instead=True), None)
             if way is not None and way.added_lateness_cents < 0 and way.keeps_the_rules:
-                return _less_late(desk.after(way), technician_id, now)
+                return _less_late(desk.after(way), technician_id, placed, now)
     return desk
 
 
-def _settle_unassigned(problem: Problem, plan: Plan) -> Plan:
-    return replace(plan, unassigned=tuple(Unassigned(each.visit_id) for each in plan.unassigned))
+def _with_reasons(desk: Desk, before: Plan) -> Plan:
+    """Who is left out now says why; who was before has said it."""
+    known = {each.visit_id for each in before.unassigned}
+    return replace(
+        desk.plan,
+        unassigned=tuple(
+            each if each.visit_id in known else Unassigned(each.visit_id, explain_unassigned_at(desk, each.visit_id))
+            for each in desk.plan.unassigned
+        ),
+    )
 
 
 # ---- what became of it

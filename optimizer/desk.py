@@ -6,6 +6,7 @@ linked to other visits keeps its start exactly. A change is priced by the rules 
 touches, so that what it says of the whole plan's score is exact.
 """
 
+from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
@@ -39,7 +40,7 @@ from optimizer.rules import (
     work_together_as_a_crew,
 )
 from optimizer.score import score
-from optimizer.supply import first_shortage, ways_to_supply
+from optimizer.supply import surplus, ways_to_supply
 from optimizer.timing import Fetch, Timeline, timeline_of
 
 Starts = tuple[Interval, ...]
@@ -75,28 +76,26 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A route in the making: visits by number, each with the starts it is allowed, and with what is fetched on the
-    way to it."""
+    """A route in the making: visits by number, each with the starts it is allowed, and what is fetched for it."""
 
     visits: tuple[int, ...] = ()
     starts: tuple[Starts, ...] = ()
     fetches: Mapping[int, Fetch] = field(default_factory=dict)
 
-    def adding(self, position: int, number: int, starts: Starts) -> "Line":
+    def adding(self, position: int, number: int, starts: Starts, fetch: Fetch | None = None) -> "Line":
         return Line(
             (*self.visits[:position], number, *self.visits[position:]),
             (*self.starts[:position], starts, *self.starts[position:]),
-            self.fetches,
+            self.fetches if fetch is None else {**self.fetches, number: fetch},
         )
 
     def without(self, number: int) -> "Line":
         at = self.visits.index(number)
-        fetches = {each: fetch for each, fetch in self.fetches.items() if each != number}
-        return Line(self.visits[:at] + self.visits[at + 1 :], self.starts[:at] + self.starts[at + 1 :], fetches)
-
-    @classmethod
-    def of(cls, timeline: Timeline) -> "Line":
-        return cls(tuple(timeline.visits), tuple(timeline.starts), dict(timeline.fetches))
+        return Line(
+            self.visits[:at] + self.visits[at + 1 :],
+            self.starts[:at] + self.starts[at + 1 :],
+            {each: fetch for each, fetch in self.fetches.items() if each != number},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ NO_BILL = Bill()
 
 @dataclass(frozen=True, slots=True)
 class Stations:
-    """A route as an insertion sees it. Each gap: the place after it, the earliest end of what lies before, the
+    """A route as an insertion sees it. Each gap: the place that comes next (a stock, where one is on the way), the earliest end of what lies before, the
     latest minute to stand ready for what lies after, and what the leg between costs; the last, the most
     that one more stop could save elsewhere in the route."""
 
@@ -149,7 +148,7 @@ class Desk:
         self.lines: list[Line] = [Line()] * len(self.model.vehicles)
         self.routes: dict[int, Route] = {}
         self.serving: dict[int, list[int]] = {}
-        # Routes that cannot be timed as they are: kept as they are, and closed to changes.
+        # Routes that cannot be timed or supplied as they are: kept as they are, and closed to changes.
         self.closed: set[int] = set()
         self.bills: dict[int, Bill] = {}
         self._stations: dict[int, tuple[Timeline, Stations]] = {}
@@ -183,15 +182,24 @@ class Desk:
         self.routes[vehicle] = route
         self.bills[vehicle] = bill
         for number in numbers:
-            self.serving.setdefault(number, []).append(vehicle)
+            insort(self.serving.setdefault(number, []), vehicle)
         self.draft.adopt(vehicle, numbers, fetches_of(self.model, route))
-        timeline = self.draft.timelines[vehicle]
-        if timeline.visits != numbers:
-            self.closed.add(vehicle)
-        self.lines[vehicle] = Line.of(timeline)
+
+    def _read_lines(self) -> None:
+        """The routes as the draft has taken them; those it could not take as they are stay closed."""
+        for vehicle, timeline in enumerate(self.draft.timelines):
+            route = self.routes.get(vehicle)
+            self.lines[vehicle] = Line(tuple(timeline.visits), tuple(timeline.starts), dict(timeline.fetches))
+            planned = [] if route is None else [self.model.visit_number.get(stop.visit_id) for stop in route.stops]
+            fetched = {} if route is None else fetches_of(self.model, route)
+            if planned == timeline.visits and fetched == timeline.fetches:
+                self.closed.discard(vehicle)
+            else:
+                self.closed.add(vehicle)
 
     def _add_up(self) -> None:
         """What is known of all routes together."""
+        self._read_lines()
         self._overdue = {visit_id: self._minutes_late(visit_id, start) for visit_id, (_, start) in self.placed.items()}
         self._busy: Counter[str] = Counter()
         for vehicle, bill in self.bills.items():
@@ -237,7 +245,7 @@ class Desk:
         desk.draft = _copied(self.draft, desk.model)
         desk.lines, desk.routes, desk.bills = list(self.lines), dict(self.routes), dict(self.bills)
         desk._stations = {}
-        desk.closed = self.closed - change.routes.keys()
+        desk.closed = set(self.closed)
         desk.serving = {number: list(vehicles) for number, vehicles in self.serving.items()}
         for vehicle in change.routes:
             desk._clear(vehicle)
@@ -261,40 +269,20 @@ class Desk:
                 self.serving[number].remove(vehicle)
                 if not self.serving[number]:
                     del self.serving[number]
-        self.lines[vehicle] = Line()
 
     def without(self, visit_id: str) -> "Desk":
         """The same day with the visit, and all that must not be served without it, left out."""
-        gone, frontier = set[int](), [self.number(visit_id)]
-        while frontier:
-            last = frontier.pop()
-            gone.add(last)
-            name = self.model.visits[last].id
-            frontier.extend(
-                other
-                for other, visit in enumerate(self.model.visits)
-                if other not in gone and any(link.visit_id == name for link in visit.after)
-            )
-        lines = {
-            vehicle: self._line_without(vehicle, gone) for number in gone for vehicle in self.serving.get(number, ())
-        }
-        supplied = self.supplied(lines)
-        return self.after(self.change(self._dropping(gone) if supplied is None else supplied))
-
-    def _line_without(self, vehicle: int, gone: Collection[int]) -> Line:
-        line = self.lines[vehicle]
-        for number in gone:
-            if number in line.visits:
-                line = line.without(number)
-        return line
-
-    def _dropping(self, gone: Collection[int]) -> dict[int, Line]:
-        """The routes without these visits, and without those that have no parts or no time when they are gone."""
+        number = self.number(visit_id)
         draft = _copied(self.draft, self.model)
-        for number in gone:
-            draft.drop(number)
-        lines = {vehicle: Line.of(timeline) for vehicle, timeline in enumerate(draft.timelines)}
-        return {vehicle: line for vehicle, line in lines.items() if line != self.lines[vehicle]}
+        draft.drop(number)
+        lines = {
+            vehicle: Line(tuple(timeline.visits), tuple(timeline.starts), dict(timeline.fetches))
+            for vehicle, timeline in enumerate(draft.timelines)
+            if tuple(timeline.visits) != self.lines[vehicle].visits
+            or timeline.fetches != self.lines[vehicle].fetches
+            or vehicle in self.serving.get(number, ())
+        }
+        return self.after(self.change(lines))
 
     def expecting(self, visit: Visit) -> "Desk":
         """The same day with one more visit, left out so far. Raises `InvalidProblem` if there can be no such."""
@@ -312,6 +300,32 @@ class Desk:
             (*self.plan.unassigned, Unassigned(visit.id)),
             _scored(problem, self.score, points=points, wishes_cents=visit.price_cents),
         )
+        return desk
+
+    def asked_otherwise(self, problem: Problem) -> "Desk":
+        """The same plan, asked by a problem in which technicians or left-out visits are others in themselves: all
+        are there, in the same order, with as many shifts. What the plan does must still be allowed."""
+        desk = copy(self)
+        desk.problem = problem
+        people = [
+            number for number, each in enumerate(problem.technicians) if each is not self.model.technicians[number]
+        ]
+        visits = [number for number, each in enumerate(problem.visits) if each is not self.model.visits[number]]
+        desk.model = _with_others(self.model, problem, people, visits)
+        desk.draft = _copied(self.draft, desk.model)
+        desk.bills, desk._stations, desk._able = dict(self.bills), {}, {}
+        points = wishes = 0
+        for number in visits:
+            for visit, sign in ((problem.visits[number], 1), (self.problem.visits[number], -1)):
+                wishes += sign * visit.price_cents
+                points += sign * problem.policy.priority_weight(visit.priority) if visit.mandatory else 0
+        for vehicle in (vehicle for number in people for vehicle in desk.model.vehicles_of[number]):
+            desk.draft.timelines[vehicle].vehicle = desk.model.vehicles[vehicle]
+            desk.draft.timelines[vehicle].refresh()
+            if vehicle in desk.bills:
+                desk.bills[vehicle] = desk.bill(self.routes[vehicle])
+                wishes += desk.bills[vehicle].wishes_cents - self.bills[vehicle].wishes_cents
+        desk.plan = replace(self.plan, score=_scored(problem, self.score, points, 0, wishes))
         return desk
 
     # ---- what a route costs
@@ -377,51 +391,21 @@ class Desk:
             late.pop(visit_id, None)
         return (max(late.values(), default=0) - max(self._overdue.values(), default=0)) * rate
 
+    def longest_delay_saved(self, numbers: Collection[int]) -> int:
+        """The most cents that the longest delay of all could cost less with other starts for these visits."""
+        return -self.longest_delay_cents({}, [self.model.visits[number].id for number in numbers])
+
     # ---- changes
 
     def timeline(self, vehicle: int, line: Line) -> Timeline:
         return timeline_of(self.model, self.model.vehicles[vehicle], line.visits, line.starts, line.fetches)
 
-    def supplied(self, lines: Mapping[int, Line]) -> Mapping[int, Line] | None:
-        """These routes with everything fetched that is not on board when it is needed, at the stock of the least
-        detour; None where no stock has it, or there is no time for it. Without stocks, the routes as they are."""
-        if not self.problem.stocks:
-            return lines
-        left = [Counter(there) for there in self.draft.stock_left]
-        for vehicle, line in lines.items():
-            for known in self.lines[vehicle].fetches.values():
-                left[known.stock].update(dict(known.parts))
-            for kept in line.fetches.values():
-                left[kept.stock].subtract(dict(kept.parts))
-        timelines = list(self.draft.timelines)
-        for vehicle, line in lines.items():
-            timelines[vehicle] = self.timeline(vehicle, line)
-        for technician in {self.model.vehicles[vehicle].technician for vehicle in lines}:
-            while (short := first_shortage(self.model, timelines, technician)) is not None:
-                vehicle, number, lacking = short
-                timeline, fetch = timelines[vehicle], timelines[vehicle].fetches.get(number)
-                if vehicle not in lines:
-                    return None
-                if fetch is not None:
-                    left[fetch.stock].update(dict(fetch.parts))
-                needed = Counter(dict(fetch.parts) if fetch is not None else {}) + Counter(lacking)
-                at = timeline.visits.index(number)
-                way = next(iter(self.draft.by_detour(ways_to_supply(needed, left), number, timeline, at)), None)
-                if way is None:
-                    return None
-                left[way.stock].subtract(dict(way.parts))
-                timeline.fetches[number] = way
-                timeline.refresh()
-        if not all(timelines[vehicle].is_feasible() for vehicle in lines):
-            return None
-        return {vehicle: Line.of(timelines[vehicle]) for vehicle in lines}
-
     def change(self, lines: Mapping[int, Line]) -> "Change":
         """These routes instead of the plan's; each must be feasible."""
         routes: dict[int, Route | None] = {}
         for vehicle, line in lines.items():
-            visits, starts, fetches = list(line.visits), list(line.starts), dict(line.fetches)
-            timeline = Timeline(self.model, self.model.vehicles[vehicle], visits, starts, [], [], fetches)
+            shift, fetches = self.model.vehicles[vehicle], dict(line.fetches)
+            timeline = Timeline(self.model, shift, list(line.visits), list(line.starts), [], [], fetches)
             routes[vehicle] = timeline.route() if line.visits else None
         return Change(self, lines, routes)
 
@@ -437,33 +421,39 @@ class Desk:
     ) -> Iterator["Change"]:
         """Every way to put one more visit into one route, cheapest first, starts within `limits`; `lines` are
         routes already changed, part of every answer; `instead` of where the visit has been; at a price `below`
-        the one given. Judged only as far as it is asked. Where travel depends on the hour the order is nearly so; figures are exact always."""
+        the one given. Judged only as far as it is asked. Where roads are faster at some hours than on a free road
+        the order is nearly so; figures are exact always."""
         lines, scale = lines or {}, self.model.wishes_scale
-        heap: list[tuple[int, int, int, int, Change | None]] = []
+        heap: list[tuple[int, int, int, int, int, Change | None]] = []
         routes: dict[int, tuple[Timeline, Starts]] = {}
+        fetches: dict[tuple[int, int], Fetch] = {}
         for vehicle, timeline, starts in self.open_routes(number, vehicles, limits, lines, instead):
             routes[vehicle] = timeline, starts
-            for position, cents in self.gaps(number, vehicle, timeline, starts):
-                heap.append((cents * scale, 0, vehicle, position, None))
+            for position, cents, minutes in self.gaps(number, vehicle, timeline, starts):
+                heap.append((cents * scale, minutes, 0, vehicle, -position, None))
         heapify(heap)
         while heap and (below is None or heap[0][0] < below):
-            price, stage, vehicle, position, change = heappop(heap)
+            price, minutes, stage, vehicle, behind, change = heappop(heap)
+            # Of two that cost the same the later one disturbs fewer.
+            position = -behind
             timeline, starts = routes[vehicle]
             if stage == 2:
                 assert change is not None
                 yield change
             elif stage == 1:
-                line = lines.get(vehicle, self.lines[vehicle]).adding(position, number, starts)
-                supplied = self.supplied({**lines, vehicle: line})
-                if supplied is not None:
-                    change = self.change(supplied)
-                    heappush(heap, (change.price, 2, vehicle, position, change))
+                fetch = fetches.get((vehicle, position))
+                line = lines.get(vehicle, self.lines[vehicle]).adding(position, number, starts, fetch)
+                change = self.change({**lines, vehicle: line})
+                heappush(heap, (change.price, minutes, 2, vehicle, behind, change))
             else:
-                start = timeline.start_when_inserted(position, number, starts)
-                if start is not None:
+                fitting = self.fitting(number, vehicle, position, timeline, starts, lines)
+                if fitting is not None:
+                    start, fetch = fitting
+                    if fetch is not None:
+                        fetches[vehicle, position] = fetch
                     price += self.late_cents(number, start)
                     price += self.pushed_cents(timeline, position, number, start)
-                    heappush(heap, (price, 1, vehicle, position, None))
+                    heappush(heap, (price, minutes, 1, vehicle, behind, None))
 
     def open_routes(
         self,
@@ -484,6 +474,46 @@ class Desk:
                 if vehicle in lines:
                     timeline = self.timeline(vehicle, lines[vehicle])
                 yield vehicle, timeline, starts
+
+    def fitting(
+        self,
+        number: int,
+        vehicle: int,
+        position: int,
+        timeline: Timeline,
+        starts: Starts,
+        lines: Mapping[int, Line] | None = None,
+    ) -> tuple[int, Fetch | None] | None:
+        """The earliest start there and what is fetched for it, at the stock of the least detour that fits."""
+        if not self.model.visits[number].parts:
+            start = timeline.start_when_inserted(position, number, starts)
+            return None if start is None else (start, None)
+        supplies = self._supplies(number, vehicle, position, lines or {})
+        for fetch in self.draft.by_detour(supplies, number, timeline, position):
+            start = timeline.start_when_inserted(position, number, starts, fetch)
+            if start is not None:
+                return start, fetch
+        return None
+
+    def _supplies(self, number: int, vehicle: int, position: int, lines: Mapping[int, Line]) -> list[Fetch | None]:
+        """As the draft has them, with what the changed lines fetch and use."""
+        if not lines:
+            return self.draft.supplies(number, vehicle, position)
+        timelines, left = list(self.draft.timelines), [dict(parts) for parts in self.draft.stock_left]
+        for other, line in lines.items():
+            for fetches, sign in ((timelines[other].fetches, 1), (line.fetches, -1)):
+                for fetch in fetches.values():
+                    for name, amount in fetch.parts:
+                        left[fetch.stock][name] += sign * amount
+            shift = self.model.vehicles[other]
+            timelines[other] = Timeline(
+                self.model, shift, list(line.visits), list(line.starts), [], [], dict(line.fetches)
+            )
+        needed = self.model.visits[number].parts
+        free = surplus(self.model, timelines, vehicle, position, needed)
+        return ways_to_supply(
+            {name: amount - free[name] for name, amount in needed.items() if amount > free[name]}, left
+        )
 
     def able(self, number: int) -> list[tuple[int, Starts, int]]:
         """Who may come at all: vehicles, each with the starts it is allowed and the visit's own wishes in cents."""
@@ -509,37 +539,31 @@ class Desk:
             lines: dict[int, Line] = {}
             exactly = ((placing.start_minute, placing.start_minute),)
             for option in placing.options:
-                lines[option.vehicle] = self.lines[option.vehicle].adding(option.position, number, exactly)
-            if not self.closed & lines.keys() and (supplied := self.supplied(lines)) is not None:
-                yield self.change(supplied)
+                timeline = self.draft.timelines[option.vehicle]
+                fitting = self.fitting(number, option.vehicle, option.position, timeline, exactly, lines)
+                if option.vehicle in self.closed or fitting is None:
+                    break
+                line = self.lines[option.vehicle].adding(option.position, number, exactly, fitting[1])
+                lines[option.vehicle] = line
+            else:
+                yield self.change(lines)
 
     def starts_for(self, number: int, vehicle: int) -> Starts:
         """When the visit may start in this route: as the problem has it, and as the plan has it if it is in it."""
         return self.draft.starts_for(number, vehicle)
 
     def _has_room(self, number: int, vehicle: int, lines: Mapping[int, Line]) -> bool:
-        """As the draft has it, with what the changed lines have put down or taken up."""
-        if vehicle not in lines:
-            return self.draft.has_room(number, vehicle)
-        technician = self.model.vehicles[vehicle].technician
-        person, visits = self.model.technicians[technician], self.model.visits
-        aboard = lines[vehicle].visits
-        load = sum(visits[each].load_units for each in aboard) + visits[number].load_units
-        if person.capacity_units is not None and load > person.capacity_units:
-            return False
-        if self.problem.stocks:
-            return True  # what is not on board may be fetched: `supplied` finds out
-        everything = [
-            each for other in self.model.vehicles_of[technician] for each in lines.get(other, self.lines[other]).visits
-        ]
-        return all(
-            sum(visits[each].parts.get(name, 0) for each in everything) + amount <= person.parts.get(name, 0)
-            for name, amount in visits[number].parts.items()
-        )
+        """Whether the vehicle holds the load; parts are a matter of the position, see `fitting`."""
+        capacity = self.model.technicians[self.model.vehicles[vehicle].technician].capacity_units
+        if capacity is None:
+            return True
+        visits = self.model.visits
+        aboard = lines.get(vehicle, self.lines[vehicle]).visits
+        return sum(visits[each].load_units for each in aboard) + visits[number].load_units <= capacity
 
-    def gaps(self, number: int, vehicle: int, timeline: Timeline, starts: Starts) -> list[tuple[int, int]]:
+    def gaps(self, number: int, vehicle: int, timeline: Timeline, starts: Starts) -> list[tuple[int, int, int]]:
         """Positions where the visit may fit, each with the least it would cost: legs and its own wishes, time
-        left aside. What cannot fit for want of minutes is left out, breaks not looked at."""
+        left aside; and the minutes of its two legs. What cannot fit for want of minutes is left out, breaks not looked at."""
         model, technician, place = self.model, timeline.vehicle.technician, self.model.place[number]
         person, duration = model.technicians[technician], model.duration[technician][number]
         minutes, metres = model.minutes[technician], model.travel[technician].metres
@@ -548,7 +572,7 @@ class Desk:
         first, last = starts[0][0], starts[-1][1]
         stations = self.stations_of(vehicle, timeline)
         own = self.own_cents(vehicle, number) - stations.refundable_cents
-        found: list[tuple[int, int]] = []
+        found: list[tuple[int, int, int]] = []
         here = stations.places[0]
         for position, (there, opens, closes, saved) in enumerate(stations.gaps):
             leg = minutes[here][place]
@@ -559,8 +583,8 @@ class Desk:
                 cents += (metres[here][place] * per_kilometre + 500) // 1000
                 if there != NOWHERE:
                     cents += (metres_on[there] * per_kilometre + 500) // 1000
-                found.append((position, cents))
-            here = there
+                found.append((position, cents, leg + onward))
+            here = stations.places[position + 1]
         return found
 
     def stations_of(self, vehicle: int, timeline: Timeline) -> "Stations":
@@ -572,6 +596,9 @@ class Desk:
         gaps: list[tuple[int, int, int, int]] = []
         for position in range(len(timeline.visits) + 1):
             before, after = timeline.place(position - 1), timeline.place(position)
+            fetch = timeline.fetches.get(timeline.visits[position]) if position < len(timeline.visits) else None
+            if fetch is not None:
+                after = self.model.stock_place[fetch.stock]
             saved = self.model.leg_cents(technician, before, after)
             if not timeline.visits:
                 saved = -self.model.technicians[technician].cost_cents_per_shift
@@ -659,6 +686,31 @@ def _expected_as(model: Model, placed: dict[str, tuple[frozenset[str], int]]) ->
     other.__dict__["published"] = placed
     other._own_cents = [[None] * len(model.visits) for _ in model.technicians]
     for name in ("is_timed", "published_start"):
+        other.__dict__.pop(name, None)
+    return other
+
+
+def _with_others(model: Model, problem: Problem, people: Collection[int], visits: Collection[int]) -> Model:
+    """The model with these technicians and visits as another problem has them."""
+    other = copy(model)
+    other.technicians, other.visits = problem.technicians, problem.visits
+    other.place, other.vehicles = list(model.place), list(model.vehicles)
+    other.duration = [list(row) for row in model.duration] if visits else list(model.duration)
+    other._starts = [list(row) for row in model._starts] if visits else list(model._starts)
+    for number in visits:
+        visit = problem.visits[number]
+        other.place[number] = problem.place_index[visit.place]
+        for technician, person in enumerate(problem.technicians):
+            other.duration[technician][number] = person.minutes_for(visit)
+            other._starts[technician][number] = None
+    for technician in people:
+        person = problem.technicians[technician]
+        other.duration[technician] = [person.minutes_for(visit) for visit in problem.visits]
+        other._starts[technician] = [None] * len(problem.visits)
+        for index, shift in enumerate(person.shifts):
+            other.vehicles[model.vehicle_number[technician, index]] = model._vehicle(technician, index, shift)
+    other._own_cents = [[None] * len(problem.visits) for _ in problem.technicians]
+    for name in ("is_timed", "is_linked"):
         other.__dict__.pop(name, None)
     return other
 
@@ -799,8 +851,18 @@ class Change:
     @cached_property
     def keeps_the_rules(self) -> bool:
         """Every rule that one route can break, asked again of the finished routes."""
-        day = Day(self.desk.problem, Plan(tuple(route for route in self.routes.values() if route is not None)))
-        return not any(True for rule in _ROUTE_RULES for _ in rule(day))
+        desk = self.desk
+        day = Day(desk.problem, Plan(tuple(route for route in self.routes.values() if route is not None)))
+        if any(True for rule in _ROUTE_RULES for _ in rule(day)):
+            return False
+        if not any(work.visit.parts or work.stop.pickup is not None for work in day.works):
+            return True
+        # What is on board in one shift depends on the shifts before it.
+        people = {desk.model.vehicles[vehicle].technician for vehicle in self.routes}
+        routes = {**desk.routes, **self.routes}
+        theirs = [routes.get(vehicle) for technician in people for vehicle in desk.model.vehicles_of[technician]]
+        stocked = Day(desk.problem, Plan(tuple(route for route in theirs if route is not None)))
+        return not any(True for _ in carry_the_parts(stocked))
 
     @cached_property
     def plan(self) -> Plan:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from optimizer.construct import Insertion, placings_price, ways_to_insert
+from optimizer.desk import Desk
 from optimizer.draft import Draft
 from optimizer.fits import (
     carries_the_load,
@@ -31,6 +32,11 @@ def explain_unassigned(problem: Problem, plan: Plan, visit_id: str) -> tuple[Rea
     """Why this visit is not in this plan."""
     draft = Draft.from_plan(Model(problem), plan)
     return _reasons(draft, draft.model.visit_number[visit_id])
+
+
+def explain_unassigned_at(desk: Desk, visit_id: str) -> tuple[Reason, ...]:
+    """`explain_unassigned` for a day that is prepared; raises `InvalidProblem` for a visit it does not have."""
+    return _reasons(desk.draft, desk.number(visit_id))
 
 
 def with_reasons(problem: Problem, plan: Plan, model: Model | None = None) -> Plan:

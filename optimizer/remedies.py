@@ -13,14 +13,14 @@ from typing import Any
 from optimizer.check import check
 from optimizer.desk import Change, Desk, Starts
 from optimizer.documents import to_json
-from optimizer.explain import explain_unassigned
+from optimizer.explain import explain_unassigned_at
 from optimizer.fits import may_serve, start_intervals
 from optimizer.model import Model, Vehicle
-from optimizer.plan import Plan, ReasonCode, Unassigned
+from optimizer.plan import Plan, ReasonCode, Score
 from optimizer.problem import Problem, Shift, Skill, Technician, Visit, Window
 from optimizer.repair import exchanges
 from optimizer.score import score
-from optimizer.timing import timeline_of
+from optimizer.timing import Timeline, timeline_of
 
 # How many technicians are tried for each kind of change, and how far times may be stretched.
 TECHNICIANS_TRIED = 3
@@ -80,6 +80,7 @@ class _Try:
     problem: Problem
     technician_id: str | None = None
     minutes: int | None = None
+    way: Change | None = None
 
 
 def remedies(problem: Problem, plan: Plan, visit_id: str, *, limit: int = 3) -> tuple[Remedy, ...]:
@@ -94,22 +95,44 @@ def remedies_at(desk: Desk, visit_id: str, *, limit: int = 3) -> tuple[Remedy, .
     number = desk.number(visit_id)
     if desk.is_served(number):
         return ()
+    as_it_is = _tried(desk, visit_id, _Try(RemedyCode.SERVE_AS_IT_IS, f"“{visit_id}” fits as it is.", desk.problem))
+    if as_it_is is not None and _holds(desk, as_it_is):
+        return (as_it_is,)
     first = _first_in_line(desk, number)
     codes = _codes_for(desk, first)
-    best: dict[RemedyCode, Remedy] = {}
+    # What fits at a price needs nothing but the price; what does not may need both.
+    fits = next(desk.ways(first), None) is not None
+    found: list[Remedy] = []
     for each in _tries(desk, first):
-        remedy = _tried(desk, visit_id, each)
-        if remedy is not None and (each.code not in best or _rank(remedy, codes) < _rank(best[each.code], codes)):
-            best[each.code] = remedy
-    return tuple(sorted(best.values(), key=lambda remedy: _rank(remedy, codes))[:limit])
+        remedy = _tried(desk, visit_id, each, may_raise_the_price=not fits)
+        if remedy is not None:
+            found.append(remedy)
+    best: dict[RemedyCode, Remedy] = {}
+    for remedy in sorted(found, key=lambda remedy: _rank(remedy, codes)):
+        if len(best) < limit and remedy.code not in best and _holds(desk, remedy):
+            best[remedy.code] = remedy
+    return tuple(best.values())
 
 
-def _rank(remedy: Remedy, codes: Sequence[RemedyCode]) -> tuple[bool, int, int, str]:
+def _holds(desk: Desk, remedy: Remedy) -> bool:
+    """The last word, by the judge and the price that trust nobody."""
+    problem, plan = remedy.problem, remedy.plan
+    mandatory = {visit.id for visit in problem.visits if visit.mandatory and visit.id in desk.placed}
+    return (
+        check(problem, plan) == []
+        and plan.score == score(problem, plan)
+        and remedy.visit_id in plan.visit_ids
+        and mandatory <= plan.visit_ids
+    )
+
+
+def _rank(remedy: Remedy, codes: Sequence[RemedyCode]) -> tuple[bool, int, int, str, str]:
     return (
         remedy.code not in codes,
         remedy.added_lateness_cents + remedy.added_cents,
         remedy.minutes or 0,
         remedy.code,
+        remedy.sentence,
     )
 
 
@@ -125,49 +148,54 @@ def _first_in_line(desk: Desk, number: int) -> int:
 # ---- trying
 
 
-def _tried(desk: Desk, visit_id: str, each: _Try) -> Remedy | None:
-    """The remedy, if the visit is served with it and all is well."""
-    problem = each.problem
-    known = {other.visit_id: other for other in desk.plan.unassigned if other.visit_id in problem.visit_by_id}
-    routes = tuple(
-        replace(route, stops=tuple(stop for stop in route.stops if stop.visit_id in problem.visit_by_id))
-        for route in desk.plan.routes
-    )
-    served = {stop.visit_id for route in routes for stop in route.stops}
-    left = tuple(known.get(other.id, Unassigned(other.id)) for other in problem.visits if other.id not in served)
-    if len(problem.visits) < len(desk.problem.visits):
-        gone = [other for other in desk.problem.visit_by_id if other not in problem.visit_by_id]
-        lines = {
-            vehicle: desk.lines[vehicle].without(desk.number(other))
-            for other in gone
-            for vehicle in desk.serving.get(desk.number(other), ())
-        }
-        supplied = desk.supplied(lines)
-        if supplied is None:
-            return None
-        shorter = desk.change(supplied).plan
-        routes = shorter.routes
-    start = Desk(problem, Plan(routes, left))
+def _tried(desk: Desk, visit_id: str, each: _Try, *, may_raise_the_price: bool = False) -> Remedy | None:
+    """The remedy, if the visit is served with it."""
+    if each.way is not None:
+        return _remedy(desk.problem, desk, visit_id, each, each.way.score, _as_planned(each.problem, each.way))
+    start = desk if each.problem is desk.problem else desk.asked_otherwise(each.problem)
     now = _serving(start, visit_id)
-    if now is None or check(problem, now.plan):
+    if now is None and may_raise_the_price:
+        start, each = _at_a_price(desk, start, visit_id, each)
+        now = _serving(start, visit_id)
+    if now is None:
         return None
-    mandatory = {other.id for other in problem.visits if other.mandatory}
-    if (desk.plan.visit_ids & mandatory & problem.visit_by_id.keys()) - now.plan.visit_ids:
-        return None
-    before, after = start.score, now.score
-    prices = sum(problem.visit_by_id[other].price_cents for other in now.plan.visit_ids - start.plan.visit_ids)
-    prices -= sum(problem.visit_by_id[other].price_cents for other in start.plan.visit_ids - now.plan.visit_ids)
+    return _remedy(desk.problem, start, visit_id, each, now.score, now.plan)
+
+
+def _at_a_price(desk: Desk, start: Desk, visit_id: str, each: _Try) -> tuple[Desk, _Try]:
+    """The change with the price raised to what serving the visit then costs; as it is where that is not it."""
+    number = desk.number(visit_id)
+    price = None if start.model.visits[number].mandatory else _price_worth(start, number)
+    if price is None:
+        return start, each
+    visit = start.model.visits[number]
+    sentence = f"{each.sentence} It pays at a price raised by {price - visit.price_cents} cents."
+    problem = _with_visit(each.problem, replace(visit, price_cents=price))
+    return desk.asked_otherwise(problem), replace(each, problem=problem, sentence=sentence)
+
+
+def _as_planned(problem: Problem, way: Change) -> Plan:
+    """The way's plan for a problem that lacks what the way leaves out."""
+    unassigned = tuple(left for left in way.plan.unassigned if left.visit_id in problem.visit_by_id)
+    plan = replace(way.plan, unassigned=unassigned)
+    return replace(plan, score=score(problem, plan))
+
+
+def _remedy(asked: Problem, start: Desk, visit_id: str, each: _Try, after: Score, plan: Plan) -> Remedy:
+    before, price = start.score, {visit.id: visit.price_cents for visit in start.problem.visits}
+    prices = sum(price[other] for other in plan.visit_ids - start.placed.keys())
+    prices -= sum(price[other] for other in start.placed.keys() - plan.visit_ids)
     return Remedy(
         code=each.code,
         sentence=each.sentence,
-        change=change_between(desk.problem, problem),
+        change=change_between(asked, each.problem),
         visit_id=visit_id,
         technician_id=each.technician_id,
         minutes=each.minutes,
         added_cents=after.wishes_cents - before.wishes_cents + prices,
         added_lateness_cents=after.lateness_cents - before.lateness_cents,
-        problem=problem,
-        plan=replace(now.plan, score=score(problem, now.plan)),
+        problem=each.problem,
+        plan=plan,
     )
 
 
@@ -217,8 +245,6 @@ def _changed_fields(
 
 
 def _tries(desk: Desk, number: int) -> Iterator[_Try]:
-    visit = desk.model.visits[number]
-    yield _Try(RemedyCode.SERVE_AS_IT_IS, f"“{visit.id}” fits as it is.", desk.problem)
     yield from _changed_visits(desk, number)
     yield from _changed_technicians(desk, number)
     yield from _stretched_shifts(desk, number)
@@ -324,21 +350,22 @@ def _least(works: Callable[[int], bool], most: int = STRETCH_MAX) -> int | None:
 def _fits(desk: Desk, number: int, visit: Visit) -> bool:
     """Whether the visit, changed so, finds a place in some route (a crew or linked visit: in the day)."""
     if desk.model.is_linked[number]:
-        changed = Desk(_with_visit(desk.problem, visit), desk.plan)
+        changed = desk.asked_otherwise(_with_visit(desk.problem, visit))
         return next(changed.ways(number), None) is not None
     for vehicle, shift in enumerate(desk.model.vehicles):
         person = desk.model.technicians[shift.technician]
-        if vehicle in desk.closed or not may_serve(person, visit) or not desk.draft.has_room(number, vehicle):
+        may = may_serve(person, visit, desk.problem.stocks)
+        if vehicle in desk.closed or not may or not desk.draft.has_room(number, vehicle):
             continue
-        if _fits_there(desk, vehicle, number, start_intervals(person, visit)):
+        starts = start_intervals(person, visit)
+        if starts and _fits_there(desk, vehicle, number, desk.draft.timelines[vehicle], starts):
             return True
     return False
 
 
-def _fits_there(desk: Desk, vehicle: int, number: int, starts: Starts) -> bool:
-    timeline = desk.draft.timelines[vehicle]
-    return bool(starts) and any(
-        timeline.start_when_inserted(position, number, starts) is not None
+def _fits_there(desk: Desk, vehicle: int, number: int, timeline: Timeline, starts: Starts) -> bool:
+    return any(
+        desk.fitting(number, vehicle, position, timeline, starts) is not None
         for position in range(len(timeline.visits) + 1)
     )
 
@@ -374,7 +401,7 @@ def _changed_technicians(desk: Desk, number: int) -> Iterator[_Try]:
             if changed is None:
                 continue
             better, other, sentence = changed
-            if visit.crew_size == 1 and not may_serve(better, other):
+            if visit.crew_size == 1 and not may_serve(better, other, desk.problem.stocks):
                 continue
             cents = _nearest_cents(desk, technician, number, start_intervals(better, other))
             if cents is None:
@@ -396,7 +423,7 @@ def _nearest_cents(desk: Desk, technician: int, number: int, starts: Starts) -> 
         timeline = desk.draft.timelines[vehicle]
         if vehicle in desk.closed or not starts:
             continue
-        for position, cents in desk.gaps(number, vehicle, timeline, starts):
+        for position, cents, _ in desk.gaps(number, vehicle, timeline, starts):
             if model.is_linked[number] or timeline.start_when_inserted(position, number, starts) is not None:
                 found.append(cents)
     return min(found, default=None)
@@ -534,10 +561,8 @@ def _fits_in_a_longer_shift(
     else:
         shift = replace(shift, first_minute=shift.first_minute - minutes)
     line = desk.lines[vehicle]
-    timeline = timeline_of(desk.model, shift, line.visits, line.starts)
-    return any(
-        timeline.start_when_inserted(position, number, starts) is not None for position in range(len(line.visits) + 1)
-    )
+    timeline = timeline_of(desk.model, shift, line.visits, line.starts, line.fetches)
+    return _fits_there(desk, vehicle, number, timeline, starts)
 
 
 # ---- others who could go another day
@@ -561,6 +586,7 @@ def _other_visits(desk: Desk, number: int) -> Iterator[_Try]:
             RemedyCode.MOVE_TO_ANOTHER_DAY,
             f"Move {names} to another day.",
             replace(desk.problem, visits=tuple(each for each in model.visits if each.id not in gone)),
+            way=way,
         )
 
 
@@ -568,7 +594,7 @@ def _other_visits(desk: Desk, number: int) -> Iterator[_Try]:
 
 
 def _codes_for(desk: Desk, number: int) -> Sequence[RemedyCode]:
-    reasons = explain_unassigned(desk.problem, desk.plan, desk.model.visits[number].id)
+    reasons = explain_unassigned_at(desk, desk.model.visits[number].id)
     return [code for reason in reasons for code in _MEETS.get(reason.code, ())]
 
 

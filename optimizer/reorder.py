@@ -47,7 +47,7 @@ def improve_route_at(desk: Desk, technician_id: str, *, shift_index: int | None 
         vehicles = [vehicles[shift_index]]
     before = [desk.bills[vehicle] for vehicle in vehicles if vehicle in desk.bills]
     for vehicle in vehicles:
-        if len(desk.lines[vehicle].visits) > 1 and vehicle not in desk.closed | set(_fetching(desk)):
+        if len(desk.lines[vehicle].visits) > 1 and vehicle not in desk.closed:
             better = _Ordering(desk, vehicle).best()
             if better is not None:
                 desk = desk.after(better)
@@ -64,11 +64,6 @@ def improve_route_at(desk: Desk, technician_id: str, *, shift_index: int | None 
     )
 
 
-def _fetching(desk: Desk) -> Iterator[int]:
-    """What is loaded on the way has to be loaded before it is used: such routes keep their order."""
-    return (vehicle for vehicle, line in enumerate(desk.lines) if line.fetches)
-
-
 Worth = tuple[int, int, int]
 
 
@@ -80,6 +75,15 @@ class _Ordering:
         self.vehicle = vehicle
         self.visits = list(desk.lines[vehicle].visits)
         self.starts = {number: self._starts(number) for number in self.visits}
+        self.shift = desk.model.vehicles[vehicle]
+        # The most that another order could save: all legs, all lateness, and all that depends on the hour.
+        fixed = sum(desk.own_cents(vehicle, number) for number in self.visits)
+        fixed += desk.model.technicians[self.shift.technician].cost_cents_per_shift
+        self.free_cents = desk.bills[vehicle].wishes_cents - fixed
+        self.free_cents += (desk.bills[vehicle].travel_minutes + 1) * desk.problem.policy.balance_cents_per_minute
+        self.late_cents = desk.longest_delay_saved(self.visits) * desk.model.lateness_scale + sum(
+            desk.late_cents(number, desk.placed[desk.model.visits[number].id][1]) for number in self.visits
+        )
         self.best_change: Change | None = None
         self.best_worth: Worth = (0, 0, 0)
 
@@ -99,10 +103,10 @@ class _Ordering:
     def _judge(self, order: Sequence[int]) -> bool:
         """Whether the order is the best so far; it becomes it."""
         starts = [self.starts[number] for number in order]
-        timeline = timeline_of(self.desk.model, self.desk.model.vehicles[self.vehicle], order, starts)
-        if not timeline.is_feasible():
+        line = Line(tuple(order), tuple(starts), self.desk.lines[self.vehicle].fetches)
+        if not self.desk.timeline(self.vehicle, line).is_feasible():
             return False
-        change = self.desk.change({self.vehicle: Line(tuple(order), tuple(starts))})
+        change = self.desk.change({self.vehicle: line})
         worth = change.price, change.added_travel_minutes, change.added_travel_metres
         if worth < self.best_worth and change.score <= self.desk.score and change.keeps_the_rules:
             self.best_worth, self.best_change = worth, change
@@ -111,17 +115,33 @@ class _Ordering:
 
     # ---- every order
 
-    def _descend(self, order: list[int], left: list[int]) -> None:
+    def _descend(self, order: list[int], left: list[int], cents: int = 0, late: int = 0) -> None:
         if not left:
             self._judge(order)
             return
-        for number in left:
-            longer = [*order, number]
-            starts = [self.starts[each] for each in longer]
-            model = self.desk.model
-            timeline = timeline_of(model, model.vehicles[self.vehicle], longer, starts)
-            if min(timeline.forward[-1]) < NEVER:
-                self._descend(longer, [each for each in left if each != number])
+        model, technician = self.desk.model, self.shift.technician
+        here = model.place[order[-1]] if order else self.shift.start_place
+        for number in sorted(left, key=lambda each: (model.leg_cents(technician, here, model.place[each]), each)):
+            longer, others = [*order, number], [each for each in left if each != number]
+            timeline = timeline_of(model, self.shift, longer, [self.starts[each] for each in longer])
+            end = min(timeline.forward[-1])
+            if end == NEVER:
+                continue
+            travelled = cents + model.leg_cents(technician, here, model.place[number])
+            later = late + self.desk.late_cents(number, end - model.duration[technician][number])
+            if not self._cannot_win(number, others, travelled, later, end):
+                self._descend(longer, others, travelled, later)
+
+    def _cannot_win(self, last: int, left: Sequence[int], cents: int, late: int, clock: int) -> bool:
+        """Whether it is too dear already: the cheapest legs imaginable, what is late and what cannot but be."""
+        model, technician = self.desk.model, self.shift.technician
+        if model.is_slowed[technician]:
+            return False
+        stops = [model.place[number] for number in (last, *left)]
+        ends = [model.place[number] for number in left] + [self.shift.end_place]
+        cents += sum(min(model.leg_cents(technician, origin, end) for origin in stops) for end in ends)
+        late += sum(self.desk.late_cents(number, max(clock, self.starts[number][0][0])) for number in left)
+        return (cents - self.free_cents) * model.wishes_scale + late - self.late_cents > self.best_worth[0]
 
     # ---- better and better orders
 

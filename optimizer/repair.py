@@ -64,7 +64,7 @@ def insert_urgent_at(desk: Desk, visit_id: str, *, ways_max: int = 5) -> tuple[R
         ways += moving
         best = min((way.score.levels for way in ways), default=None)
         ways += [way for way in bumping if _is_worth_bumping(desk, way, best, ways)]
-    ways.sort(key=lambda way: (way.score.levels, len(way.dropped), len(way.moved)))
+    ways.sort(key=lambda way: (way.score.levels, len(way.dropped), len(way.moved), way.added_travel_minutes))
     return tuple(_repair(desk, way) for way in islice((way for way in ways if way.keeps_the_rules), ways_max))
 
 
@@ -132,15 +132,16 @@ def _in_the_way(desk: Desk, number: int) -> list[tuple[int, int, int]]:
         stations = desk.stations_of(vehicle, timeline)
         here = stations.places[0]
         for at, other in enumerate(timeline.visits):
-            middle, opens, _, saved = stations.gaps[at]
+            _, opens, _, saved = stations.gaps[at]
             there, _, closes, saved_after = stations.gaps[at + 1]
             start = max(opens + minutes[here][place], starts[0][0])
             onward = 0 if there == NOWHERE else minutes[place][there]
             fits = start <= starts[-1][1] and start + duration + onward <= closes
-            if (fits or model.is_slowed[technician]) and not desk.is_fixed(other):
+            is_free = not desk.is_fixed(other) and other not in timeline.fetches
+            if is_free and (fits or model.is_slowed[technician]):
                 cents = model.leg_cents(technician, here, place) + model.leg_cents(technician, place, there)
                 found.append((own + cents - saved - saved_after, vehicle, other))
-            here = middle
+            here = stations.places[at + 1]
     return sorted(found)
 
 

@@ -74,21 +74,19 @@ def _best(desk: Desk, number: int, windows: Sequence[tuple[int, int]]) -> Ways:
     for cents, position, vehicle, timeline, starts in _positions(desk, number):
         if not missing and cents >= max(way.marginal_cents for way in ways.values()):
             break
-        first = timeline.start_when_inserted(position, number, starts)
-        if first is None:
+        fitting = desk.fitting(number, vehicle, position, timeline, starts)
+        if fitting is None:
             continue
+        first = fitting[0]
         for window in windows:
             earliest, latest = window
             if latest < first or (window in ways and cents >= ways[window].marginal_cents):
                 continue
             inside = intersect(starts, earliest, latest)
-            start = timeline.start_when_inserted(position, number, inside) if inside else None
-            if start is None:
+            fitting = desk.fitting(number, vehicle, position, timeline, inside) if inside else None
+            if fitting is None:
                 continue
-            supplied = desk.supplied({vehicle: desk.lines[vehicle].adding(position, number, inside)})
-            if supplied is None:
-                continue
-            way = desk.change(supplied)
+            way = desk.change({vehicle: desk.lines[vehicle].adding(position, number, inside, fitting[1])})
             if window not in ways or way.marginal_cents < ways[window].marginal_cents:
                 missing -= window not in ways
                 ways[window] = way
@@ -100,7 +98,7 @@ def _positions(desk: Desk, number: int) -> list[tuple[int, int, int, Timeline, S
     found = [
         (cents, position, vehicle, timeline, starts)
         for vehicle, timeline, starts in desk.open_routes(number)
-        for position, cents in desk.gaps(number, vehicle, timeline, starts)
+        for position, cents, _ in desk.gaps(number, vehicle, timeline, starts)
     ]
     found.sort(key=lambda each: (each[0], each[2], each[1]))
     return found

@@ -26,7 +26,7 @@ def with_change(problem: Problem, change: dict[str, Any]) -> Problem:
 
 
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(problems())
+@given(problems(stocked=True))
 def test_every_remedy_serves_the_visit_and_loses_nothing_mandatory(problem: Problem) -> None:
     plan = construct(problem)
     mandatory = {visit.id for visit in problem.visits if visit.mandatory}
