@@ -10,12 +10,13 @@ construction where it fits. Peers are helped by both, never hurt.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from typing import Any
 
 import numpy
 
-from optimizer import Plan, PlannedStop, Problem, Route
+from optimizer import Plan, PlannedStop, Problem, Route, Stop, solve
 from optimizer.construct import fill
 from optimizer.draft import Draft
 from optimizer.fits import Interval
@@ -42,23 +43,32 @@ class Job:
 
 @dataclass
 class View:
+    """Worked out as far as it is asked for: our own engine asks for the problem alone."""
+
     problem: Problem
     links: bool = False
-    model: Model = field(init=False)
-    jobs: list[Job] = field(init=False)
-    held: Draft | None = None
     _arrays: dict[int, tuple[Any, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.model = Model(self.problem)
         self.links = self.links and all(
             visit.crew_size == 1 and visit.same_technician_as is None and all(each.from_start for each in visit.after)
             for visit in self.problem.visits
         )
-        if any(self.model.is_linked) and not self.links:
-            self.held = Draft(self.model)
-            fill(self.held)
-        self.jobs = [job for number in range(len(self.model.visits)) for job in self._jobs_of(number)]
+
+    @cached_property
+    def model(self) -> Model:
+        return Model(self.problem)
+
+    @cached_property
+    def held(self) -> Draft | None:
+        """Our first plan, where linked visits stand."""
+        if self.links or not any(self.model.is_linked):
+            return None
+        return Draft.from_plan(self.model, solve(self.problem, stop=Stop(seconds=0)))
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        return [job for number in range(len(self.model.visits)) for job in self._jobs_of(number)]
 
     def _jobs_of(self, number: int) -> list[Job]:
         if self.links or not self.model.is_linked[number]:
