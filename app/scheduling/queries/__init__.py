@@ -16,6 +16,7 @@ from app.scheduling.queries.forecasts import (
     forecast_demand,
     forecast_duration,
     forget_forecasts,
+    kind_of,
     visit_times,
 )
 from app.scheduling.queries.queues import (
@@ -94,6 +95,7 @@ __all__ = [
     "get_time_zone",
     "given_to",
     "held_by",
+    "kind_of",
     "lateness_of",
     "of_day",
     "of_technicians",
