@@ -374,6 +374,11 @@ class PlanDayInput:
     keep_scheduled: bool = about(
         "Whether all that has a time keeps it, and its technicians; only what has none is planned then.", default=False
     )
+    durations_by_history: bool = about(
+        "Whether visits that are planned with the usual minutes of their service type take what durationForecast expects "
+        "instead, if such forecasts were less wrong than what was planned.",
+        default=False,
+    )
 
 
 @inputs
@@ -737,6 +742,7 @@ class Mutations:
             territory_ids=input.territory_ids,
             policy=None if input.policy is None else _weights(input.policy),
             keep_scheduled=input.keep_scheduled,
+            durations_by_history=input.durations_by_history,
         )
 
     @mutation(

@@ -341,6 +341,11 @@ def keeps_scheduled(question: Mapping[str, Any] | None) -> bool:
     return bool((question or {}).get("keep_scheduled"))
 
 
+def goes_by_history(question: Mapping[str, Any] | None) -> bool:
+    """Whether visits take what such visits took."""
+    return bool((question or {}).get("durations_by_history"))
+
+
 def minutes_moved(before: Mapping[str, Any] | None, starts_at: datetime | None) -> int | None:
     """By how many minutes a visit would begin later than before; negative for earlier."""
     if before is None or starts_at is None:
@@ -888,6 +893,11 @@ class PlanRun(Node):
     policy: PlanPolicy = computed("What matters how much in it.", policy_shown, needs=("question",))
     keep_scheduled: bool = computed(
         "Whether only what had no time is planned, and nothing else may change.", keeps_scheduled, needs=("question",)
+    )
+    durations_by_history: bool = computed(
+        "Whether visits with their service type's usual minutes take what such visits took.",
+        goes_by_history,
+        needs=("question",),
     )
     requested_by: str = col("The id of the user or key who asked.")
     error: str | None = col("Why there is no plan; null unless it failed.")

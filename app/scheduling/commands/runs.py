@@ -43,10 +43,12 @@ async def plan_day(
     territory_ids: Sequence[str] | None = None,
     policy: Mapping[str, int] | None = None,
     keep_scheduled: bool = False,
+    durations_by_history: bool = False,
 ) -> str:
     """Ask the planner for some days, for all open work and technicians or for some. Open work without a visit gets one.
 
-    ``policy`` changes some of the planner's weights; with ``keep_scheduled`` only what has no time yet is planned.
+    ``policy`` changes some of the planner's weights; with ``keep_scheduled`` only what has no time yet is planned;
+    with ``durations_by_history`` visits with their service type's usual minutes take what such visits took.
     """
     if not 1 <= seconds <= rules.PLAN_SECONDS_MAX:
         raise InvalidInput(f"The planner takes 1 to {rules.PLAN_SECONDS_MAX} seconds.", path=["seconds"])
@@ -68,7 +70,11 @@ async def plan_day(
         technician_ids=_listed(technician_ids),
         work_order_ids=_listed(work_order_ids),
         territory_ids=_listed(territory_ids),
-        question={"policy": dict(policy or {}), "keep_scheduled": keep_scheduled},
+        question={
+            "policy": dict(policy or {}),
+            "keep_scheduled": keep_scheduled,
+            "durations_by_history": durations_by_history,
+        },
     )
     await _want_visits(run)
     await jobs.enqueue(actor, JOB, {"run_id": run.id})

@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 import optimizer
 from app.company.rules import hours_of
 from app.customers.models import Site
+from app.kernel.actor import system_actor
 from app.kernel.calendar import BusinessCalendar, day_bounds, local_day, utc_now, zone
 from app.kernel.errors import InvalidInput
 from app.scheduling.estimate import Estimate
 from app.scheduling.models import Appointment, PlanRun
+from app.scheduling.planning.durations import expected_minutes, with_minutes
 from app.scheduling.planning.material import Material
 from app.scheduling.rules import PlanKind
 from app.scheduling.solver import Change, Request
@@ -61,6 +63,8 @@ async def ask_as_run(
     """The planner's question as a run asks it."""
     policy = policy_of((run.question or {}).get("policy") or {})
     request = await ask(material, seconds=run.seconds, seed=run.seed, now=now, policy=policy, road_seconds=road_seconds)
+    if (run.question or {}).get("durations_by_history"):
+        request = with_minutes(request, await expected_minutes(system_actor(run.organization_id), material))
     return replace(request, change=_change_of(material, run))
 
 

@@ -11,6 +11,7 @@ from app.scheduling.models import Appointment
 from app.scheduling.planning.durations import expected_minutes, with_minutes
 from tests.app.scheduling.test_forecasts import add_visits, service
 from tests.app.scheduling.test_planning import material_of
+from tests.app.scheduling.test_plans import planned, visits_of
 from tests.app.scheduling.world import NINE, Company, found, visit
 
 
@@ -65,3 +66,18 @@ async def test_nothing_changes_without_history(company: Company) -> None:
     kind = await service(company, "check")
     await visit(company, service_type_id=kind, duration_minutes=60)
     assert await expected_minutes(company.dispatcher, await material_of(company)) == {}
+
+
+async def test_a_plan_by_history_ends_visits_earlier_and_can_be_committed(company: Company) -> None:
+    kind = await of_history(company, 20)
+    await visit(company, service_type_id=kind, duration_minutes=60)
+    lengths = []
+    for by_history in (False, True):
+        run = await planned(company, durations_by_history=by_history)
+        (row,) = (await visits_of(run)).values()
+        assert row.starts_at is not None and row.ends_at is not None
+        lengths.append(int((row.ends_at - row.starts_at).total_seconds() // 60))
+    assert lengths == [60, 21]
+    await commands.commit_plan(company.dispatcher, run.id)
+    committed = await Appointment.get(id=row.appointment_id)
+    assert (committed.starts_at, committed.ends_at) == (row.starts_at, row.ends_at)
