@@ -22,6 +22,9 @@ MISSING_ROUTE_CENTS = 10**7
 GROUP_BREADTH = 4
 GROUP_TRIES = 64
 CREW_STARTS = 40
+# So many optional visits left out are looked at for what they are worth together, so many at a time.
+TOGETHER_MAX = 30
+CHAIN_MAX = 4
 
 
 def construct(problem: Problem, should_stop: ShouldStop | None = None) -> Plan:
@@ -43,6 +46,7 @@ def fill(draft: Draft, should_stop: ShouldStop | None = None) -> None:
         ]
         _insert_by_regret(draft, waiting, should_stop)
     _try_again(draft, should_stop)
+    _serve_together(draft, should_stop)
     load_at_once(draft)
 
 
@@ -54,6 +58,52 @@ def load_at_once(draft: Draft) -> None:
     before, known = score(draft.model.problem, draft.to_plan()), draft.fetches()
     if draft.join_fetches() and score(draft.model.problem, draft.to_plan()) > before:
         draft.restore_fetches(known)
+
+
+def _serve_together(draft: Draft, should_stop: ShouldStop | None) -> None:
+    """Optional visits that pay only together: for one alone nobody would begin a shift, or drive that far. Kept
+    only if all in all the plan is better for it."""
+    model = draft.model
+    left = [
+        number
+        for number, visit in enumerate(model.visits)
+        if visit.price_cents and number not in draft.served and not model.is_linked[number]
+    ]
+    if not 2 <= len(left) <= TOGETHER_MAX:
+        return
+    before, added = score(model.problem, draft.to_plan()), list[tuple[int, int]]()
+    for vehicle in range(len(model.vehicles)):
+        if should_stop is not None and should_stop():
+            break
+        able = [number for number in left if number not in draft.served and draft.starts_for(number, vehicle)]
+        added += [(number, vehicle) for number in _chain_worth_it(draft, vehicle, able)]
+    if added and score(model.problem, draft.to_plan()) > before:
+        for number, vehicle in reversed(added):
+            draft.remove(number, vehicle)
+
+
+def _chain_worth_it(draft: Draft, vehicle: int, able: list[int]) -> list[int]:
+    """Puts one after the other into the route, the least loss first, and keeps as many as gain the most."""
+    chain, gain, most, kept = list[int](), 0, 0, 0
+    while len(able) + len(chain) > 1 and len(chain) < CHAIN_MAX:
+        options = [
+            (option.price - draft.model.visits[number].price_cents * draft.model.wishes_scale, number, option)
+            for number in able
+            if (option := draft.best_option(number, vehicle)) is not None
+        ]
+        if not options:
+            break
+        loss, number, option = min(options)
+        if not draft.insert(number, vehicle, option.position, fetch=option.fetch):
+            break
+        chain.append(number)
+        able = [each for each in able if each != number]
+        gain -= loss
+        if gain > most:
+            most, kept = gain, len(chain)
+    for number in reversed(chain[kept:]):
+        draft.remove(number, vehicle)
+    return chain[:kept]
 
 
 def _try_again(draft: Draft, should_stop: ShouldStop | None) -> None:

@@ -33,7 +33,7 @@ from tests.optimizer.brute import STEP, best_levels
 from tests.optimizer.given import NAMES, PLACES
 
 CASES = int(os.environ.get("TRUCKROLL_TEST_BRUTE_CASES", "150"))
-GENEROUS = Stop(seconds=2.0, solutions=60, unimproved_seconds=0.1)
+GENEROUS = Stop(seconds=2.0, solutions=3_000)
 TIERS = ((Tier.HARD,), (Tier.MANDATORY,), (Tier.LATENESS,), (Tier.WISHES,))
 ONE_SUM = ((Tier.HARD,), (Tier.MANDATORY,), (Tier.LATENESS, Tier.WISHES))
 

@@ -121,6 +121,15 @@ def test_overtime_is_used_when_a_mandatory_visit_needs_it_and_not_for_one_it_doe
     assert solved(problem(ann, visit("a", mandatory=False, price_cents=101))).visit_ids == {"a"}
 
 
+def test_optional_visits_that_pay_only_together_are_served_together() -> None:
+    ann = technician("ann", cost_cents_per_shift=300)
+    together = [visit(name, mandatory=False, price_cents=200) for name in "ab"]
+    for built in (solved(problem(ann, together)), construct(problem(ann, together))):
+        assert built.visit_ids == {"a", "b"}
+    assert solved(problem(ann, together[:1])).visit_ids == set()
+    assert solved(problem(replace(ann, cost_cents_per_shift=401), together)).visit_ids == set()
+
+
 def test_breaks_go_where_they_cost_no_lateness() -> None:
     shift = Shift(0, 240, "depot", "depot", breaks=(Break(0, 60, 30),))
     plan = solved(problem(technician("ann", shift), visit("a", due_minute=10)))
