@@ -1,6 +1,7 @@
 """Problems and plans survive the way to another process, and damaged ones are refused with a path."""
 
 import json
+from array import array
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 
 from optimizer import InvalidProblem, Plan, Problem, construct
-from optimizer.documents import plan_from_json, plan_to_json, problem_from_json, problem_to_json
+from optimizer.documents import LONG_ROW, plan_from_json, plan_to_json, problem_from_json, problem_to_json
 from optimizer.explain import with_reasons
+from optimizer.plan import Pickup, Route, Stop
+from optimizer.problem import Place, TravelMatrix
 from tests.optimizer.days import problems
 from tests.optimizer.given import LINE, problem, technician, visit
 
@@ -22,6 +25,22 @@ def test_problems_and_plans_come_back_equal(question: Problem) -> None:
         question, published=plan, origin=datetime(2026, 3, 1, 6, tzinfo=UTC), travel_by_profile={"bike": LINE}
     )
     assert problem_from_json(json.loads(json.dumps(problem_to_json(asked)))) == asked
+    assert plan_from_json(json.loads(json.dumps(plan_to_json(plan)))) == plan
+
+
+def test_long_rows_of_travel_come_back_as_arrays_and_pickups_as_they_were() -> None:
+    rows = tuple(array("i", [here ^ there for there in range(LONG_ROW)]) for here in range(LONG_ROW))
+    places = tuple(Place(str(index), 52.0, 13.0) for index in range(LONG_ROW))
+    asked = Problem(technicians=(), visits=(), places=places, travel=TravelMatrix(rows, rows))
+    found = problem_from_json(json.loads(json.dumps(problem_to_json(asked))))
+    assert found == asked
+    assert {type(row) for row in found.travel.minutes} == {array}
+    document = problem_to_json(asked)
+    document["travel"]["minutes"][3][5] = 2**31
+    with pytest.raises(InvalidProblem, match=r"^travel\.minutes\[3\]"):
+        problem_from_json(document)
+    stop = Stop("a", 40, 40, 70, 30, 30_000, 0, Pickup("park", 20, 30, {"fuse": 2}))
+    plan = Plan((Route("ann", 0, 0, 100, 30, 30_000, (stop,)),))
     assert plan_from_json(json.loads(json.dumps(plan_to_json(plan)))) == plan
 
 
