@@ -159,7 +159,7 @@ static void refresh_times(T t, W w, int64_t r) {
     w->is_stale[r] = 0;
     for (int64_t b = 1; b < SIZE(LEVELS); b++) TIME(forward, r, 0, b) = LATE;
     for (int64_t k = 1; k <= count; k++) {
-        int64_t slot = STOP(r, k), there = SLOT(slot, PLACE), duration = FIT(technician, slot, MINUTES);
+        int64_t slot = STOP(r, k), there = WHERE(slot, STANDS), duration = FIT(technician, slot, MINUTES);
         int64_t bound = WHERE(slot, BOUND);
         for (int64_t b = 0; b < SIZE(LEVELS); b++) TIME(forward, r, k, b) = LATE;
         for (int64_t b = 0; b <= breaks; b++) {
@@ -178,7 +178,7 @@ static void refresh_times(T t, W w, int64_t r) {
     }
     here = PLACES(r, 0) = (int32_t)VEHICLE(r, START_PLACE);
     for (int64_t k = 1; k <= count + 1; k++) {
-        PLACES(r, k) = (int32_t)(k > count ? VEHICLE(r, END_PLACE) : SLOT(STOP(r, k), PLACE));
+        PLACES(r, k) = (int32_t)(k > count ? VEHICLE(r, END_PLACE) : WHERE(STOP(r, k), STANDS));
         LEGS(r, k) = (int32_t)(count ? leg_cents(t, r, here, PLACES(r, k)) : 0);
         here = PLACES(r, k);
     }
@@ -187,7 +187,7 @@ static void refresh_times(T t, W w, int64_t r) {
     int64_t there = VEHICLE(r, END_PLACE);
     for (int64_t k = count; k >= 1; k--) {
         int64_t slot = STOP(r, k), duration = FIT(technician, slot, MINUTES);
-        here = SLOT(slot, PLACE);
+        here = WHERE(slot, STANDS);
         for (int64_t b = breaks + 1; b < SIZE(LEVELS); b++) TIME(backward, r, k, b) = -LATE;
         for (int64_t b = 0; b <= breaks; b++) {
             int64_t best = -LATE;
@@ -211,10 +211,10 @@ static int straight(T t, W w, int64_t r, const int32_t *sequence, int64_t count)
     int64_t clock = VEHICLE(r, FIRST), here = VEHICLE(r, START_PLACE), end_place = VEHICLE(r, END_PLACE);
     int64_t lateness = 0, wishes = 0, worst = 0, on_road = 0, cents = 0, waiting = t->policy[2];
     for (int64_t k = 1; k <= count; k++) {
-        int64_t slot = sequence[k], there = SLOT(slot, PLACE);
+        int64_t slot = sequence[k], there = WHERE(slot, STANDS);
         int64_t minutes = drive(t, profile, here, there, clock), arrive = clock + minutes;
-        on_road += minutes;
-        cents += cents_of(t, r, minutes, ROAD(metres, profile, here, there));
+        on_road += minutes - t->handling[there];
+        cents += cents_of(t, r, minutes - t->handling[there], ROAD(metres, profile, here, there));
         int64_t start = first_start(t, technician, slot, most(arrive, WHERE(slot, BOUND)));
         if (start >= LATE) return 0;
         int64_t late = start - SLOT(slot, DUE);
@@ -293,7 +293,7 @@ static int branched(T t, W w, int64_t r, const int32_t *sequence, int64_t count,
     int64_t here = VEHICLE(r, START_PLACE), end_place = VEHICLE(r, END_PLACE), side = 0, labels = 1;
     LABEL(0, 0, 0) = VEHICLE(r, FIRST), LABEL(0, 0, 1) = LABEL(0, 0, 2) = LABEL(0, 0, 3) = 0;
     for (int64_t k = 1; k <= count; k++) {
-        int64_t slot = sequence[k], there = SLOT(slot, PLACE), duration = FIT(technician, slot, MINUTES);
+        int64_t slot = sequence[k], there = WHERE(slot, STANDS), duration = FIT(technician, slot, MINUTES);
         int64_t bound = WHERE(slot, BOUND), wished = SLOT(slot, PUBLISHED), moved = SLOT(slot, MOVED_CENTS);
         int64_t made = 0;
         for (int64_t i = 0; i < labels; i++) {
@@ -344,10 +344,10 @@ static int branched(T t, W w, int64_t r, const int32_t *sequence, int64_t count,
     int64_t worst = 0, on_road = 0, cents = 0, clock = VEHICLE(r, FIRST);
     here = VEHICLE(r, START_PLACE);
     for (int64_t k = 1; k <= count; k++) {
-        int64_t slot = sequence[k], there = SLOT(slot, PLACE), minutes = drive(t, profile, here, there, clock);
+        int64_t slot = sequence[k], there = WHERE(slot, STANDS), minutes = drive(t, profile, here, there, clock);
         worst = most(worst, w->starts[k] - SLOT(slot, DUE));
-        on_road += minutes;
-        cents += cents_of(t, r, minutes, ROAD(metres, profile, here, there));
+        on_road += minutes - t->handling[there];
+        cents += cents_of(t, r, minutes - t->handling[there], ROAD(metres, profile, here, there));
         clock = w->starts[k] + FIT(technician, slot, MINUTES);
         here = there;
     }
@@ -400,9 +400,9 @@ static int judge(T t, W w, int64_t r) {
 /* ---- changing, with a way back */
 
 static void count_parts(T t, W w, int64_t r, int64_t slot, int sign) {
-    int64_t technician = VEHICLE(r, TECHNICIAN), visit = SLOT(slot, VISIT);
-    for (int64_t q = 0; q < SIZE(PARTS); q++)
-        USED(technician, q) += sign * t->parts_needed[visit * SIZE(PARTS) + q];
+    int64_t visit = SLOT(slot, VISIT), stock = SLOT(slot, FETCH_STOCK);
+    int32_t *taken = WHERE(slot, IS_FETCHED) ? &w->fetched[stock * SIZE(PARTS)] : &USED(VEHICLE(r, TECHNICIAN), 0);
+    for (int64_t q = 0; q < SIZE(PARTS); q++) taken[q] += (int32_t)(sign * t->parts_needed[visit * SIZE(PARTS) + q]);
 }
 
 /* Remembers a route as it is before its first change on this level; its times on the outer one only. */
@@ -425,6 +425,7 @@ static void touch(T t, W w, int64_t r) {
     for (int64_t k = 1; k <= count; k++) {
         SAVED(saved_starts, level, r, k) = WHERE(STOP(r, k), START);
         SAVED(saved_bounds, level, r, k) = WHERE(STOP(r, k), BOUND);
+        SAVED(saved_fetched, level, r, k) = WHERE(STOP(r, k), IS_FETCHED);
     }
 }
 
@@ -465,6 +466,8 @@ static void take_back(T t, W w) {
             WHERE(slot, ROUTE) = (int32_t)r, WHERE(slot, POSITION) = (int32_t)k;
             WHERE(slot, START) = SAVED(saved_starts, level, r, k);
             WHERE(slot, BOUND) = SAVED(saved_bounds, level, r, k);
+            WHERE(slot, IS_FETCHED) = SAVED(saved_fetched, level, r, k);
+            WHERE(slot, STANDS) = (int32_t)(WHERE(slot, IS_FETCHED) ? SLOT(slot, FETCH_PLACE) : SLOT(slot, PLACE));
             if (SIZE(PARTS)) count_parts(t, w, r, slot, 1);
         }
     }
@@ -472,13 +475,24 @@ static void take_back(T t, W w) {
     forget_touches(t, w);
 }
 
-static int has_room(T t, W w, int64_t r, int64_t slot) {
-    if (FACT(r, LOADED) + SLOT(slot, LOAD) > VEHICLE(r, CAPACITY)) return 0;
-    int64_t technician = VEHICLE(r, TECHNICIAN), visit = SLOT(slot, VISIT);
+static int has_parts(T t, int64_t visit, const int32_t *taken, const int32_t *there) {
     for (int64_t q = 0; q < SIZE(PARTS); q++) {
         int64_t needed = t->parts_needed[visit * SIZE(PARTS) + q];
-        if (needed && USED(technician, q) + needed > t->parts_carried[technician * SIZE(PARTS) + q]) return 0;
+        if (needed && taken[q] + needed > there[q]) return 0;
     }
+    return 1;
+}
+
+/* Whether the route can take the slot, its load and its parts; if those must be fetched, the way leads past the stock:
+   the slot then stands at a place of its own, whose legs in are those over the stock. */
+static int has_room(T t, W w, int64_t r, int64_t slot) {
+    if (FACT(r, LOADED) + SLOT(slot, LOAD) > VEHICLE(r, CAPACITY)) return 0;
+    WHERE(slot, STANDS) = (int32_t)SLOT(slot, PLACE), WHERE(slot, IS_FETCHED) = 0;
+    if (!SIZE(PARTS)) return 1;
+    int64_t technician = VEHICLE(r, TECHNICIAN), visit = SLOT(slot, VISIT), stock = SLOT(slot, FETCH_STOCK);
+    if (has_parts(t, visit, &USED(technician, 0), t->parts_carried + technician * SIZE(PARTS))) return 1;
+    if (stock < 0 || !has_parts(t, visit, w->fetched + stock * SIZE(PARTS), t->stocked + stock * SIZE(PARTS))) return 0;
+    WHERE(slot, STANDS) = (int32_t)SLOT(slot, FETCH_PLACE), WHERE(slot, IS_FETCHED) = 1;
     return 1;
 }
 
@@ -632,9 +646,9 @@ static int may_come(T t, W w, int64_t r, int64_t slot) {
 /* The earliest start of the slot put before `position`; LATE where the route would break. */
 static int64_t fits_between(T t, W w, int64_t r, int64_t slot, int64_t position, int64_t bound) {
     int64_t technician = VEHICLE(r, TECHNICIAN), profile = VEHICLE(r, PROFILE), breaks = VEHICLE(r, BREAKS);
-    int64_t here = position == 1 ? VEHICLE(r, START_PLACE) : SLOT(STOP(r, position - 1), PLACE);
-    int64_t there = position > FACT(r, COUNT) ? VEHICLE(r, END_PLACE) : SLOT(STOP(r, position), PLACE);
-    int64_t place = SLOT(slot, PLACE), duration = FIT(technician, slot, MINUTES), best = LATE;
+    int64_t here = position == 1 ? VEHICLE(r, START_PLACE) : WHERE(STOP(r, position - 1), STANDS);
+    int64_t there = position > FACT(r, COUNT) ? VEHICLE(r, END_PLACE) : WHERE(STOP(r, position), STANDS);
+    int64_t place = WHERE(slot, STANDS), duration = FIT(technician, slot, MINUTES), best = LATE;
     for (int64_t b = 0; b <= breaks; b++) {
         int64_t departure = TIME(forward, r, position - 1, b);
         if (departure >= LATE) continue;
@@ -738,7 +752,7 @@ static void sink(W w, int64_t count, int64_t at) {
    place is judged at once. The others wait in a heap by what the road alone costs there, and are driven in thought
    from the cheapest on, until what the road costs is more than the best place found. */
 static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
-    int64_t visit = SLOT(slot, VISIT), linked = SLOT(slot, IS_LINKED), place = SLOT(slot, PLACE);
+    int64_t visit = SLOT(slot, VISIT), linked = SLOT(slot, IS_LINKED), place;
     int64_t bound = linked ? bound_of(t, w, slot) : -LATE, due = SLOT(slot, DUE), size = SIZE(PLACES);
     int64_t levels = SIZE(LEVELS), width = SIZE(WIDTH), waiting = 0;
     double late_cents = t->weights[1] * (double)SLOT(slot, LATE_CENTS) + (double)SLOT(slot, LATE_SOFT_CENTS);
@@ -754,6 +768,7 @@ static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
         }
         if (!has_room(t, w, r, slot)) continue;
         if (linked && !may_come(t, w, r, slot)) continue;
+        place = WHERE(slot, STANDS);
         int64_t profile = VEHICLE(r, PROFILE), technician = VEHICLE(r, TECHNICIAN), prices = VEHICLE(r, PRICES);
         int64_t earliest = FIT(technician, slot, EARLIEST), latest = FIT(technician, slot, LATEST);
         int64_t duration = FIT(technician, slot, MINUTES), holes = FIT(technician, slot, HOLES);
@@ -817,6 +832,7 @@ static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
         waiting--;
         w->heap[0] = w->heap[waiting], w->heap_where[0] = w->heap_where[waiting];
         sink(w, waiting, 0);
+        has_room(t, w, r, slot);
         if (VEHICLE(r, BREAKS) || t->pace_counts[VEHICLE(r, PROFILE)]) {
             int64_t start = fits_between(t, w, r, slot, k, bound);
             if (start >= LATE || (start > due && cost + late_cents * (double)(start - due) >= best)) continue;
@@ -830,6 +846,7 @@ static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
 
 /* Puts it in for good; 0 if the plan no longer holds, which the caller must take back. */
 static int insert_slot(T t, W w, int64_t slot, int64_t r, int64_t position) {
+    has_room(t, w, r, slot);
     if (SLOT(slot, IS_LINKED) || FACT(r, ROUTE_LINKED)) {
         if (!put_and_spread(t, w, r, slot, position)) return 0;
         refresh_stale(t, w);
@@ -1016,6 +1033,7 @@ static void keep_best(T t, W w) {
         for (int64_t k = 1; k <= count; k++) {
             w->best_routes[r * SIZE(WIDTH) + k] = STOP(r, k);
             w->best_starts[r * SIZE(WIDTH) + k] = WHERE(STOP(r, k), START);
+            w->best_fetched[r * SIZE(WIDTH) + k] = WHERE(STOP(r, k), IS_FETCHED);
         }
     }
     memcpy(w->best_totals, w->totals, sizeof(int64_t) * 4);
@@ -1087,13 +1105,18 @@ int64_t begin(T t, W w) {
     w->level[0] = 0;
     forget_touches(t, w);
     memset(w->used, 0, sizeof(int32_t) * (size_t)(SIZE(TECHNICIANS) * SIZE(PARTS)));
-    for (int64_t slot = 0; slot < SIZE(SLOTS); slot++) WHERE(slot, ROUTE) = -1, WHERE(slot, BOUND) = -LATE;
+    memset(w->fetched, 0, sizeof(int32_t) * (size_t)(SIZE(STOCKS) * SIZE(PARTS)));
+    for (int64_t slot = 0; slot < SIZE(SLOTS); slot++) {
+        WHERE(slot, ROUTE) = -1, WHERE(slot, BOUND) = -LATE;
+        WHERE(slot, STANDS) = (int32_t)SLOT(slot, PLACE), WHERE(slot, IS_FETCHED) = 0;
+    }
     for (int64_t r = 0; r < SIZE(VEHICLES); r++) {
         for (int c = 1; c < FACT_COLUMNS; c++) FACT(r, c) = 0;
         for (int64_t k = 1; k <= FACT(r, COUNT); k++) {
             int64_t slot = STOP(r, k);
             WHERE(slot, ROUTE) = (int32_t)r, WHERE(slot, POSITION) = (int32_t)k, WHERE(slot, START) = -LATE;
             FACT(r, ROUTE_LINKED) |= SLOT(slot, IS_LINKED);
+            good &= has_room(t, w, r, slot);
             if (SIZE(PARTS)) count_parts(t, w, r, slot, 1);
         }
     }
@@ -1101,7 +1124,7 @@ int64_t begin(T t, W w) {
         if (!is_served(t, w, visit)) note_served(t, w, visit, -1);
     remember_totals(w);
     for (int64_t r = 0; r < SIZE(VEHICLES); r++) touch(t, w, r);
-    if (SIZE(GROUPS)) good = settle(t, w);
+    if (SIZE(GROUPS)) good &= settle(t, w);
     else
         for (int64_t r = 0; r < SIZE(VEHICLES); r++) {
             good &= judge(t, w, r);

@@ -20,6 +20,7 @@ from optimizer.problem import Tier
 from optimizer.stop import ShouldStop, Stop
 from optimizer.tables import (
     COUNT,
+    FETCH_STOCK,
     FIRST_SLOT,
     PRICE,
     ROUTE,
@@ -33,6 +34,7 @@ from optimizer.tables import (
     state_of,
     tables_of,
 )
+from optimizer.timing import Fetch
 
 logger = logging.getLogger(__name__)
 
@@ -234,6 +236,15 @@ class Search:
                     start = int(state.best_starts[vehicle, position])
                     draft.promises[number] = Promise(start, start)
         for vehicle, slots in routes.items():
-            draft.adopt(vehicle, [visit_of[slot] for slot in slots])
+            fetched = state.best_fetched[vehicle, 1 : len(slots) + 1].tolist()
+            fetches = {
+                visit_of[slot]: Fetch(
+                    int(self.tables.slots[slot, FETCH_STOCK]),
+                    tuple(sorted(self.model.visits[visit_of[slot]].parts.items())),
+                )
+                for slot, is_fetched in zip(slots, fetched, strict=True)
+                if is_fetched
+            }
+            draft.adopt(vehicle, [visit_of[slot] for slot in slots], fetches)
         draft.drop_half_served()
         return draft

@@ -4,15 +4,18 @@ A *slot* is one technician's part in a visit: a crew of three is three slots, li
 slots, vehicles (one technician in one shift) or visits; the columns have names. Times are minutes, money cents.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.fits import Interval, may_serve, start_intervals
 from optimizer.matrix import FREE_PROGRESS
 from optimizer.model import Model
-from optimizer.problem import Technician
+from optimizer.problem import Technician, Visit
+from optimizer.rules import surplus_levels
 
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
@@ -26,8 +29,21 @@ POOL_ROUTES_MAX = 1 << 16
 CENTS_CELLS_MAX = 60_000_000
 
 # Columns of `slots`.
-PLACE, VISIT, DUE, LATE_CENTS, LATE_SOFT_CENTS, PUBLISHED, MOVED_CENTS, LOAD, IS_TIMED, IS_LINKED = range(10)
-SLOT_COLUMNS = 10
+(
+    PLACE,
+    VISIT,
+    DUE,
+    LATE_CENTS,
+    LATE_SOFT_CENTS,
+    PUBLISHED,
+    MOVED_CENTS,
+    LOAD,
+    IS_TIMED,
+    IS_LINKED,
+    FETCH_PLACE,
+    FETCH_STOCK,
+) = range(12)
+SLOT_COLUMNS = 12
 # Columns of `vehicles`.
 (
     TECHNICIAN,
@@ -63,9 +79,10 @@ PACE_MINUTE, PACE_PROGRESS, PACE_DONE = range(3)
 # Columns of `facts`, for each route.
 COUNT, LATENESS, WISHES, LOADED, ROUTE_TIMED, ROUTE_LINKED, WORK_MINUTES, WORST_LATE = range(8)
 FACT_COLUMNS = 8
-# Columns of `where`, for each slot: its place in the solution, and the lower bound linked visits put on its start.
-ROUTE, POSITION, START, BOUND = range(4)
-WHERE_COLUMNS = 4
+# Columns of `where`, for each slot: its place in the solution, the lower bound linked visits put on its start, and
+# where the way to it ends, which is a place of its own when parts are fetched on that way.
+ROUTE, POSITION, START, BOUND, STANDS, IS_FETCHED = range(6)
+WHERE_COLUMNS = 6
 # Columns of `totals`.
 SUM_POINTS, SUM_LATENESS, SUM_WISHES, SUM_WORST = range(4)
 # Columns of `pool_facts`.
@@ -84,6 +101,7 @@ SIZE_NAMES = (
     "NEIGHBOURS",
     "ORDERS",
     "PARTS",
+    "STOCKS",
     "GROUPS",
     "KINDS",
     "WIDTH",
@@ -122,6 +140,8 @@ class Tables(NamedTuple):
     before_from: Ints  # V + 1
     parts_needed: Ints  # V × Q
     parts_carried: Ints  # T × Q
+    stocked: Ints  # stocks × Q
+    handling: Ints  # N: minutes at the stock on the way to such a place
     orders: Floats  # keys × V: ways to sort visits for insertion
     weights: Floats  # points, lateness, wishes
     policy: Longs  # balance, worst lateness and waiting cents per minute
@@ -141,6 +161,7 @@ class State(NamedTuple):
     totals: Longs  # 4
     balance: Longs  # 1: what the busiest technician costs
     used: Ints  # T × Q: parts taken from board
+    fetched: Ints  # stocks × Q: parts taken from there
     random: Longs  # 1
     blink: Longs  # 1: places until one is overlooked
     level: Ints  # 1
@@ -152,12 +173,14 @@ class State(NamedTuple):
     saved_backward: Ints
     saved_starts: Ints  # 2 × R × M + 3
     saved_bounds: Ints  # 2 × R × M + 3
+    saved_fetched: Ints  # 2 × R × M + 3
     saved_totals: Longs  # 2 × 4
     touched: Ints  # 2 × R + 1: the count, then routes
     is_touched: Ints  # 2 × R
     best_routes: Ints  # R × M + 3
     best_counts: Ints  # R
     best_starts: Ints  # R × M + 3
+    best_fetched: Ints  # R × M + 3
     best_totals: Longs  # 4
     best_balance: Longs  # 1
     best_energy: Floats  # 1
@@ -186,52 +209,96 @@ class State(NamedTuple):
 
 
 class _FitTable:
-    """Fills `fits` class by class: visits with the same conditions, technicians with the same abilities."""
+    """Fills `fits`. Most of it is the same for many: what a technician may do depends on a few kinds of demands, when
+    a visit may start on how fast one works; only names and expiring certificates are looked at one by one."""
 
-    def __init__(self, model: Model, slot_visit: Sequence[int]) -> None:
+    def __init__(self, model: Model) -> None:
         self.model = model
-        self.slot_visit = np.asarray(slot_visit, dtype=np.int64)
-        self.visits = model.visits
-        shape = len(model.technicians), len(model.visits), FIT_COLUMNS
-        self.by_visit = np.zeros(shape, dtype=np.int32)
-        self.by_visit[:, :, EARLIEST] = LATE
-        self.by_visit[:, :, LATEST] = -LATE
-        self.by_visit[:, :, HOLES] = -1
-        self.holes: list[tuple[int, int]] = []
+        self.table = np.zeros((len(model.technicians), len(model.visits), FIT_COLUMNS), dtype=np.int32)
+        self.table[:, :, EARLIEST], self.table[:, :, LATEST], self.table[:, :, HOLES] = LATE, -LATE, -1
+        self.holes: list[Interval] = []
         self.holes_from = [0]
-        self.known_holes: dict[tuple[tuple[int, int], ...], int] = {}
+        self.known_holes: dict[tuple[Interval, ...], int] = {}
+        self.number = model.technician_number
+        self.paces: dict[float, list[int]] = {}
+        for number, technician in enumerate(model.technicians):
+            self.paces.setdefault(technician.speed_factor, []).append(number)
+        self.demands: dict[Any, tuple[npt.NDArray[np.bool_], Longs]] = {}
 
     def fill(self) -> Ints:
-        model = self.model
-        kinds: dict[Any, list[int]] = {}
-        for number, technician in enumerate(model.technicians):
-            kinds.setdefault(_abilities(technician), []).append(number)
-        named = _named(model)
-        for members in kinds.values():
-            plain = [each for each in members if model.technicians[each].id not in named]
-            if plain:
-                self._row(plain[0])
-                for other in plain[1:]:
-                    self.by_visit[other] = self.by_visit[plain[0]]
-            for each in members:
-                if model.technicians[each].id in named:
-                    self._row(each)
-        return np.ascontiguousarray(self.by_visit[:, self.slot_visit])
+        for number in range(len(self.model.visits)):
+            self._column(number)
+        return self.table
 
-    def _row(self, technician: int) -> None:
-        model, row = self.model, self.by_visit[technician]
-        for number in range(len(self.visits)):
-            row[number, MINUTES] = min(model.duration[technician][number], LATE)
-            starts = model.starts(technician, number)
-            if not starts:
-                continue
-            row[number, EARLIEST] = max(-LATE, starts[0][0])
-            row[number, LATEST] = min(LATE - 1, starts[-1][1])
-            row[number, OWN_CENTS] = model.own_cents(technician, number)
-            if len(starts) > 1:
-                row[number, HOLES] = self._hole(starts)
+    def _column(self, number: int) -> None:
+        model, visit, column = self.model, self.model.visits[number], self.table[:, number]
+        able, surplus = self._able(visit)
+        able = able.copy()
+        if visit.required_technicians:
+            able &= self._among(visit.required_technicians)
+        if visit.excluded_technicians:
+            able &= ~self._among(visit.excluded_technicians)
+        if visit.pin is not None and visit.pin.technician_ids is not None:
+            able &= self._among(visit.pin.technician_ids)
+        policy = model.problem.policy
+        own = surplus * policy.overqualification_cents_per_level
+        if visit.preferred_technicians:
+            own = own + policy.preference_cents * ~self._among(visit.preferred_technicians)
+        if visit.id in model.published:
+            own = own + policy.changed_technician_cents * ~self._among(model.published[visit.id][0])
+        column[:, OWN_CENTS] = np.where(able, own, 0)
+        for people in self.paces.values():
+            column[people, MINUTES] = min(model.technicians[people[0]].minutes_for(visit), LATE)
+            there = [each for each in people if able[each]]
+            expiring = [each for each in there if self._expires(model.technicians[each], visit)]
+            steady = [each for each in there if each not in expiring]
+            if steady:
+                self._open(column, steady, start_intervals(model.technicians[steady[0]], visit))
+            for each in expiring:
+                self._open(column, [each], start_intervals(model.technicians[each], visit))
 
-    def _hole(self, starts: tuple[tuple[int, int], ...]) -> int:
+    def _able(self, visit: Visit) -> tuple[npt.NDArray[np.bool_], Longs]:
+        """Who may serve visits with such demands, names aside, and how many levels of skill are left over."""
+        key = (
+            tuple(sorted(visit.required_skills.items())),
+            visit.territory,
+            tuple(sorted(visit.parts.items())),
+            visit.load_units,
+        )
+        if key not in self.demands:
+            plain = replace(
+                visit,
+                required_technicians=(),
+                preferred_technicians=(),
+                excluded_technicians=(),
+                pin=None,
+            )
+            people = self.model.technicians
+            self.demands[key] = (
+                np.array([may_serve(each, plain, self.model.problem.stocks) for each in people], dtype=bool),
+                np.array([surplus_levels(each, plain) for each in people], dtype=np.int64),
+            )
+        return self.demands[key]
+
+    def _among(self, names: Iterable[str]) -> npt.NDArray[np.bool_]:
+        mask = np.zeros(len(self.model.technicians), dtype=bool)
+        mask[[self.number[name] for name in names if name in self.number]] = True
+        return mask
+
+    @staticmethod
+    def _expires(technician: Technician, visit: Visit) -> bool:
+        skills = (technician.skills.get(name) for name in visit.required_skills)
+        return any(skill is not None and skill.expires_minute is not None for skill in skills)
+
+    def _open(self, column: Ints, people: list[int], starts: tuple[Interval, ...]) -> None:
+        if not starts:
+            return
+        column[people, EARLIEST] = max(-LATE, starts[0][0])
+        column[people, LATEST] = min(LATE - 1, starts[-1][1])
+        if len(starts) > 1:
+            column[people, HOLES] = self._hole(starts)
+
+    def _hole(self, starts: tuple[Interval, ...]) -> int:
         if starts not in self.known_holes:
             self.known_holes[starts] = len(self.holes_from) - 1
             self.holes.extend((max(-LATE, low), min(LATE - 1, high)) for low, high in starts)
@@ -262,29 +329,34 @@ def _named(model: Model) -> set[str]:
 def tables_of(model: Model) -> Tables:
     """The arrays of a model; a second for a thousand visits and two hundred technicians."""
     slot_visit = [number for number, visit in enumerate(model.visits) for _ in range(visit.crew_size)]
-    fit = _FitTable(model, slot_visit)
-    fits = fit.fill()
+    fit = _FitTable(model)
+    by_visit = fit.fill()
+    fits = np.ascontiguousarray(by_visit[:, slot_visit])
     vehicles, breaks = _vehicles(model)
     minutes, metres, paces, pace_counts = _roads(model)
     visits = _visits(model)
     slots = _slots(model, slot_visit)
-    candidates = _candidates(model, fit.by_visit, vehicles)
+    candidates = _candidates(model, by_visit, vehicles)
+    cents = _cents(vehicles, minutes, metres)
+    handling = np.zeros(len(model.problem.places), dtype=np.int32)
+    minutes, metres, cents, handling = _past_the_stocks(model, slots, minutes, metres, cents, handling)
     arcs, arcs_in = _arcs(model, visits)
     groups, before = _groups(model, visits)
     names = sorted({name for visit in model.visits for name in visit.parts})
     width = _stops_max(model, fits, slots, vehicles, minutes) + 3
     neighbours = _neighbours(model, minutes[0], metres[0])
-    orders = _orders(model, fit.by_visit, minutes[0], candidates[1])
+    orders = _orders(model, by_visit, minutes[0], candidates[1])
     sizes = {
         "SLOTS": len(slots),
         "VISITS": len(visits),
         "VEHICLES": len(vehicles),
         "TECHNICIANS": len(model.technicians),
-        "PLACES": len(model.problem.places),
+        "PLACES": minutes.shape[1],
         "PACES": paces.shape[1],
         "NEIGHBOURS": neighbours.shape[1],
         "ORDERS": len(orders),
         "PARTS": len(names),
+        "STOCKS": len(model.problem.stocks),
         "GROUPS": len(groups[1]) - 1,
         "KINDS": int(vehicles[:, KIND].max(initial=-1)) + 1,
         "WIDTH": width,
@@ -301,7 +373,7 @@ def tables_of(model: Model) -> Tables:
         holes_from=np.array(fit.holes_from, dtype=np.int32),
         minutes=minutes,
         metres=metres,
-        cents=_cents(vehicles, minutes, metres),
+        cents=cents,
         paces=paces,
         pace_counts=pace_counts,
         breaks=breaks,
@@ -322,6 +394,10 @@ def tables_of(model: Model) -> Tables:
         parts_carried=np.array(
             [[each.parts.get(name, 0) for name in names] for each in model.technicians], dtype=np.int32
         ).reshape(len(model.technicians), len(names)),
+        stocked=np.array(
+            [[stock.parts.get(name, 0) for name in names] for stock in model.problem.stocks], dtype=np.int32
+        ).reshape(len(model.problem.stocks), len(names)),
+        handling=handling,
         orders=orders,
         weights=_weights(model),
         policy=np.array(
@@ -417,6 +493,43 @@ def _cents(vehicles: Longs, minutes: Ints, metres: Ints) -> Ints:
     return cents
 
 
+def _past_the_stocks(
+    model: Model, slots: Longs, minutes: Ints, metres: Ints, cents: Ints, handling: Ints
+) -> tuple[Ints, Ints, Ints, Ints]:
+    """A place of its own for each visit whose parts lie in a stock: the ways in lead over the nearest that has them,
+    the ways out are those of the visit. By slow hours the time at the stock is slowed as well: on the safe side."""
+    stock_of: dict[int, int] = {}
+    for number, visit in enumerate(model.visits):
+        having = [
+            index
+            for index, stock in enumerate(model.problem.stocks)
+            if all(stock.parts.get(name, 0) >= amount for name, amount in visit.parts.items())
+        ]
+        if visit.parts and having:
+            there = model.place[number]
+            stock_of[number] = min(having, key=lambda each: (int(minutes[0, model.stock_place[each], there]), each))
+    if not stock_of:
+        return minutes, metres, cents, handling
+    numbers = list(stock_of)
+    ends = np.array([model.place[number] for number in numbers], dtype=np.int64)
+    stocks = np.array([model.stock_place[stock_of[number]] for number in numbers], dtype=np.int64)
+    at_stock = np.array([model.stock_minutes[stock_of[number]] for number in numbers], dtype=np.int32)
+    grown = []
+    for matrix in (minutes, metres, cents):
+        if matrix.shape[1] == 1 < minutes.shape[1]:
+            grown.append(matrix)  # there are too many kinds of prices for a table
+            continue
+        wide = np.concatenate((matrix, matrix[:, :, stocks] + matrix[:, stocks, ends][:, None, :]), axis=2)
+        grown.append(np.ascontiguousarray(np.concatenate((wide, wide[:, ends, :]), axis=1)))
+    size = minutes.shape[1]
+    grown[0][:, :, size:] += at_stock
+    place = {number: size + index for index, number in enumerate(numbers)}
+    for row in slots:
+        if int(row[VISIT]) in place:
+            row[FETCH_PLACE], row[FETCH_STOCK] = place[int(row[VISIT])], stock_of[int(row[VISIT])]
+    return grown[0], grown[1], grown[2], np.concatenate((handling, at_stock))
+
+
 def _roads(model: Model) -> tuple[Ints, Ints, Longs, Ints]:
     matrices = list({id(matrix): matrix for matrix in model.travel}.values())
     size = len(model.problem.places)
@@ -471,6 +584,8 @@ def _slots(model: Model, slot_visit: Sequence[int]) -> Longs:
             visit.load_units,
             int(due or (is_published and policy.moved_cents_per_minute > 0)),
             int(model.is_linked[number]),
+            -1,
+            -1,
         )
     return rows
 
@@ -621,6 +736,7 @@ def state_of(tables: Tables, seed: int) -> State:
         totals=longs(4),
         balance=longs(1),
         used=ints(size["TECHNICIANS"], size["PARTS"]),
+        fetched=ints(size["STOCKS"], size["PARTS"]),
         random=np.array([mixed or 1], dtype=np.uint64).view(np.int64),
         blink=longs(1),
         level=ints(1),
@@ -632,12 +748,14 @@ def state_of(tables: Tables, seed: int) -> State:
         saved_backward=ints(vehicles, width, size["LEVELS"]),
         saved_starts=ints(2, vehicles, width),
         saved_bounds=ints(2, vehicles, width),
+        saved_fetched=ints(2, vehicles, width),
         saved_totals=longs(2, 4),
         touched=ints(2, vehicles + 1),
         is_touched=ints(2, vehicles),
         best_routes=ints(vehicles, width, fill=-1),
         best_counts=ints(vehicles),
         best_starts=ints(vehicles, width),
+        best_fetched=ints(vehicles, width),
         best_totals=longs(4),
         best_balance=longs(1),
         best_energy=np.full(1, np.inf),
