@@ -350,6 +350,9 @@ class PlanPolicyInput:
         "What each minute costs by which a planned visit is moved.", default=None
     )
     wait_cents_per_minute: int | None = about("What each minute of waiting costs.", default=None)
+    worst_lateness_cents_per_minute: int | None = about(
+        "What each minute costs by which the latest of all visits is late: it shares lateness out.", default=None
+    )
 
 
 @inputs

@@ -192,6 +192,9 @@ class PlanPolicy:
     changed_technician_cents: int = about("What it costs to send another technician than planned before.")
     moved_cents_per_minute: int = about("What each minute costs by which a planned visit is moved.")
     wait_cents_per_minute: int = about("What each minute of waiting costs.")
+    worst_lateness_cents_per_minute: int = about(
+        "What each minute costs by which the latest of all visits is late: it shares lateness out."
+    )
 
 
 POLICY_WEIGHTS = tuple(one.name for one in fields(PlanPolicy))

@@ -1,9 +1,11 @@
-"""Two server processes, one technician, one hour: exactly one booking wins, every time."""
+"""Two server processes, one technician, one hour: exactly one booking wins, every time; and of those who have a time kept
+free while they choose, exactly one has it."""
 
 import asyncio
 import itertools
 import signal
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -17,8 +19,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.fault]
 ROUNDS = 200
 AT_ONCE = 4
 CONTROL_ROUNDS = 20
+HOLD_ROUNDS = 5
 SCHEDULE = """mutation($input: ScheduleAppointmentInput!) {
   scheduleAppointment(input: $input) { appointment { id } errors { code message } } }"""
+HOLD = """mutation($input: HoldSlotInput!) {
+  holdSlot(input: $input) { slotHold { id } errors { code message } } }"""
 
 
 async def make_visit(api: Api, place: dict[str, str], number: int) -> str:
@@ -67,7 +72,28 @@ async def race(apis: list[Api], technician: str, visits: list[str], hour: int) -
     return won, {error["code"] for result in results for error in result["errors"]}
 
 
-async def test_of_four_bookings_at_once_over_two_processes_exactly_one_wins_two_hundred_times(large):
+async def make_jobs(api: Api) -> list[str]:
+    """Work of which one new technician's day holds one piece; everybody else is booked."""
+    await hire(api, 1)
+    place = await open_account(api)
+    long = {"summary": "A long job", "durationMinutes": 360}
+    made = [await api.do("createWorkOrder", "workOrder { id }", **place, **long) for _ in range(AT_ONCE)]
+    return [one["workOrder"]["id"] for one in made]
+
+
+async def race_for_holds(apis: list[Api], orders: list[str]) -> tuple[int, set[str]]:
+    """Have a time kept free for all jobs at once; how many had it, and the codes that the others got."""
+    begins = datetime.now(UTC) + timedelta(minutes=1)
+    window = {"windowStart": begins.isoformat(), "windowEnd": (begins + timedelta(hours=3)).isoformat()}
+    tried = (apis[index % 2].ask(HOLD, input={"workOrderId": order, **window}) for index, order in enumerate(orders))
+    results: list[dict[str, Any]] = [answer["holdSlot"] for answer in await asyncio.gather(*tried)]
+    held = [result["slotHold"]["id"] for result in results if not result["errors"]]
+    for id in held:
+        await apis[0].do("releaseSlot", "slotHold { id }", id=id)
+    return len(held), {error["code"] for result in results for error in result["errors"]}
+
+
+async def test_of_four_bookings_or_holds_at_once_over_two_processes_exactly_one_wins_every_time(large):
     servers = [large.server().start() for _ in range(2)]
     async with Api(servers[0].url) as first, Api(servers[1].url) as second:
         await first.sign_in(ADMINISTRATOR)
@@ -82,6 +108,9 @@ async def test_of_four_bookings_at_once_over_two_processes_exactly_one_wins_two_
         times = await booked(first, technician)
         assert len(times) == ROUNDS
         assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(times))
+        jobs = await make_jobs(first)
+        for _ in range(HOLD_ROUNDS):
+            assert await race_for_holds([first, second], jobs) == (1, {"SCHEDULE_CONFLICT"})
     for server in servers:
         assert server.stop() in {0, -signal.SIGTERM}
 
@@ -104,3 +133,5 @@ async def test_the_control_without_locks_and_constraint_somebody_is_booked_twice
             winners.append(len(won))
             visits = [visit for visit in visits if visit not in won]
         assert max(winners) > 1
+        jobs = await make_jobs(first)
+        assert max([(await race_for_holds([first, second], jobs))[0] for _ in range(HOLD_ROUNDS)]) > 1
