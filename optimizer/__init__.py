@@ -4,6 +4,10 @@ problem.py  what is asked        construct.py  an answer in milliseconds    chec
 plan.py     what is answered     routing.py    OR-Tools over the same       score.py    the price
 rules.py    what a good day is   solve.py      all together                 explain.py  why, and why not
 matrix.py   how long roads take  timing.py     when each stop of a route    supply.py   parts on board and in stock
+
+Of a plan that exists, a dispatcher asks (`Desk` is a day prepared for many questions; `…_at` asks it):
+repair.py   an urgent visit      slots.py      windows to offer             remedies.py what would make it fit
+absence.py  who is away or late  recommend.py  whom to send, what is near   reorder.py  one technician's best order
 """
 
 from optimizer.absence import after_delay, without_technician
