@@ -28,6 +28,8 @@ PROGRESS_SECONDS = 0.1
 # Of the time, what is kept to time, judge and explain the answer; known better once a first plan was judged.
 FINISH_SHARE_MAX = 0.25
 LEFT_OUT_TRIED_MAX = 50
+# Without the compiled search a first plan may take so long, whatever time there is.
+FIRST_PLAN_SECONDS = 2.0
 
 
 def solve(
@@ -105,8 +107,8 @@ class _Solving:
             self._tell(value)
 
     def _constructed(self, model: Model) -> Draft:
-        draft = Draft(model)
-        fill(draft, self.should_stop)
+        draft, most = Draft(model), max(self.stop.seconds, FIRST_PLAN_SECONDS)
+        fill(draft, lambda: self._must_stop() or self._elapsed() > most)
         return draft
 
     def _searched(self, model: Model) -> Draft | None:

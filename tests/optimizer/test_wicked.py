@@ -196,8 +196,8 @@ WICKED: list[tuple[str, Callable[[], Problem], set[str]]] = [
     ("antipodes", lambda: at((0.0, 0.0), (0.0, 180.0), (0.0, -180.0), (45.0, 90.0), (-45.0, -90.0)), {f"v{number}" for number in range(5)}),
     (
         "many places at one pole",
-        lambda: at(*[(90.0, float(number % 360) - 180) for number in range(40)]),
-        {f"v{number}" for number in range(40)},
+        lambda: at(*[(90.0, float(number % 360) - 180) for number in range(300)]),
+        {f"v{number}" for number in range(300)},
     ),
 ]  # fmt: skip
 
