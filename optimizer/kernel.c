@@ -923,16 +923,18 @@ static void sort_absent(T t, W w, int64_t count) {
     sort_by_keys(w, count);
 }
 
+/* One visit, with those it is linked to. 0 when the plan is broken. */
+static int put_back(T t, W w, int64_t visit, double blink, int patient) {
+    if (is_served(t, w, visit)) return 1;
+    if (VISITS(visit, GROUP) >= 0) return insert_group(t, w, visit, blink);
+    return insert_visit(t, w, visit, !(patient || w->fresh[visit]), blink) >= 0;
+}
+
 /* Puts the first `count` of `absent` back, in their order. Those that were out before are tried only in routes that
    changed, unless `patient`. 0 when the plan is broken. */
 static int recreate(T t, W w, int64_t count, double blink, int patient) {
-    for (int64_t i = 0; i < count; i++) {
-        int64_t visit = w->absent[i];
-        if (is_served(t, w, visit)) continue;
-        if (VISITS(visit, GROUP) >= 0) {
-            if (!insert_group(t, w, visit, blink)) return 0;
-        } else if (insert_visit(t, w, visit, !(patient || w->fresh[visit]), blink) < 0) return 0;
-    }
+    for (int64_t i = 0; i < count; i++)
+        if (!put_back(t, w, w->absent[i], blink, patient)) return 0;
     return 1;
 }
 
@@ -1144,11 +1146,18 @@ int64_t construct(T t, W w, int64_t order) {
         w->keys[visit] = t->orders[order * SIZE(VISITS) + visit] + (VISITS(visit, POINTS) ? 0 : 1e15);
     }
     sort_by_keys(w, count);
-    remember_totals(w);
-    int good = recreate(t, w, count, 0.0, 1);
-    if (!good) take_back(t, w);
+    int64_t good = 1;
+    /* What breaks the plan stays out alone: on a large day something always does. */
+    for (int64_t i = 0; i < count; i++) {
+        remember_totals(w);
+        if (put_back(t, w, w->absent[i], 0.0, 1)) {
+            forget_touches(t, w);
+        } else {
+            take_back(t, w);
+            good = 0;
+        }
+    }
     note_worst(t, w);
-    forget_touches(t, w);
     return good;
 }
 

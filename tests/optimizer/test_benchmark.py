@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from optimizer import Plan, PlannedStop, Route, check, construct, score
+from optimizer.model import Model
+from optimizer.search import Search
 from tests.benchmarks.planning import hhcrsp, solomon
 from tests.benchmarks.planning.days import cost, field_service_day
 from tests.benchmarks.planning.homberger import generate
@@ -111,3 +113,15 @@ def test_gaps_are_to_the_best_known_or_else_to_the_best_of_the_run():
     assert reference(results) == {"a": 100.0, "b": 50.0}
     assert gaps(results, "ours", 1.0) == (pytest.approx([10.0, 0.0]), 0)
     assert gaps(results, "peer", 1.0) == (pytest.approx([0.0, 10.0]), 1)
+
+
+@pytest.mark.slow
+def test_what_breaks_a_first_plan_stays_out_alone():
+    """Of 2,600 visits one that is linked cannot be driven where it seemed to fit; the others are served all the same."""
+    model = Model(field_service_day(2600, 260))
+    search = Search.of(model, 1, 1)
+    worker = search.workers[0]
+    worker.adopt({})
+    assert worker.kernel.construct(order=0) is False
+    worker.kernel.keep()
+    assert len(search.draft().served) > 2000
