@@ -143,6 +143,16 @@ async def _think_here(request: Request, *, on_progress: Any, should_stop: Any) -
     return think(replace(request, seconds=0), lambda progress: None)
 
 
+async def _give_work_to(world: World, technician_id: str) -> None:
+    """However the planner shares the work out, the technician who asks has some."""
+    visits = await Appointment.filter(status=AppointmentStatus.SCHEDULED).order_by("starts_at", "id")
+    if not any(technician_id in visit.technician_ids for visit in visits):
+        why = "Somebody has to ask."
+        await commands.reschedule_appointment(
+            world.system, visits[0].id, technician_ids=[technician_id], override_reason=why
+        )
+
+
 async def found_world() -> World:
     """The demo company on a day that has just been planned, committed and dispatched."""
     shifts = company.shifts_around(utc_now())
@@ -152,6 +162,7 @@ async def found_world() -> World:
     await company.open_shifts(world.system, [row.id for row in await Technician.all()])
     wanted = [row.id for row in await WorkOrder.all().order_by("id").limit(PLANNED)]
     await commands.commit_plan(world.system, await world.plan(wanted))
+    await _give_work_to(world, str((await world.actor(Role.TECHNICIAN)).technician_id))
     await commands.dispatch_day(world.system, world.day)
     urgent = await world.request()
     await work_orders.update_work_order(world.system, urgent, due_at=utc_now() + timedelta(hours=1))

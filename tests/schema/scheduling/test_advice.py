@@ -1,5 +1,7 @@
 """The planner's advice through the API: whom to send and why, what else fits, what helps, an urgent visit's place."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import optimizer
 from app.customers.models import Site
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
@@ -173,6 +176,26 @@ async def test_a_day_that_is_too_large_is_refused_and_a_busy_planner_says_so(
     monkeypatch.setattr(laid, "VISITS_AT_ONCE_MAX", 2)
     monkeypatch.setattr(laid, "WAITING_MAX", 0)
     assert await refusal(company.dispatcher, RECOMMEND, day=str(DAY), visit=id) == "UNAVAILABLE"
+
+
+async def test_the_server_goes_on_while_the_planner_thinks(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks: list[float] = []
+
+    def think_hard(*args: Any, **named: Any) -> tuple[()]:
+        time.sleep(0.2)
+        ticks.append(-1)
+        return ()
+
+    async def tick() -> None:
+        while -1 not in ticks:
+            ticks.append(time.monotonic())
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(optimizer, "recommend", think_hard)
+    id = await visit(company)
+    answer, _ = await asyncio.gather(data(company.dispatcher, RECOMMEND, day=str(DAY), visit=id), tick())
+    assert answer == []
+    assert len(ticks) > 10
 
 
 async def test_advice_is_paid_for_by_what_it_costs(company: Company) -> None:
