@@ -39,25 +39,36 @@ def explain_unassigned_at(desk: Desk, visit_id: str) -> tuple[Reason, ...]:
     return _reasons(desk.draft, desk.number(visit_id))
 
 
-def with_reasons(problem: Problem, plan: Plan, model: Model | None = None) -> Plan:
-    """The same plan, each left-out visit with its reasons."""
+def with_reasons(
+    problem: Problem, plan: Plan, model: Model | None = None, is_late: Callable[[], bool] | None = None
+) -> Plan:
+    """The same plan, each left-out visit with its reasons, the most urgent first; from when `is_late` says so, without
+    what was lacking."""
     if not plan.unassigned:
         return plan
     draft = Draft.from_plan(model or Model(problem), plan)
-    numbers = draft.model.visit_number
-    return replace(
-        plan,
-        unassigned=tuple(
-            Unassigned(each.visit_id, _reasons(draft, numbers[each.visit_id])) for each in plan.unassigned
-        ),
-    )
+    numbers, visits = draft.model.visit_number, problem.visit_by_id
+    found: dict[str, tuple[Reason, ...]] = {}
+    for visit_id in sorted(
+        (each.visit_id for each in plan.unassigned),
+        key=lambda each: (not visits[each].mandatory, visits[each].priority, each),
+    ):
+        brief = is_late is not None and is_late()
+        found[visit_id] = _reasons(draft, numbers[visit_id], brief=brief)
+    return replace(plan, unassigned=tuple(Unassigned(visit_id, reasons) for visit_id, reasons in found.items()))
 
 
-def _reasons(draft: Draft, number: int) -> tuple[Reason, ...]:
-    model, visit = draft.model, draft.model.visits[number]
-    reachable = {vehicle.technician for vehicle in model.vehicles if _is_reachable(model, vehicle.technician, number)}
-    if len(reachable) < visit.crew_size:
+def _reasons(draft: Draft, number: int, *, brief: bool = False) -> tuple[Reason, ...]:
+    model, crew_size = draft.model, draft.model.visits[number].crew_size
+    reachable = 0
+    for technician, vehicles in enumerate(model.vehicles_of):
+        reachable += bool(vehicles) and _is_reachable(model, technician, number)
+        if reachable == crew_size:
+            break
+    if reachable < crew_size:
         return (_reason_on_an_empty_day(model, number),)
+    if brief:
+        return (Reason(ReasonCode.NO_CAPACITY_LEFT, "It found no place among the others in the time there was."),)
     return (_reason_on_this_day(draft, number),)
 
 

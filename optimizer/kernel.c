@@ -748,6 +748,15 @@ static void sink(W w, int64_t count, int64_t at) {
     }
 }
 
+/* Marks the routes that lead to one of the visit's nearest, or were just ruined. */
+static void mark_near(T t, W w, int64_t visit, int64_t stamp) {
+    for (int64_t i = 0; i < SIZE(NEIGHBOURS) && i < NEAR_VISITS; i++) {
+        int64_t r = WHERE(VISITS(t->neighbours[visit * SIZE(NEIGHBOURS) + i], FIRST_SLOT), ROUTE);
+        if (r >= 0) w->near[r] = stamp;
+    }
+    for (int64_t i = 1; i <= w->touched[0]; i++) w->near[w->touched[i]] = stamp;
+}
+
 /* The cheapest place for the slot, into `place`; some places are overlooked by chance. Where only the road costs, a
    place is judged at once. The others wait in a heap by what the road alone costs there, and are driven in thought
    from the cheapest on, until what the road costs is more than the best place found. */
@@ -759,9 +768,14 @@ static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
     double best = INFINITY;
     int64_t best_vehicle = -1, best_position = -1, stamp = ++w->stamps[SIZE(KINDS)], bar = INT64_MAX;
     int64_t until_blink = blink > 0 ? w->blink[0] : INT64_MAX;
-    for (int64_t i = t->candidates_from[visit]; i < t->candidates_from[visit + 1]; i++) {
+    int blinks_far = blink > 0;
+    int64_t from = t->candidates_from[visit], to = t->candidates_from[visit + 1];
+    int nearby = blinks_far && to - from > CANDIDATES_MANY && below(w, FAR_ONCE_IN) > 0;
+    if (nearby) mark_near(t, w, visit, stamp);
+    for (int64_t i = from; i < to; i++) {
         int64_t r = t->candidates[i], count = FACT(r, COUNT);
         if (only_touched && !w->is_touched[r]) continue;
+        if (nearby && count && w->near[r] != stamp) continue;
         if (!count) { /* of empty routes that are alike one is enough */
             if (w->stamps[VEHICLE(r, KIND)] == stamp) continue;
             w->stamps[VEHICLE(r, KIND)] = stamp;

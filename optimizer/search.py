@@ -111,6 +111,12 @@ class Search:
             return points, lateness + wishes
         return (points, lateness, wishes) if weight > 1 else (points, wishes, lateness)
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether the best solution leaves some visit out."""
+        served = int(self.best.state.best_counts.sum())
+        return served < len(self.tables.slots)
+
     def construct(self, start: Mapping[int, Sequence[int]] | None = None) -> None:
         """A first solution within milliseconds: from the given routes if there are any, filled up."""
         for worker in self.workers:

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 ENGINES = ("search", "routing")
 PROGRESS_SECONDS = 0.1
+# For saying why visits are left out: a share of the time, and a little even when there is none left.
+REASONS_SHARE = 0.05
+REASONS_SECONDS_LEAST = 0.02
 # Of the time, what is kept to time, judge and explain the answer; known better once a first plan was judged.
 FINISH_SHARE_MAX = 0.25
 LEFT_OUT_TRIED_MAX = 50
@@ -85,7 +88,8 @@ class _Solving:
             if "routing" in self.engines:
                 best = self._routed(draft, best, self.stop)
         self._tell(best.score)
-        return with_reasons(self.problem, best, model)
+        until = max(self._elapsed() + REASONS_SECONDS_LEAST, self.stop.seconds)
+        return with_reasons(self.problem, best, model, lambda: self._elapsed() > until)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self.started
@@ -126,8 +130,8 @@ class _Solving:
         begun = time.monotonic()
         first = self._completed(search.draft())
         self._tell(sound(self.problem, first).score)
-        # Timing and judging the answer at the end will take about as long as now.
-        finish = 1.5 * (time.monotonic() - begun)
+        # Timing and judging the answer at the end will take about as long as now, and saying why not longer.
+        finish = 1.5 * (time.monotonic() - begun) + (REASONS_SHARE * self.stop.seconds if search.leaves_out else 0.0)
         shares = 2 if "routing" in self.engines else 1
         seconds = max(0.0, self._left() - min(finish, FINISH_SHARE_MAX * self.stop.seconds)) / shares
         if seconds == 0 or self._must_stop():

@@ -90,6 +90,8 @@ POOL_VEHICLE, POOL_COUNT, POOL_LATENESS, POOL_WISHES, POOL_SIGNATURE, POOL_AGE, 
 POOL_COLUMNS = 7
 # Ways through the breaks of a route that are kept side by side.
 LABELS = 16
+# Where more vehicles than this may come, only the routes that lead near are looked at, but for once in a while.
+CANDIDATES_MANY, NEAR_VISITS, FAR_ONCE_IN = 24, 48, 20
 # Places in `sizes`.
 SIZE_NAMES = (
     "SLOTS",
@@ -199,6 +201,7 @@ class State(NamedTuple):
     ruined: Ints  # R
     marks: Ints  # M + 3: visits of a string being taken out
     stamps: Longs  # kinds of vehicles, and in the last place the stamp
+    near: Longs  # R: the stamp of the visit they lead near
     place: Floats  # cost, vehicle and position of the best place found
     heap: Floats  # S + R: what places cost at least
     heap_where: Longs  # S + R: route and position
@@ -681,7 +684,7 @@ def _orders(model: Model, fits: Ints, minutes: Ints, candidates_from: Ints) -> F
     work = np.array([float(visit.duration_minutes * visit.crew_size) for visit in model.visits])
     load = np.array([float(visit.load_units) for visit in model.visits])
     choices = np.diff(candidates_from).astype(np.float64)
-    rows = [-(load * 1e6 + work), -near, near, closes - opens, opens, -closes, -loss, choices]
+    rows = [-(load * 1e6 + work), -near, near, closes - opens, opens, -closes, -loss, choices, -loss / (work + 20.0), work]
     return np.ascontiguousarray(np.array(rows).reshape(len(rows), count))
 
 
@@ -774,6 +777,7 @@ def state_of(tables: Tables, seed: int) -> State:
         ruined=ints(vehicles + 1),
         marks=ints(width),
         stamps=longs(size["KINDS"] + 1),
+        near=longs(vehicles + 1),
         place=np.zeros(3),
         heap=np.zeros(slots + vehicles + 1),
         heap_where=longs(slots + vehicles + 1),
