@@ -143,15 +143,42 @@ async def explain_assignment(actor: Actor, appointment_id: str, *, run_id: str |
         raise Conflict("The plan leaves this visit without technicians; its reasons say why.", path=["appointmentId"])
     require_place(material, appointment)
     laid = await lay_out(replace(material, keep_scheduled=True, free_ids=frozenset({appointment_id})))
-    choice = await think_beside(lambda: optimizer.explain_assigned(laid.problem, laid.standing, appointment_id))
-    ways = [choice.chosen, *choice.alternatives]
-    chosen, *others = [None if way is None else _way(laid, appointment, way) for way in ways]
+    everybody = len(material.crew) + 1
+    found = await think_beside(
+        lambda: optimizer.recommend(laid.problem, laid.standing, appointment_id, limit=everybody)
+    )
+    crew = set(appointment.technician_ids or ())
+    ways = [_suggestion(laid, appointment, one) for one in found if is_free(material, appointment, one)]
+    chosen = next((one for one in ways if set(one.technician_ids) == crew), None)
+    others = tuple(one for one in ways if one is not chosen)
     return Explanation(
         technician_ids=tuple(appointment.technician_ids or ()),
-        sentence=laid.words(choice.sentence),
+        sentence=_comparison(laid, appointment, chosen, others),
         chosen=chosen,
-        alternatives=tuple(one for one in others if one is not None),
+        alternatives=others,
     )
+
+
+def _comparison(
+    laid: LaidOut, appointment: Appointment, chosen: Suggestion | None, others: Sequence[Suggestion]
+) -> str:
+    """Why these technicians, in a sentence."""
+    names = {technician.id: technician.name for technician in laid.material.crew}
+
+    def called(ids: Iterable[str]) -> str:
+        return " and ".join(names.get(id, id) for id in ids)
+
+    who = called(appointment.technician_ids or ())
+    if chosen is None:
+        return f"{who} has it as part of the whole day."
+    if not others:
+        return f"Nobody but {who} can."
+    return f"{who} adds {_figures(chosen)}; {called(others[0].technician_ids)}, the best of the others, adds {_figures(others[0])}."
+
+
+def _figures(one: Suggestion) -> str:
+    late = f", {one.late_cents} cents of lateness" if one.late_cents > 0 else ""
+    return f"{one.travel_minutes} min and {one.travel_metres / 1000:.1f} km of travel, {one.added_cents} cents{late}"
 
 
 async def find_remedies(actor: Actor, run_id: str, appointment_id: str, *, limit: int = 3) -> list[Remedy]:
@@ -420,18 +447,4 @@ def _suggestion(laid: LaidOut, visit: Appointment, found: optimizer.Recommendati
         workload_minutes=found.workload_minutes,
         knows_site=found.is_preferred,
         sentence=laid.words(found.sentence),
-    )
-
-
-def _way(laid: LaidOut, visit: Appointment, way: optimizer.Insertion) -> Suggestion:
-    return Suggestion(
-        visit=visit,
-        technician_ids=way.technician_ids,
-        starts_at=laid.material.moment(way.start_minute),
-        duration_minutes=laid.minutes_of(way.technician_ids, visit.id),
-        travel_minutes=way.added_travel_minutes,
-        travel_metres=way.added_travel_metres,
-        added_cents=way.added_cents,
-        late_cents=way.added_lateness_cents,
-        knows_site=set(way.technician_ids) <= set(laid.material.regulars.get(visit.site_id, ())),
     )

@@ -222,6 +222,7 @@ async def test_says_why_this_technician_in_the_schedule_and_in_a_plan(company: C
     [other] = why["alternatives"]
     assert other["technicianIds"] == [company.bob_id]
     assert other["travelMinutes"] < why["chosen"]["travelMinutes"]
+    assert other["workloadMinutes"] > why["chosen"]["workloadMinutes"] == 0 < other["gapMinutes"]
     assert "Ann" in why["sentence"] and "Bob" in why["sentence"]
     new = await visit(company)
     run = await planned(company)
