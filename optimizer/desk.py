@@ -574,6 +574,10 @@ class Desk:
         own = self.own_cents(vehicle, number) - stations.refundable_cents
         found: list[tuple[int, int, int]] = []
         here = stations.places[0]
+        if self.problem.stocks and (model.visits[number].parts or timeline.fetches):
+            # The way past a stock may be the shorter one: of these legs nothing is known before they are looked at.
+            minutes_on = metres_on = (0,) * len(minutes)
+            minutes = metres = (minutes_on,) * len(minutes)
         for position, (there, opens, closes, saved) in enumerate(stations.gaps):
             leg = minutes[here][place]
             onward = 0 if there == NOWHERE else minutes_on[there]
