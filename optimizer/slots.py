@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optimizer.desk import Change, Desk, Starts
-from optimizer.fits import intersect
+from optimizer.fits import FOREVER, intersect
 from optimizer.plan import Plan
 from optimizer.problem import InvalidProblem, Problem, Visit
 from optimizer.timing import Timeline
@@ -77,7 +77,8 @@ def _best(desk: Desk, number: int, windows: Sequence[tuple[int, int]]) -> Ways:
         fitting = desk.fitting(number, vehicle, position, timeline, starts)
         if fitting is None:
             continue
-        first = fitting[0]
+        # Another stock than the nearest may let it start sooner.
+        first = -FOREVER if desk.model.visits[number].parts else fitting[0]
         for window in windows:
             earliest, latest = window
             if latest < first or (window in ways and cents >= ways[window].marginal_cents):

@@ -684,7 +684,18 @@ def _orders(model: Model, fits: Ints, minutes: Ints, candidates_from: Ints) -> F
     work = np.array([float(visit.duration_minutes * visit.crew_size) for visit in model.visits])
     load = np.array([float(visit.load_units) for visit in model.visits])
     choices = np.diff(candidates_from).astype(np.float64)
-    rows = [-(load * 1e6 + work), -near, near, closes - opens, opens, -closes, -loss, choices, -loss / (work + 20.0), work]
+    rows = [
+        -(load * 1e6 + work),
+        -near,
+        near,
+        closes - opens,
+        opens,
+        -closes,
+        -loss,
+        choices,
+        -loss / (work + 20.0),
+        work,
+    ]
     return np.ascontiguousarray(np.array(rows).reshape(len(rows), count))
 
 
