@@ -167,7 +167,7 @@ def _late(
         return replace(shift, start_minute=start, breaks=_breaks_after(ahead, start, shift.last_minute))
     end = begun[-1].end_minute
     free = end + delay_minutes
-    last_minute = max(shift.last_minute, free + _minutes_home(problem, person, shift, begun[-1], free))
+    last_minute = max(shift.last_minute, free + _minutes_home(problem, person, shift, begun[-1]))
     if index + 1 < len(person.shifts) and last_minute > person.shifts[index + 1].start_minute:
         return None
     taken = [
@@ -183,12 +183,13 @@ def _late(
     )
 
 
-def _minutes_home(problem: Problem, person: Technician, shift: Shift, stop: Stop, leave_minute: int) -> int:
+def _minutes_home(problem: Problem, person: Technician, shift: Shift, stop: Stop) -> int:
+    """As the road is when the stop ends: a break taken on it counts from there."""
     if shift.end_place is None:
         return 0
     places = problem.place_index
     here, home = places[problem.visit_by_id[stop.visit_id].place], places[shift.end_place]
-    return problem.travel_for(person).minutes_from(here, home, leave_minute)
+    return problem.travel_for(person).minutes_from(here, home, stop.end_minute)
 
 
 def _breaks_after(breaks: Iterable[Break], free_from: int, last_minute: int) -> tuple[Break, ...]:
@@ -364,7 +365,8 @@ def _settled(desk: Desk, number: int, placed: dict[str, tuple[frozenset[str], in
     former = placed[visit.id][1]
     best: tuple[tuple[int, ...], int, Change] | None = None
     order = 0
-    for tolerance in TOLERANCES:
+    # Whoever pinned it knows why it is then, or them.
+    for tolerance in TOLERANCES if visit.pin is None else TOLERANCES[:1]:
         limits = (max(now, former - tolerance), former + tolerance)
         if limits[0] > limits[1]:
             continue
@@ -381,7 +383,7 @@ def _settled(desk: Desk, number: int, placed: dict[str, tuple[frozenset[str], in
             break
     if best is not None and (visit.mandatory or best[0][0] <= 0 or best[2].score < desk.score):
         return best[2]
-    if desk.model.is_linked[number]:
+    if desk.is_fixed(number):
         return None
     moving, bumping = exchanges(desk, number, now)
     others = [way for way in (*moving, *bumping) if way.keeps_the_rules and way.score < desk.score]

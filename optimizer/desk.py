@@ -529,7 +529,7 @@ class Desk:
     def ways(self, number: int, *, limits: tuple[int, int] = (-FOREVER, FOREVER)) -> Iterator["Change"]:
         """Every way to serve a visit that is left out; a crew's, or a linked visit's, by start."""
         if self.model.is_linked[number]:
-            yield from self._crew_ways(number, limits)
+            yield from sorted(self._crew_ways(number, limits), key=lambda way: way.price)
         else:
             yield from self.placings(number, limits=limits)
 
@@ -569,7 +569,8 @@ class Desk:
         minutes, metres = model.minutes[technician], model.travel[technician].metres
         per_minute, per_kilometre = person.cost_cents_per_minute, person.cost_cents_per_kilometre
         minutes_on, metres_on, is_slowed = minutes[place], metres[place], model.is_slowed[technician]
-        first, last = starts[0][0], starts[-1][1]
+        by_stock = bool(model.visits[number].parts and self.problem.stocks)
+        first, last, balance = starts[0][0], starts[-1][1], self.problem.policy.balance_cents_per_minute
         stations = self.stations_of(vehicle, timeline)
         own = self.own_cents(vehicle, number) - stations.refundable_cents
         found: list[tuple[int, int, int]] = []
@@ -579,14 +580,18 @@ class Desk:
             minutes_on = metres_on = (0,) * len(minutes)
             minutes = metres = (minutes_on,) * len(minutes)
         for position, (there, opens, closes, saved) in enumerate(stations.gaps):
-            leg = minutes[here][place]
+            # By way of a stock it may be any length.
+            leg, road = (0, 0) if by_stock else (minutes[here][place], metres[here][place])
             onward = 0 if there == NOWHERE else minutes_on[there]
             start = max(opens + leg, first)
             if is_slowed or (start <= last and start + duration + onward <= closes):
                 cents = own - saved + (leg + onward) * per_minute
-                cents += (metres[here][place] * per_kilometre + 500) // 1000
+                cents += (road * per_kilometre + 500) // 1000
                 if there != NOWHERE:
                     cents += (metres_on[there] * per_kilometre + 500) // 1000
+                if balance:
+                    # More work for one raises the mean, and so may spare a little of what the busiest is above it.
+                    cents -= balance * ((duration + leg + onward) // len(model.technicians) + 1)
                 found.append((position, cents, leg + onward))
             here = stations.places[position + 1]
         return found
