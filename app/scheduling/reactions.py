@@ -174,6 +174,7 @@ async def keep_lateness_true(actor: Actor, entry: Entry) -> None:
 
 
 every(seconds=6 * 3600, name="scheduling.forget_old_shares")(commands.forget_old_shares)
+every(seconds=6 * 3600, name="scheduling.forget_old_holds")(commands.forget_old_holds)
 
 
 @every(seconds=10, name="scheduling.expire_slots")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from app import database
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
@@ -25,6 +26,7 @@ from app.work_orders import rules as work_order_rules
 from app.work_orders.models import WorkOrder
 
 EXPIRED_AT_ONCE = 100
+FORGOTTEN_AT_ONCE = 1000
 CHOICES_MAX = 5
 Taken = tuple[tuple[str, datetime, datetime], ...]
 
@@ -228,6 +230,20 @@ async def expire_slots(organization_id: str, now: datetime) -> None:
     )
     for hold in await find_rows(SlotHold, over, order=["expires_at", "id"], limit=EXPIRED_AT_ONCE):
         await expire_slot(system_actor(organization_id), hold.id, now=now)
+
+
+async def forget_old_holds() -> int:
+    """Delete the holds that have ended long ago; how many. In small parts, so that nothing waits for it."""
+    ended = (column("status") != SlotHoldStatus.HELD.value) & (column("updated_at") < utc_now() - rules.HOLDS_KEPT)
+
+    async def work() -> int:
+        old = await find_rows(SlotHold, ended, order=["id"], limit=FORGOTTEN_AT_ONCE)
+        return await SlotHold.filter(id__in=[one.id for one in old]).delete() if old else 0
+
+    total = 0
+    while deleted := await database.unit_of_work(work):
+        total += deleted
+    return total
 
 
 async def _lock_wanted(actor: Actor, work_order_id: str) -> tuple[Appointment, WorkOrder]:

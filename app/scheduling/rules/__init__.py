@@ -23,6 +23,7 @@ from app.scheduling.rules.boards import (
 from app.scheduling.rules.booking import (
     HOLD_MINUTES_DEFAULT,
     HOLD_MINUTES_MAX,
+    HOLDS_KEPT,
     HOLDS_MAX,
     SLOT_DAYS_MAX,
     SLOT_HOLD,
@@ -154,6 +155,7 @@ __all__ = [
     "DURATION_MINUTES_MAX",
     "ENDED",
     "FACTS_AWAY_MAX",
+    "HOLDS_KEPT",
     "HOLDS_MAX",
     "HOLD_MINUTES_DEFAULT",
     "HOLD_MINUTES_MAX",

@@ -10,6 +10,7 @@ HOLD_MINUTES_DEFAULT = 10
 HOLD_MINUTES_MAX = 60
 # Of one customer account at a time, so that nobody keeps the whole day from the others.
 HOLDS_MAX = 5
+HOLDS_KEPT = timedelta(days=30)
 SLOTS_MAX = 50
 SLOT_DAYS_MAX = 14
 WINDOW_MINUTES_MIN = 30

@@ -291,6 +291,16 @@ async def test_a_repeated_request_keeps_one_time_free_and_is_answered_alike(comp
     assert await SlotHold.all().count() == 1
 
 
+async def test_what_ended_long_ago_is_forgotten_and_what_is_held_is_not(company: Company) -> None:
+    order = await work(company)
+    kept, gone = await held(company, await work(company)), await held(company, order)
+    await commands.release_slot(company.customer, gone)
+    for days, count in ((29, 0), (31, 1)):
+        await SlotHold.all().update(updated_at=utc_now() - timedelta(days=days))
+        assert await commands.forget_old_holds() == count
+    assert [one.id for one in await SlotHold.all()] == [kept]
+
+
 CALLERS = 4
 
 
