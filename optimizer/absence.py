@@ -167,15 +167,16 @@ def _late(
         return replace(shift, start_minute=start, breaks=_breaks_after(ahead, start, shift.last_minute))
     end = begun[-1].end_minute
     free = end + delay_minutes
-    last_minute = max(shift.last_minute, free + _minutes_home(problem, person, shift, begun[-1]))
-    if index + 1 < len(person.shifts) and last_minute > person.shifts[index + 1].start_minute:
-        return None
     taken = [
         Break(minute, minute, pause.duration_minutes)
         for pause, minute in zip(shift.breaks, placed, strict=True)
         if minute < end
     ]
     rest = _breaks_after(shift.breaks[len(taken) :], free, shift.last_minute)
+    rested = max([free, *(pause.earliest_minute + pause.duration_minutes for pause in rest)])
+    last_minute = max(shift.last_minute, rested + _minutes_home(problem, person, shift, begun[-1]))
+    if index + 1 < len(person.shifts) and last_minute > person.shifts[index + 1].start_minute:
+        return None
     return replace(
         shift,
         overtime_minutes_max=last_minute - shift.end_minute,
