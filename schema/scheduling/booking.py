@@ -176,14 +176,20 @@ class Queries:
 
     @query(
         "Windows in which somebody could come for work that waits for a time, those first that cost least because somebody "
-        "is near or free anyway. Customers ask for their own work. holdSlot keeps one free.",
+        "is near or free anyway; or for what one is about to ask for at a site. Customers ask for their own. holdSlot keeps "
+        "one free, once there is a work order.",
         permission=Permission.BOOK_VISITS,
     )
     async def bookable_slots(
         actor: Actor,
         context: Context,
-        work_order_id: Annotated[ID, arg("For which work.")],
         day: Annotated[date, arg("From which day on.")],
+        work_order_id: Annotated[ID | None, arg("For which work; or say at which site.")] = None,
+        site_id: Annotated[ID | None, arg("At which site; or say for which work.")] = None,
+        service_type_id: Annotated[ID | None, arg("With siteId: what kind of work.")] = None,
+        duration_minutes: Annotated[
+            int | None, arg("With siteId: how many minutes it takes; as the kind of work says, or 60, unless given.")
+        ] = None,
         days: Annotated[int, arg("On how many days, 1 to 7.")] = 1,
         count: Annotated[int, arg("At most so many, 1 to 50.")] = 10,
         window_minutes: Annotated[int, arg("How long a window is, 30 to 720 minutes.")] = 120,
@@ -194,6 +200,9 @@ class Queries:
         found = await planning.find_slots(
             actor,
             work_order_id,
+            site_id=site_id,
+            service_type_id=service_type_id,
+            duration_minutes=duration_minutes,
             day=day,
             days=days,
             count=count,

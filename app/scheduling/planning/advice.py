@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import optimizer
+from app.company.models import ServiceType
+from app.customers.models import Site
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import find_one, find_rows, require_visible
 from app.kernel.actor import Actor
@@ -22,6 +24,7 @@ from app.scheduling.rules import AppointmentStatus, PlanKind
 from app.scheduling.travel import travel_between
 from app.technicians.models import Technician
 from app.work_orders.models import WorkOrder
+from app.work_orders.rules import Priority, WorkOrderStatus
 
 LIMIT_MAX = 50
 DAYS_MAX = 7
@@ -320,8 +323,31 @@ async def wanted_for(actor: Actor, work_order_id: str) -> Appointment:
     """The visit that some work waits for: the one without a time, or what would be made."""
     work_order = await find_one(WorkOrder, actor, work_order_id, path="workOrderId")
     known = await queries.find_wanted_visit(work_order)
-    if known is not None:
-        return known
+    return visit_for(work_order) if known is None else known
+
+
+async def work_at(actor: Actor, site_id: str, service_type_id: str | None, duration_minutes: int | None) -> WorkOrder:
+    """Work as somebody is about to ask for it at a site; it is not kept."""
+    site = await find_one(Site, actor, site_id, path="siteId")
+    usual = None
+    if service_type_id is not None:
+        usual = await find_one(ServiceType, actor, service_type_id, path="serviceTypeId")
+    minutes = duration_minutes if duration_minutes is not None else usual.duration_minutes if usual else 60
+    return WorkOrder(
+        id=new_id(WorkOrder.prefix),
+        organization_id=actor.organization_id,
+        number="the work asked for",
+        customer_id=site.customer_id,
+        site_id=site.id,
+        status=WorkOrderStatus.SUBMITTED.value,
+        priority=usual.default_priority if usual else Priority.NORMAL.value,
+        duration_minutes=rules.require_duration(minutes),
+        required_skills=dict(usual.required_skills) if usual else {},
+    )
+
+
+def visit_for(work_order: WorkOrder) -> Appointment:
+    """The first visit of some work as it would be made."""
     return Appointment(
         id=new_id(Appointment.prefix),
         organization_id=work_order.organization_id,

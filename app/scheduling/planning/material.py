@@ -127,10 +127,11 @@ class Material:
         return begins is not None and any(shift.starts_at <= begins < shift.ends_at for shift in shifts)
 
 
-async def gather(run: PlanRun, subject: Appointment | None = None) -> Material:
+async def gather(run: PlanRun, subject: Appointment | None = None, work_order: WorkOrder | None = None) -> Material:
     """Everything about a run's days. Visits come first: their versions are the base that is compared at commit.
 
-    ``subject`` is a visit as it is to be looked at, which may be another way than it stands, or none that stands at all.
+    ``subject`` is a visit as it is to be looked at, which may be another way than it stands, or none that stands at all;
+    ``work_order`` is its work, if that is not kept either.
     """
     tz = zone(run.time_zone)
     starts, ends = queries.span_of_run(run)
@@ -151,6 +152,8 @@ async def gather(run: PlanRun, subject: Appointment | None = None) -> Material:
     reserved = await _reserved(theirs & queries.within(starts, ends + ONE_DAY), {one.id for one in appointments})
     held = await _held(reserved)
     work_orders = await _by_id(WorkOrder, {one.work_order_id for one in (*appointments, *held)})
+    if work_order is not None:
+        work_orders[work_order.id] = work_order
     sites = await _by_id(Site, {one.site_id for one in (*appointments, *held)})
     asked = run.question or {}
     return Material(

@@ -9,9 +9,10 @@ from app.kernel.actor import Actor
 from app.kernel.errors import InvalidInput
 from app.scheduling import rules
 from app.scheduling.models import Appointment, PlanRun
-from app.scheduling.planning.advice import overlaps, run_of, taken_time, wanted_for
+from app.scheduling.planning.advice import overlaps, run_of, taken_time, visit_for, wanted_for, work_at
 from app.scheduling.planning.laid import LaidOut, lay_out, require_place, think_beside, wanted
 from app.scheduling.planning.material import gather
+from app.work_orders.models import WorkOrder
 
 STEP_MINUTES = 60
 # A window in which a technician is so near anyway that the way adds no more than this.
@@ -40,23 +41,31 @@ class BookableSlot:
 
 async def find_slots(
     actor: Actor,
-    work_order_id: str,
+    work_order_id: str | None = None,
     *,
+    site_id: str | None = None,
+    service_type_id: str | None = None,
+    duration_minutes: int | None = None,
     day: date,
     days: int = 1,
     time_zone: str | None = None,
     count: int = 10,
     window_minutes: int = 120,
 ) -> list[BookableSlot]:
-    """The cheapest windows in which somebody could come, cheapest first."""
+    """The cheapest windows in which somebody could come, cheapest first: for some work, or for what somebody is about to ask
+    for at a site."""
+    if (work_order_id is None) == (site_id is None):
+        raise InvalidInput("Name some work, or a site.", path=["workOrderId"])
     if not 1 <= count <= rules.SLOTS_MAX:
         raise InvalidInput(f"Ask for 1 to {rules.SLOTS_MAX} windows.", path=["count"])
     if not rules.WINDOW_MINUTES_MIN <= window_minutes <= rules.WINDOW_MINUTES_MAX:
         message = f"A window has {rules.WINDOW_MINUTES_MIN} to {rules.WINDOW_MINUTES_MAX} minutes."
         raise InvalidInput(message, path=["windowMinutes"])
-    subject = wanted(await wanted_for(actor, work_order_id))
     run = await run_of(actor, day, days, time_zone)
-    return await _slots(run, subject, count, window_minutes, None)
+    if work_order_id is not None:
+        return await _slots(run, wanted(await wanted_for(actor, work_order_id)), count, window_minutes, None)
+    work_order = await work_at(actor, site_id or "", service_type_id, duration_minutes)
+    return await _slots(run, visit_for(work_order), count, window_minutes, None, work_order)
 
 
 async def best_start(run: PlanRun, subject: Appointment, window: tuple[datetime, datetime]) -> BookableSlot | None:
@@ -67,10 +76,15 @@ async def best_start(run: PlanRun, subject: Appointment, window: tuple[datetime,
 
 
 async def _slots(
-    run: PlanRun, subject: Appointment, count: int, window_minutes: int, within: tuple[datetime, datetime] | None
+    run: PlanRun,
+    subject: Appointment,
+    count: int,
+    window_minutes: int,
+    within: tuple[datetime, datetime] | None,
+    work_order: WorkOrder | None = None,
 ) -> list[BookableSlot]:
     subject.window_start, subject.window_end = within or (None, None)
-    material = await gather(run, subject)
+    material = await gather(run, subject, work_order)
     require_place(material, subject)
     laid = await lay_out(material)
     # Offered is what is not asked for yet: the visit is no part of the day.

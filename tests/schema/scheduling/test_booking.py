@@ -125,6 +125,27 @@ async def test_the_office_sees_who_would_come_and_what_each_window_costs_the_che
     assert [one["windowStart"] for one in seen] == [one["windowStart"] for one in offered]
 
 
+async def test_windows_are_shown_at_a_site_before_there_is_work_and_they_are_the_same_then(company: Company) -> None:
+    document = """query ($site: ID!, $day: Date!, $minutes: Int!) {
+        bookableSlots(siteId: $site, day: $day, durationMinutes: $minutes) { windowStart windowEnd isNearby } }"""
+    wanted = {"site": company.site_id, "day": str(DAY), "minutes": 60}
+    shown = (await ask(company.customer, document, **wanted))["data"]["bookableSlots"]
+    later = await slots(company.customer, await work(company))
+    assert shown == [{name: one[name] for name in ("windowStart", "windowEnd", "isNearby")} for one in later]
+    stranger = await found("Globex")
+    for actor, change, code in (
+        (stranger.customer, {}, "NOT_FOUND"),
+        (company.customer, {"minutes": 0}, "INVALID_INPUT"),
+    ):
+        [error] = (await ask(actor, document, **(wanted | change)))["errors"]
+        assert error["extensions"]["code"] == code
+    [error] = (await ask(company.customer, "query ($d: Date!) { bookableSlots(day: $d) { isNearby } }", d=str(DAY)))[
+        "errors"
+    ]
+    assert error["extensions"]["code"] == "INVALID_INPUT"
+    assert await Appointment.all().count() == 0
+
+
 async def test_who_may_choose_a_time_for_which_work(company: Company) -> None:
     stranger = await found("Globex")
     order, theirs = await work(company), await work(stranger)
