@@ -972,7 +972,7 @@ static int64_t take_out_visit(T t, W w, int64_t visit, int64_t count) {
 
 /* Adjacent string removal: from a visit outwards, a string of each route that comes near. How many were taken out. */
 static int64_t ruin(T t, W w, double removed_mean, double string_max) {
-    int64_t seed = below(w, SIZE(VISITS)), active = 0, served = 0, count = 0, ruined = 0;
+    int64_t seed = w->seed[0] = below(w, SIZE(VISITS)), active = 0, served = 0, count = 0, ruined = 0;
     for (int64_t r = 0; r < SIZE(VEHICLES); r++) active += FACT(r, COUNT) > 0, served += FACT(r, COUNT);
     if (!active) return 0;
     double longest = fmin(string_max, (double)served / (double)active);
@@ -1113,6 +1113,14 @@ static int64_t list_absent(T t, W w, int64_t count) {
     return count;
 }
 
+/* Behind the removed: those near the ruin that were not served before. */
+static int64_t list_absent_near(T t, W w, int64_t count) {
+    const int32_t *near = t->neighbours + w->seed[0] * SIZE(NEIGHBOURS);
+    for (int64_t i = 0; i < SIZE(NEIGHBOURS); i++)
+        if (!w->fresh[near[i]] && !is_served(t, w, near[i])) w->absent[count++] = near[i];
+    return count;
+}
+
 /* Drives every route of the state as it stands (`routes`, COUNT of `facts`, `where`) and counts the totals. */
 int64_t begin(T t, W w) {
     int good = 1;
@@ -1195,13 +1203,14 @@ int64_t anneal(T t, W w, int64_t iterations, double hot, double cold, double rem
         int64_t balance = w->balance[0];
         remember_totals(w);
         int64_t removed = ruin(t, w, removed_mean, string_max);
+        memcpy(w->removed, w->absent, sizeof(int32_t) * (size_t)removed);
         int good = drive_touched(t, w);
         if (good) {
-            int64_t count = list_absent(t, w, removed);
+            int64_t count = list_absent_near(t, w, removed);
             sort_absent(t, w, count);
             good = recreate(t, w, count, blink, 0);
         }
-        memset(w->fresh, 0, sizeof(int32_t) * (size_t)SIZE(VISITS));
+        for (int64_t k = 0; k < removed; k++) w->fresh[w->removed[k]] = 0;
         if (good) note_worst(t, w);
         double new = good ? energy_of(t, w) : INFINITY;
         if (new <= w->best_energy[0] + pool_within) pool_touched(t, w, (int64_t)(new - w->best_energy[0]));

@@ -193,6 +193,8 @@ class State(NamedTuple):
     starts: Ints  # M + 3: its starts
     verdict: Longs  # lateness, wishes of time, worst lateness, minutes and cents on the road
     absent: Ints  # V: visits to put in
+    removed: Ints  # V: those just taken out
+    seed: Longs  # 1: the visit a ruin began at
     fresh: Ints  # V: whether a visit was served when the iteration began
     keys: Floats  # V
     scratch: Ints  # R: who waits in the queue
@@ -780,6 +782,8 @@ def state_of(tables: Tables, seed: int) -> State:
         starts=ints(width),
         verdict=longs(5),
         absent=ints(visits + 1),
+        removed=ints(visits + 1),
+        seed=longs(1),
         fresh=ints(visits + 1),
         keys=np.zeros(visits + 1),
         scratch=ints(vehicles + 1),
