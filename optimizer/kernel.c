@@ -179,7 +179,7 @@ static void refresh_times(T t, W w, int64_t r) {
     here = PLACES(r, 0) = (int32_t)VEHICLE(r, START_PLACE);
     for (int64_t k = 1; k <= count + 1; k++) {
         PLACES(r, k) = (int32_t)(k > count ? VEHICLE(r, END_PLACE) : WHERE(STOP(r, k), STANDS));
-        LEGS(r, k) = (int32_t)(count ? leg_cents(t, r, here, PLACES(r, k)) : 0);
+        LEGS(r, k) = (int32_t)(count ? least(leg_cents(t, r, here, PLACES(r, k)), LATE) : 0);
         here = PLACES(r, k);
     }
     for (int64_t b = 0; b < SIZE(LEVELS); b++)
@@ -1141,6 +1141,7 @@ int64_t begin(T t, W w) {
             WHERE(slot, ROUTE) = (int32_t)r, WHERE(slot, POSITION) = (int32_t)k, WHERE(slot, START) = -LATE;
             FACT(r, ROUTE_LINKED) |= SLOT(slot, IS_LINKED);
             good &= has_room(t, w, r, slot);
+            FACT(r, LOADED) += SLOT(slot, LOAD);
             if (SIZE(PARTS)) count_parts(t, w, r, slot, 1);
         }
     }
@@ -1196,6 +1197,7 @@ void keep(T t, W w) { keep_best(t, w); }
 int64_t anneal(T t, W w, int64_t iterations, double hot, double cold, double removed_mean, double string_max,
                double blink, double pool_within) {
     int64_t improved = 0;
+    if (!SIZE(VISITS)) return 0;
     w->blink[0] = next_blink(w, blink);
     double temperature = hot, factor = pow(cold / hot, 1.0 / (double)most(1, iterations)), energy = energy_of(t, w);
     for (int64_t i = 0; i < iterations; i++) {
@@ -1213,7 +1215,7 @@ int64_t anneal(T t, W w, int64_t iterations, double hot, double cold, double rem
         for (int64_t k = 0; k < removed; k++) w->fresh[w->removed[k]] = 0;
         if (good) note_worst(t, w);
         double new = good ? energy_of(t, w) : INFINITY;
-        if (new <= w->best_energy[0] + pool_within) pool_touched(t, w, (int64_t)(new - w->best_energy[0]));
+        if (new <= w->best_energy[0] + pool_within) pool_touched(t, w, (int64_t)fmax(-1e18, new - w->best_energy[0]));
         if (good && new < energy - temperature * log(1.0 - chance(w))) {
             energy = new;
             if (is_better(t, w)) {

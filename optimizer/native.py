@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 SOURCE = Path(__file__).with_name("kernel.c")
 FLAGS = ("-O3", "-std=c11", "-fPIC", "-shared", "-fno-math-errno", "-ffp-contract=off", "-Wall", "-Wextra")
 COMPILE_SECONDS_MAX = 120
+# Why building failed, by command and library: it is not tried again with each plan.
+_failed: dict[tuple[str, ...], str] = {}
 _C_TYPES = {"Ints": "int32_t", "Longs": "int64_t", "Floats": "double"}
 
 
@@ -58,11 +61,10 @@ def _kind_of(kind: type[Any], name: str) -> str:
 
 def compiler() -> list[str] | None:
     """The command of a C compiler, or None."""
-    told = os.environ.get("CC")
-    for name in ([told] if told else []) + ["cc", "gcc", "clang"]:
-        found = shutil.which(name)
+    for command in (shlex.split(os.environ.get("CC", "")), ["cc"], ["gcc"], ["clang"]):
+        found = shutil.which(command[0]) if command else None
         if found is not None:
-            return [found]
+            return [found, *command[1:]]
     if importlib.util.find_spec("ziglang") is not None:
         return [sys.executable, "-m", "ziglang", "cc"]
     return None
@@ -82,35 +84,52 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "truckroll"
 
 
-def build() -> Path:
-    """The compiled library; made if it is not there yet. Raises `NoCompiler`."""
-    source = header() + SOURCE.read_text()
+def build(*, anew: bool = False) -> Path:
+    """The compiled library; made if it is not there yet, or `anew`. Raises `NoCompiler`."""
+    try:
+        source = header() + SOURCE.read_text()
+        folder = cache_folder()
+    except (OSError, RuntimeError) as error:
+        raise NoCompiler(f"The compiled search has no source, or no folder ($TRUCKROLL_CACHE): {error}") from None
     digest = hashlib.sha256("\0".join((source, *FLAGS, platform.machine(), sys.platform)).encode()).hexdigest()[:16]
-    folder = cache_folder()
     library = folder / f"kernel-{digest}.so"
-    if library.exists():
+    if library.exists() and not anew:
         return library
     command = compiler()
     if command is None:
         raise NoCompiler("There is no C compiler; install one, or the Python package “ziglang”.")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as work:
-        file, made = Path(work) / "kernel.c", Path(work) / library.name
-        file.write_text(source)
-        try:
-            done = subprocess.run(
-                [*command, *FLAGS, str(file), "-o", str(made), "-lm"],
-                capture_output=True,
-                text=True,
-                timeout=COMPILE_SECONDS_MAX,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise NoCompiler(f"The C compiler {command[0]} did not run: {error}") from None
-        if done.returncode != 0:
-            raise NoCompiler(f"The C compiler {command[0]} failed: {done.stderr[-2000:]}")
-        made.replace(library)  # whole or not at all, whoever else builds it now
+    attempt = (*command, str(library))
+    if attempt in _failed:
+        raise NoCompiler(_failed[attempt])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            file, made = Path(work) / "kernel.c", Path(work) / library.name
+            file.write_text(source)
+            if trouble := _compile(command, file, made):
+                _failed[attempt] = trouble
+                raise NoCompiler(trouble)
+            made.replace(library)  # whole or not at all, whoever else builds it now
+    except OSError as error:
+        raise NoCompiler(f"The compiled search cannot be kept in {folder} ($TRUCKROLL_CACHE): {error}") from None
     return library
+
+
+def _compile(command: list[str], file: Path, made: Path) -> str | None:
+    """What went wrong, if anything."""
+    try:
+        done = subprocess.run(
+            [*command, *FLAGS, str(file), "-o", str(made), "-lm"],
+            capture_output=True,
+            text=True,
+            timeout=COMPILE_SECONDS_MAX,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"The C compiler {command[0]} did not run: {error}"
+    if done.returncode != 0:
+        return f"The C compiler {command[0]} failed: {done.stderr[-2000:]}"
+    return None if made.exists() else f"The C compiler {command[0]} made nothing."
 
 
 class Kernel:
@@ -165,7 +184,11 @@ def _addresses(arrays: Tables | State) -> Any:
 def library() -> ctypes.CDLL:
     """The loaded library. Raises `NoCompiler`."""
     try:
-        loaded = ctypes.CDLL(str(build()))
+        try:
+            loaded = ctypes.CDLL(str(build()))
+        except OSError as error:
+            logger.warning("The compiled search is built anew, it did not load: %s", error)
+            loaded = ctypes.CDLL(str(build(anew=True)))
     except OSError as error:
         raise NoCompiler(f"The compiled search does not load: {error}") from None
     arrays, long, double = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double

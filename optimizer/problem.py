@@ -328,6 +328,8 @@ class Policy:
             "must hold one weight for each of 5 priorities.",
         )
         require(min(self.priority_weights) >= 1, "priority_weights", "must be positive.")
+        for index, weight in enumerate(self.priority_weights):
+            require_range(f"priority_weights[{index}]", weight, 1, AMOUNT_MAX)
         for name in (
             "wait_cents_per_minute",
             "balance_cents_per_minute",

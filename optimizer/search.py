@@ -223,7 +223,9 @@ class Search:
         before = best.best_routes()
         if best.adopt(routes_of(self.tables, found)) and best.kernel.keep_if_better():
             return True
-        best.adopt(before)
+        if not best.adopt(before):
+            best.adopt({})
+            best.kernel.construct(order=0)
         return False
 
     # ---- what comes out

@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 # Later than every minute of a plan, and small enough that sums of a few stay in 32 bits.
 LATE = 1 << 28
+CAPACITY_ENDLESS = 1 << 60
 NEIGHBOURS_MAX = 120
 POOL_BYTES_MAX = 64_000_000
 POOL_ROUTES_MAX = 1 << 16
@@ -251,7 +252,7 @@ class _FitTable:
             own = own + policy.preference_cents * ~self._among(visit.preferred_technicians)
         if visit.id in model.published:
             own = own + policy.changed_technician_cents * ~self._among(model.published[visit.id][0])
-        column[:, OWN_CENTS] = np.where(able, own, 0)
+        column[:, OWN_CENTS] = np.where(able, np.minimum(own, LATE), 0)
         for people in self.paces.values():
             column[people, MINUTES] = min(model.technicians[people[0]].minutes_for(visit), LATE)
             there = [each for each in people if able[each]]
@@ -471,7 +472,7 @@ def _vehicles(model: Model) -> tuple[Longs, Ints]:
             person.cost_cents_per_kilometre,
             person.cost_cents_per_shift,
             person.overtime_cents_per_minute if vehicle.last_minute > vehicle.end_minute else 0,
-            LATE if person.capacity_units is None else person.capacity_units,
+            CAPACITY_ENDLESS if person.capacity_units is None else person.capacity_units,
             kinds.setdefault(alike, len(kinds)),
             len(breaks),
             len(vehicle.breaks),
@@ -708,9 +709,11 @@ def _stops_max(model: Model, fits: Ints, slots: Longs, vehicles: Longs, roads: I
         return 1
     work = fits[:, :, MINUTES].min(axis=0).astype(np.int64)
     places = np.unique(slots[:, PLACE])
-    faster = any(each.progress > FREE_PROGRESS for matrix in model.travel for each in matrix.slowdowns)
+    # Fast hours, and ways past a stock that save time, may be shorter than any of these.
+    shorter = any(each.progress > FREE_PROGRESS for matrix in model.travel for each in matrix.slowdowns)
+    shorter |= bool((slots[:, FETCH_PLACE] >= 0).any())
     nearest = np.zeros(len(places), dtype=np.int64)
-    if len(places) == count > 1 and not faster:
+    if len(places) == count > 1 and not shorter:
         minutes = roads.min(axis=0)[np.ix_(places, places)].astype(np.int64)
         np.fill_diagonal(minutes, LATE)
         nearest = minutes.min(axis=0)

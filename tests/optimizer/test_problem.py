@@ -73,6 +73,7 @@ from tests.optimizer.given import LINE, MORNING, problem, technician, visit
             "tiers",
         ),
         (lambda: Policy(priority_weights=(1, 2)), "priority_weights"),
+        (lambda: Policy(priority_weights=(1, 2, 10**6 + 1, 4, 5)), "priority_weights[2]"),
         (lambda: Policy(preference_cents=-1), "preference_cents"),
         (lambda: problem([technician(), technician()], []), "technicians"),
         (lambda: problem(technician(), [visit("a"), visit("a")]), "visits"),
