@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 # Temperatures, in mean cents of the plan per visit. Heat needs time to go: with few iterations for each visit it begins
 # less hot (measured on days of 200 and 1,500 visits).
-HOT, COLD, HOT_LEAST = 2.0, 0.03, 0.06
+HOT, COLD, HOT_LEAST = 3.0, 0.03, 0.06
 ITERATIONS_FOR_HEAT = 60
 REMOVED_MEAN, STRING_MAX, BLINK = 10.0, 10.0, 0.01
 # Routes are remembered from solutions that are at most so many mean visits dearer than the best.
