@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PYTEST_OPTIONS ?=
 FUZZ_CASES ?= 20000
 # Files stay together: what a file starts once, it starts once.
-PARALLEL ?= --numprocesses=auto --dist=loadfile
+PARALLEL ?= --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 # Without kept bytecode every start compiles 800 modules anew.
 unexport PYTHONDONTWRITEBYTECODE
