@@ -137,6 +137,7 @@ class Search:
         if stop.seconds < ASSEMBLY_SECONDS_LEAST:
             self.assemblies.clear()
         hot: float | None = None
+        assembled = 0.0
         with ThreadPoolExecutor(len(self.workers)) as threads:
             while True:
                 now = time.monotonic()
@@ -149,9 +150,12 @@ class Search:
                     break
                 if should_stop is not None and should_stop():
                     break
+                left = started + stop.seconds - now
                 if self.assemblies and share >= self.assemblies[0]:
                     self.assemblies.pop(0)
-                    better = self.assemble(min(started + stop.seconds - now, ASSEMBLY_SHARE * stop.seconds))
+                    # On large days the routes take longer to list than to choose from: what does not fit is left.
+                    better = assembled * 1.2 < left and self.assemble(min(left, ASSEMBLY_SHARE * stop.seconds))
+                    assembled = max(assembled, time.monotonic() - now)
                 else:
                     if hot is None and stop.solutions is not None:
                         hot = self._heat(stop.solutions)
