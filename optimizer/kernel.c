@@ -98,6 +98,9 @@ static inline int64_t leg_cents(T t, int64_t r, int64_t origin, int64_t destinat
     return cents_of(t, r, ROAD(minutes, profile, origin, destination), ROAD(metres, profile, origin, destination));
 }
 
+#ifndef OPENING_CHANCE
+#define OPENING_CHANCE 0.02
+#endif
 #define BREAK(k, c) (t->breaks[(int64_t)(k) * 3 + (c)])
 
 /* When one stands ready after the leg and breaks `first` to `last` (excluded); LATE if one is missed. */
@@ -769,6 +772,8 @@ static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
     int64_t best_vehicle = -1, best_position = -1, stamp = ++w->stamps[SIZE(KINDS)], bar = INT64_MAX;
     int64_t until_blink = blink > 0 ? w->blink[0] : INT64_MAX;
     int blinks_far = blink > 0;
+    int64_t opening = w->opening[0];
+    w->opening[0] = 0;
     int64_t from = t->candidates_from[visit], to = t->candidates_from[visit + 1];
     int nearby = blinks_far && to - from > CANDIDATES_MANY && below(w, FAR_ONCE_IN) > 0;
     if (nearby) mark_near(t, w, visit, stamp);
@@ -776,6 +781,7 @@ static void best_place(T t, W w, int64_t slot, int only_touched, double blink) {
         int64_t r = t->candidates[i], count = FACT(r, COUNT);
         if (only_touched && !w->is_touched[r]) continue;
         if (nearby && count && w->near[r] != stamp) continue;
+        if (opening && count) continue;
         if (!count) { /* of empty routes that are alike one is enough */
             if (w->stamps[VEHICLE(r, KIND)] == stamp) continue;
             w->stamps[VEHICLE(r, KIND)] = stamp;
@@ -1206,6 +1212,7 @@ int64_t anneal(T t, W w, int64_t iterations, double hot, double cold, double rem
         remember_totals(w);
         int64_t removed = ruin(t, w, removed_mean, string_max);
         memcpy(w->removed, w->absent, sizeof(int32_t) * (size_t)removed);
+        w->opening[0] = chance(w) < OPENING_CHANCE;
         int good = drive_touched(t, w);
         if (good) {
             int64_t count = list_absent_near(t, w, removed);

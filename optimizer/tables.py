@@ -196,6 +196,7 @@ class State(NamedTuple):
     absent: Ints  # V: visits to put in
     removed: Ints  # V: those just taken out
     seed: Longs  # 1: the visit a ruin began at
+    opening: Longs  # 1: whether the next visit opens a route
     fresh: Ints  # V: whether a visit was served when the iteration began
     keys: Floats  # V
     scratch: Ints  # R: who waits in the queue
@@ -787,6 +788,7 @@ def state_of(tables: Tables, seed: int) -> State:
         absent=ints(visits + 1),
         removed=ints(visits + 1),
         seed=longs(1),
+        opening=longs(1),
         fresh=ints(visits + 1),
         keys=np.zeros(visits + 1),
         scratch=ints(vehicles + 1),
