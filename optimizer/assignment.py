@@ -5,10 +5,10 @@ is more than the gap to the plan in hand is in no better plan, and falls out. OR
 crews, sequences, same faces, parts and pins being constraints between the routes chosen.
 """
 
-import logging
+import time
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ import numpy as np
 
 from optimizer.tables import (
     CREW,
+    FETCH_STOCK,
+    FIRST_SLOT,
     IS_LINKED,
     KIND,
     MINUTES,
@@ -33,13 +35,14 @@ from optimizer.tables import (
     Tables,
 )
 
-logger = logging.getLogger(__name__)
-
 # A visit that must be served, left out, against cents: more than any route costs.
 POINT_CENTS = 10**9
 # So many routes are priced, and so many of them chosen from.
 POOL_MAX = 8_000
 COLUMNS_MAX = 2_000
+# Sums beyond this are not for the solver, whose numbers have 64 bits, nor times beyond that one.
+SUM_MAX = 1 << 61
+SECONDS_MAX = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,16 @@ def choose(
     workers: int = 1,
 ) -> list[Column] | None:
     """The columns of a plan cheaper than `best_cost`, or None when there is none, or none in time."""
-    if not columns:
+    started = time.monotonic()
+    dearest = sum(left_out_cost(tables, visit, scale[1]) for visit in range(len(tables.visits)))
+    if not columns or max(dearest, best_cost) > SUM_MAX:
         return None
-    kept = promising(tables, columns, best_cost, scale[1], seconds / 2)
+    kept = promising(tables, columns, best_cost, scale[1], min(seconds, SECONDS_MAX) / 2)
     if not kept:
         return None
-    return _solve(tables, kept, best_cost, scale[1], seconds, seed, workers)
+    assembly = _Assembly(tables, kept, best_cost, scale[1])
+    left = min(seconds, SECONDS_MAX) - (time.monotonic() - started)
+    return assembly.solve(left, seed, workers) if left > 0 else None
 
 
 def promising(
@@ -114,8 +121,7 @@ def promising(
     infinity = solver.infinity()
     visits, kinds = len(tables.visits), int(tables.vehicles[:, KIND].max()) + 1
     # A crew is covered by slots, each its own row.
-    slots = len(tables.slots)
-    cover = [solver.Constraint(1, 1) for _ in range(slots)]
+    cover = [solver.Constraint(1, 1) for _ in range(len(tables.slots))]
     fleet = np.bincount(tables.vehicles[:, KIND], minlength=kinds)
     limit = [solver.Constraint(-infinity, int(count)) for count in fleet]
     # Larger numbers than needed make the simplex stumble; a smaller price bounds from below all the same.
@@ -123,7 +129,7 @@ def promising(
     objective = solver.Objective()
     objective.SetMinimization()
     for visit in range(visits):
-        first, crew = int(tables.visits[visit, 0]), int(tables.visits[visit, CREW])
+        first, crew = int(tables.visits[visit, FIRST_SLOT]), int(tables.visits[visit, CREW])
         out = solver.NumVar(0, 1, "")
         objective.SetCoefficient(out, min(dearest, float(left_out_cost(tables, visit, wishes_scale))))
         for slot in range(first, first + crew):
@@ -151,140 +157,154 @@ def promising(
     return [columns[index] for _, index in kept]
 
 
-def _solve(
-    tables: Tables,
-    columns: Sequence[Column],
-    best_cost: int,
-    wishes_scale: int,
-    seconds: float,
-    seed: int,
-    workers: int,
-) -> list[Column] | None:
-    from ortools.sat.python import cp_model
+class _Assembly:
+    """The constraint program: one literal for each route, one for each visit that says whether it is served."""
 
-    model = cp_model.CpModel()
-    chosen = [model.new_bool_var("") for _ in columns]
-    served = [model.new_bool_var("") for _ in range(len(tables.visits))]
-    covering: dict[int, list[int]] = defaultdict(list)
-    by_kind: dict[int, list[int]] = defaultdict(list)
-    for index, column in enumerate(columns):
-        by_kind[int(tables.vehicles[column.vehicle, KIND])].append(index)
-        for slot in column.slots:
-            covering[slot].append(index)
-    for slot in range(len(tables.slots)):
-        literals = [chosen[index] for index in covering[slot]]
-        here = served[int(tables.slots[slot, VISIT])]
-        model.add_exactly_one([*literals, ~here])
-    fleet = np.bincount(tables.vehicles[:, KIND]).tolist()
-    for kind, members in by_kind.items():
-        if fleet[kind] == 1:
-            model.add_at_most_one(chosen[index] for index in members)
-        else:
-            model.add(sum(chosen[index] for index in members) <= fleet[kind])
-    _link(tables, columns, model, chosen, served, covering)
-    _share(tables, columns, model, chosen)
-    out = [left_out_cost(tables, visit, wishes_scale) for visit in range(len(tables.visits))]
-    cost = cp_model.LinearExpr.weighted_sum(chosen, [column.cost for column in columns])
-    lost = cp_model.LinearExpr.weighted_sum(served, [-each for each in out])
-    model.minimize(cost + lost + sum(out))
-    model.add(cost + lost + sum(out) <= best_cost - 1)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = workers
-    solver.parameters.max_time_in_seconds = max(0.01, seconds)
-    solver.parameters.random_seed = seed & 0x7FFFFFFF
-    solver.parameters.linearization_level = 2
-    if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return None
-    return [column for column, literal in zip(columns, chosen, strict=True) if solver.boolean_value(literal)]
+    def __init__(self, tables: Tables, columns: Sequence[Column], best_cost: int, wishes_scale: int) -> None:
+        from ortools.sat.python import cp_model
 
+        self.tables = tables
+        self.columns = columns
+        self.model: Any = cp_model.CpModel()
+        self.chosen = [self.model.new_bool_var("") for _ in columns]
+        self.served = [self.model.new_bool_var("") for _ in range(len(tables.visits))]
+        self.technician: list[int] = tables.vehicles[:, TECHNICIAN].tolist()
+        self.kind: list[int] = tables.vehicles[:, KIND].tolist()
+        self.fleet: list[int] = np.bincount(tables.vehicles[:, KIND]).tolist()
+        self.covering: dict[int, list[int]] = defaultdict(list)
+        for index, column in enumerate(columns):
+            for slot in column.slots:
+                self.covering[slot].append(index)
+        self._cover()
+        self._keep_gaps()
+        self._meet()
+        self._share_what_is_on_board()
+        self._share_stocks()
+        out = [left_out_cost(tables, visit, wishes_scale) for visit in range(len(tables.visits))]
+        cost = cp_model.LinearExpr.weighted_sum(self.chosen, [column.cost for column in columns])
+        lost = cp_model.LinearExpr.weighted_sum(self.served, [-each for each in out])
+        self.model.minimize(cost + lost + sum(out))
+        self.model.add(cost + lost + sum(out) <= best_cost - 1)
 
-def _link(
-    tables: Tables,
-    columns: Sequence[Column],
-    model: Any,
-    chosen: Sequence[Any],
-    served: Sequence[Any],
-    covering: Mapping[int, Sequence[int]],
-) -> None:
-    """Crews start together, sequences keep their gaps, and who must be the same person is."""
-    linked = np.flatnonzero(tables.slots[:, IS_LINKED]).tolist()
-    if not linked:
-        return
-    position = {(index, slot): place for index, column in enumerate(columns) for place, slot in enumerate(column.slots)}
-    technician = tables.vehicles[:, TECHNICIAN].tolist()
-    start: dict[int, Any] = {}
-    minutes: dict[int, Any] = {}
-    for slot in linked:
-        at = [columns[index].starts[position[index, slot]] for index in covering[slot]]
-        took = [int(tables.fits[technician[columns[index].vehicle], slot, MINUTES]) for index in covering[slot]]
-        literals = [chosen[index] for index in covering[slot]]
-        start[slot] = sum(literal * each for literal, each in zip(literals, at, strict=True))
-        minutes[slot] = sum(literal * each for literal, each in zip(literals, took, strict=True))
-    for first, then, gap, after_end, before_end in tables.arcs.tolist():
-        if first == then:
-            continue  # the row that stands for no arcs at all
-        both = [served[int(tables.slots[first, VISIT])], served[int(tables.slots[then, VISIT])]]
-        bound = start[first] + gap
-        if after_end:
-            bound = bound + minutes[first]
-        if before_end:
-            bound = bound - minutes[then]
-        model.add(start[then] >= bound).only_enforce_if(both)
-    _meet(tables, columns, model, chosen, served, covering, technician)
+    def solve(self, seconds: float, seed: int, workers: int) -> list[Column] | None:
+        from ortools.sat.python import cp_model
 
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = workers
+        solver.parameters.max_time_in_seconds = seconds
+        solver.parameters.random_seed = seed & 0x7FFFFFFF
+        solver.parameters.linearization_level = 2
+        if solver.solve(self.model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            return None
+        return [
+            column for column, literal in zip(self.columns, self.chosen, strict=True) if solver.boolean_value(literal)
+        ]
 
-def _meet(
-    tables: Tables,
-    columns: Sequence[Column],
-    model: Any,
-    chosen: Sequence[Any],
-    served: Sequence[Any],
-    covering: Mapping[int, Sequence[int]],
-    technician: Sequence[int],
-) -> None:
-    def by_technician(visit: int) -> dict[int, list[Any]]:
-        found: dict[int, list[Any]] = defaultdict(list)
-        first, crew = int(tables.visits[visit, 0]), int(tables.visits[visit, CREW])
-        for slot in range(first, first + crew):
-            for index in covering[slot]:
-                found[technician[columns[index].vehicle]].append(chosen[index])
+    def _slots_of(self, visit: int) -> range:
+        first = int(self.tables.visits[visit, FIRST_SLOT])
+        return range(first, first + int(self.tables.visits[visit, CREW]))
+
+    def _cover(self) -> None:
+        """Each slot of a served visit by one route, and no more routes of a kind than there are vehicles."""
+        for visit, served in enumerate(self.served):
+            for slot in self._slots_of(visit):
+                self.model.add_exactly_one([*(self.chosen[index] for index in self.covering[slot]), ~served])
+        by_kind: dict[int, list[Any]] = defaultdict(list)
+        for column, literal in zip(self.columns, self.chosen, strict=True):
+            by_kind[self.kind[column.vehicle]].append(literal)
+        for kind, literals in by_kind.items():
+            if self.fleet[kind] == 1:
+                self.model.add_at_most_one(literals)
+            else:
+                self.model.add(sum(literals) <= self.fleet[kind])
+
+    def _keep_gaps(self) -> None:
+        """Crews start together, and sequences keep their gaps."""
+        tables, start, minutes = self.tables, dict[int, Any](), dict[int, Any]()
+        for slot in np.flatnonzero(tables.slots[:, IS_LINKED]).tolist():
+            routes = [self.columns[index] for index in self.covering[slot]]
+            literals = [self.chosen[index] for index in self.covering[slot]]
+            at = [route.starts[route.slots.index(slot)] for route in routes]
+            took = [int(tables.fits[self.technician[route.vehicle], slot, MINUTES]) for route in routes]
+            start[slot] = sum(literal * each for literal, each in zip(literals, at, strict=True))
+            minutes[slot] = sum(literal * each for literal, each in zip(literals, took, strict=True))
+        for first, then, gap, after_end, before_end in tables.arcs.tolist():
+            if first == then:
+                continue  # the row that stands for no arcs at all
+            both = [self.served[int(tables.slots[slot, VISIT])] for slot in (first, then)]
+            bound = start[first] + gap
+            if after_end:
+                bound = bound + minutes[first]
+            if before_end:
+                bound = bound - minutes[then]
+            self.model.add(start[then] >= bound).only_enforce_if(both)
+
+    def _meet(self) -> None:
+        """Crew mates are different people, nobody comes before what must come first, and who must be the same is."""
+        tables = self.tables
+        for visit, served in enumerate(self.served):
+            if tables.visits[visit, CREW] > 1:
+                for literals in self._by_person(visit).values():
+                    self.model.add_at_most_one(literals)
+            for before in tables.before[tables.before_from[visit] : tables.before_from[visit + 1]].tolist():
+                self.model.add_implication(served, self.served[before])
+            other = int(tables.visits[visit, SAME_AS])
+            if other >= 0:
+                small, large = sorted((visit, other), key=lambda each: int(tables.visits[each, CREW]))
+                there = self._by_person(large)
+                for person, literals in self._by_person(small).items():
+                    same = self.model.add(sum(literals) <= sum(there.get(person, [])))
+                    same.only_enforce_if(self.served[large])
+
+    def _by_person(self, visit: int) -> dict[tuple[bool, int], list[Any]]:
+        """The routes that lead to a visit, by who drives them. Routes of vehicles that are alike may go to any of
+        them, and each of them has but one route: there the route stands for the person."""
+        found: dict[tuple[bool, int], list[Any]] = defaultdict(list)
+        for slot in self._slots_of(visit):
+            for index in self.covering[slot]:
+                vehicle = self.columns[index].vehicle
+                known = self.fleet[self.kind[vehicle]] == 1
+                found[known, self.technician[vehicle] if known else index].append(self.chosen[index])
         return found
 
-    for visit in range(len(tables.visits)):
-        if tables.visits[visit, CREW] > 1:
-            for literals in by_technician(visit).values():
-                model.add_at_most_one(literals)
-        for before in tables.before[tables.before_from[visit] : tables.before_from[visit + 1]].tolist():
-            model.add_implication(served[visit], served[before])
-        other = int(tables.visits[visit, SAME_AS])
-        if other >= 0:
-            small, large = (
-                (visit, other) if tables.visits[visit, CREW] <= tables.visits[other, CREW] else (other, visit)
-            )
-            here, there = by_technician(small), by_technician(large)
-            for person, literals in here.items():
-                model.add(sum(literals) <= sum(there.get(person, []))).only_enforce_if(served[large])
+    def _share_what_is_on_board(self) -> None:
+        """Parts on board are for all shifts of a technician together."""
+        tables = self.tables
+        shifts = np.bincount(tables.vehicles[:, TECHNICIAN], minlength=len(tables.fits))
+        for technician in np.flatnonzero(shifts > 1).tolist():
+            own = [index for index, each in enumerate(self.columns) if self.technician[each.vehicle] == technician]
+            for part in range(tables.parts_needed.shape[1]):
+                needs = [
+                    sum(int(tables.parts_needed[tables.slots[slot, VISIT], part]) for slot in self.columns[index].slots)
+                    for index in own
+                ]
+                if any(needs):
+                    used = sum(self.chosen[index] * amount for index, amount in zip(own, needs, strict=True))
+                    self.model.add(used <= int(tables.parts_carried[technician, part]))
+
+    def _share_stocks(self) -> None:
+        """What is fetched from a stock was there, for all together."""
+        if not len(self.tables.stocked) or not self.tables.parts_needed.shape[1]:
+            return
+        taken: dict[tuple[int, int], list[tuple[Any, int]]] = defaultdict(list)
+        for column, literal in zip(self.columns, self.chosen, strict=True):
+            for place, amount in fetched_by(self.tables, column).items():
+                taken[place].append((literal, amount))
+        for place, amounts in taken.items():
+            self.model.add(sum(literal * amount for literal, amount in amounts) <= int(self.tables.stocked[place]))
 
 
-def _share(tables: Tables, columns: Sequence[Column], model: Any, chosen: Sequence[Any]) -> None:
-    """Parts on board are for all shifts of a technician together."""
-    if not tables.parts_needed.shape[1]:
-        return
-    shifts = np.bincount(tables.vehicles[:, TECHNICIAN], minlength=len(tables.fits))
-    for technician in np.flatnonzero(shifts > 1).tolist():
-        own = [
-            index for index, column in enumerate(columns) if tables.vehicles[column.vehicle, TECHNICIAN] == technician
-        ]
-        for part in range(tables.parts_needed.shape[1]):
-            needs = [
-                (index, sum(int(tables.parts_needed[tables.slots[slot, VISIT], part]) for slot in columns[index].slots))
-                for index in own
-            ]
-            if any(amount for _, amount in needs):
-                model.add(
-                    sum(chosen[index] * amount for index, amount in needs)
-                    <= int(tables.parts_carried[technician, part])
-                )
+def fetched_by(tables: Tables, column: Column) -> Counter[tuple[int, int]]:
+    """What a route takes by stock and part: as the kernel has it, all that a visit needs where some of it lacks."""
+    aboard = tables.parts_carried[tables.vehicles[column.vehicle, TECHNICIAN]].copy()
+    taken: Counter[tuple[int, int]] = Counter()
+    for slot in column.slots:
+        needed, stock = tables.parts_needed[tables.slots[slot, VISIT]], int(tables.slots[slot, FETCH_STOCK])
+        if (needed <= aboard).all():
+            aboard -= needed
+        elif stock >= 0:
+            taken.update({(stock, part): int(needed[part]) for part in np.flatnonzero(needed).tolist()})
+    return taken
 
 
 def routes_of(tables: Tables, columns: Iterable[Column]) -> dict[int, list[int]]:

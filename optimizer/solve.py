@@ -144,7 +144,7 @@ class _Solving:
         return self._completed(search.draft())
 
     def _completed(self, draft: Draft) -> Draft:
-        """The last few visits left out are tried once more: parts can be fetched on the way, which only drafts know."""
+        """The last few visits left out are tried once more: a draft knows every stock, the search only the nearest."""
         out = len(draft.model.visits) - len(draft.served)
         if out and (self.problem.stocks or out <= LEFT_OUT_TRIED_MAX):
             fill(draft, lambda: self._must_stop() or self._elapsed() > self.stop.seconds)

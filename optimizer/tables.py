@@ -1,4 +1,4 @@
-"""The model as arrays, for compiled code: what `kernel.py` reads and never changes.
+"""The model as arrays, for compiled code: what `kernel.c` reads (`Tables`) and what it works in (`State`).
 
 A *slot* is one technician's part in a visit: a crew of three is three slots, linked to start together. Rows are
 slots, vehicles (one technician in one shift) or visits; the columns have names. Times are minutes, money cents.
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.fits import Interval, may_serve, start_intervals
-from optimizer.matrix import FREE_PROGRESS
+from optimizer.matrix import FREE_PROGRESS, TravelMatrix
 from optimizer.model import Model
 from optimizer.problem import Technician, Visit
 from optimizer.rules import surplus_levels
@@ -410,7 +410,7 @@ def tables_of(model: Model) -> Tables:
         policy=np.array(
             [
                 model.problem.policy.balance_cents_per_minute,
-                getattr(model.problem.policy, "worst_lateness_cents_per_minute", 0),
+                model.problem.policy.worst_lateness_cents_per_minute,
                 model.problem.policy.wait_cents_per_minute,
             ],
             dtype=np.int64,
@@ -437,9 +437,7 @@ def _listed(rows: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
 def _vehicles(model: Model) -> tuple[Longs, Ints]:
     rows = np.zeros((len(model.vehicles), VEHICLE_COLUMNS), dtype=np.int64)
     breaks: list[tuple[int, int, int]] = []
-    profiles: dict[int, int] = {}
-    for matrix in model.travel:
-        profiles.setdefault(id(matrix), len(profiles))
+    profiles = {id(matrix): profile for profile, matrix in enumerate(_matrices(model))}
     kinds: dict[Any, int] = {}
     named = _named(model)
     for number, vehicle in enumerate(model.vehicles):
@@ -504,7 +502,8 @@ def _past_the_stocks(
     model: Model, slots: Longs, minutes: Ints, metres: Ints, cents: Ints, handling: Ints
 ) -> tuple[Ints, Ints, Ints, Ints]:
     """A place of its own for each visit whose parts lie in a stock: the ways in lead over the nearest that has them,
-    the ways out are those of the visit. By slow hours the time at the stock is slowed as well: on the safe side."""
+    the ways out are those of the visit. Where the hour matters the time at the stock is road as well, and both halves
+    are rounded as one: as many minutes more as that may save."""
     stock_of: dict[int, int] = {}
     for number, visit in enumerate(model.visits):
         having = [
@@ -529,7 +528,10 @@ def _past_the_stocks(
         wide = np.concatenate((matrix, matrix[:, :, stocks] + matrix[:, stocks, ends][:, None, :]), axis=2)
         grown.append(np.ascontiguousarray(np.concatenate((wide, wide[:, ends, :]), axis=1)))
     size = minutes.shape[1]
-    grown[0][:, :, size:] += at_stock
+    for profile, travel in enumerate(_matrices(model)):
+        fastest = max((each.progress for each in travel.slowdowns), default=FREE_PROGRESS)
+        road = (at_stock.astype(np.int64) + bool(travel.slowdowns)) * max(fastest, FREE_PROGRESS)
+        grown[0][profile, :, size:] += (-(-road // FREE_PROGRESS)).astype(np.int32)
     place = {number: size + index for index, number in enumerate(numbers)}
     for row in slots:
         if int(row[VISIT]) in place:
@@ -537,8 +539,13 @@ def _past_the_stocks(
     return grown[0], grown[1], grown[2], np.concatenate((handling, at_stock))
 
 
+def _matrices(model: Model) -> list[TravelMatrix]:
+    """One for each travel profile, in the order of their numbers."""
+    return list({id(matrix): matrix for matrix in model.travel}.values())
+
+
 def _roads(model: Model) -> tuple[Ints, Ints, Longs, Ints]:
-    matrices = list({id(matrix): matrix for matrix in model.travel}.values())
+    matrices = _matrices(model)
     size = len(model.problem.places)
     minutes = np.empty((len(matrices), size, size), dtype=np.int32)
     metres = np.empty((len(matrices), size, size), dtype=np.int32)
@@ -578,18 +585,19 @@ def _slots(model: Model, slot_visit: Sequence[int]) -> Longs:
         rate = visit.lateness_cents_per_minute * policy.priority_weight(visit.priority)
         # The visit as a whole is late, however many come: only its first slot is charged.
         first = slot == 0 or slot_visit[slot - 1] != number
-        due = visit.due_minute is not None and first and rate > 0
+        due = visit.due_minute if first else None
+        late_cents = 0 if due is None else rate
         is_published = visit.id in model.published
         rows[slot] = (
             model.place[number],
             number,
-            visit.due_minute if due and visit.due_minute is not None else LATE,
-            rate if due and visit.mandatory else 0,
-            rate if due and not visit.mandatory else 0,
+            LATE if due is None else due,
+            late_cents if visit.mandatory else 0,
+            0 if visit.mandatory else late_cents,
             model.published[visit.id][1] if is_published else -LATE,
             policy.moved_cents_per_minute if is_published else 0,
             visit.load_units,
-            int(due or (is_published and policy.moved_cents_per_minute > 0)),
+            int(late_cents > 0 or (is_published and policy.moved_cents_per_minute > 0)),
             int(model.is_linked[number]),
             -1,
             -1,

@@ -1,5 +1,6 @@
 """Parts on the way: what is not on board is fetched at a stock, once for several stops where that is cheaper."""
 
+import random
 from collections import Counter
 from dataclasses import replace
 
@@ -16,9 +17,10 @@ from optimizer.plan import Plan, ReasonCode
 from optimizer.problem import TravelMatrix
 from optimizer.reorder import improve_route
 from optimizer.repair import insert_urgent
+from optimizer.search import Search
 from optimizer.slots import slots
 from tests.optimizer.days import problems
-from tests.optimizer.given import LINE, driven, given_day, plan_of, problem, technician, visit
+from tests.optimizer.given import LINE, NAMES, driven, given_day, plan_of, problem, technician, visit
 from tests.optimizer.given import given as asked
 
 CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -256,3 +258,21 @@ def test_a_dispatcher_who_inserts_or_misses_somebody_sends_nobody_without_parts(
         repair = after_delay(question, plan, "ann", at_minute=minute, delay_minutes=30)
         assert check(repair.problem, repair.plan) == []
     assert check(question, improve_route(question, plan, "ann").plan) == []
+
+
+def test_what_the_search_fetches_by_fast_and_slow_hours_is_in_its_draft_as_well() -> None:
+    """Its one leg past the stock is never shorter than the two halves, each rounded, with the loading between."""
+    for seed in range(200):
+        dice = random.Random(seed)
+        minutes = tuple(tuple(0 if a == b else dice.randint(1, 9) for b in range(5)) for a in range(5))
+        hours = tuple(Slowdown(begin, begin + 20, dice.choice((0.3, 0.7, 1.1, 3.0))) for begin in (0, 20, 40))
+        places = [dice.choice(NAMES) for _ in range(4)]
+        question = problem(
+            technician("ann", Shift(0, dice.randint(20, 60), "depot", "depot")),
+            [visit(f"v{index}", place, dice.randint(1, 9), parts={"fuse": 1}) for index, place in enumerate(places)],
+            travel=replace(LINE, minutes=minutes, slowdowns=hours),
+            stocks=(Stock(dice.choice(NAMES), {"fuse": 3}, handling_minutes=dice.choice((0, 1, 10))),),
+        )
+        search = Search.of(Model(question))
+        search.construct()
+        assert len(search.draft().served) == search.best.state.best_counts.sum(), seed
