@@ -43,6 +43,8 @@ COLUMNS_MAX = 2_000
 # Sums beyond this are not for the solver, whose numbers have 64 bits, nor times beyond that one.
 SUM_MAX = 1 << 61
 SECONDS_MAX = 3600.0
+# About a second of the solver's work, by its own count.
+EFFORT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +97,20 @@ def choose(
     seconds: float,
     seed: int,
     workers: int = 1,
+    counted: bool = False,
 ) -> list[Column] | None:
-    """The columns of a plan cheaper than `best_cost`, or None when there is none, or none in time."""
+    """The columns of a plan cheaper than `best_cost`, or None when there is none, or none in time. `counted`: effort
+    is limited by the solver's own count of its work besides, so that a faster machine finds the same."""
     started = time.monotonic()
     dearest = sum(left_out_cost(tables, visit, scale[1]) for visit in range(len(tables.visits)))
     if not columns or max(dearest, best_cost) > SUM_MAX:
         return None
-    kept = promising(tables, columns, best_cost, scale[1], min(seconds, SECONDS_MAX) / 2)
+    kept = promising(tables, columns, best_cost, scale[1], min(seconds, SECONDS_MAX) * (1.0 if counted else 0.5))
     if not kept:
         return None
     assembly = _Assembly(tables, kept, best_cost, scale[1])
     left = min(seconds, SECONDS_MAX) - (time.monotonic() - started)
-    return assembly.solve(left, seed, workers) if left > 0 else None
+    return assembly.solve(left, seed, workers, EFFORT if counted else None) if left > 0 else None
 
 
 def promising(
@@ -186,12 +190,14 @@ class _Assembly:
         self.model.minimize(cost + lost + sum(out))
         self.model.add(cost + lost + sum(out) <= best_cost - 1)
 
-    def solve(self, seconds: float, seed: int, workers: int) -> list[Column] | None:
+    def solve(self, seconds: float, seed: int, workers: int, effort: float | None = None) -> list[Column] | None:
         from ortools.sat.python import cp_model
 
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = workers
         solver.parameters.max_time_in_seconds = seconds
+        if effort is not None:
+            solver.parameters.max_deterministic_time = effort
         solver.parameters.random_seed = seed & 0x7FFFFFFF
         solver.parameters.linearization_level = 2
         if solver.solve(self.model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 # less hot (measured on days of 200 and 1,500 visits).
 HOT, COLD, HOT_LEAST = 3.0, 0.03, 0.06
 ITERATIONS_FOR_HEAT = 60
+ITERATIONS_OF_A_CYCLE = 2500
 REMOVED_MEAN, STRING_MAX, BLINK = 10.0, 10.0, 0.01
 # Routes are remembered from solutions that are at most so many mean visits dearer than the best.
 POOL_WITHIN = 10.0
@@ -79,6 +80,60 @@ class Worker:
             for vehicle, count in enumerate(self.state.best_counts.tolist())
             if count
         }
+
+
+class Schedule:
+    """How far the search has come, and how hot it is. Counted by iterations where those are limited, so that the clock
+    changes nothing; by time otherwise. With many iterations for each visit it heats up again: each time another valley."""
+
+    def __init__(self, stop: Stop, visits: int) -> None:
+        self.stop, self.visits = stop, max(1, visits)
+        self.started = self.improved_at = time.monotonic()
+        self.done = 0
+        self.stretch = STRETCH_ITERATIONS
+        self.hot, self.cycles = COLD, 1
+        if stop.solutions is not None:
+            self.stretch = min(STRETCH_ITERATIONS, stop.solutions)
+            self._expect(stop.solutions)
+
+    def _expect(self, iterations: float) -> None:
+        each = iterations / self.visits
+        self.hot = min(HOT, max(HOT_LEAST, HOT * (each / ITERATIONS_FOR_HEAT) ** 3))
+        self.cycles = max(1, int(each / ITERATIONS_OF_A_CYCLE))
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def left(self) -> float:
+        return max(0.0, self.stop.seconds - self._elapsed())
+
+    def share(self) -> float:
+        if self.stop.solutions is not None:
+            return self.done / self.stop.solutions
+        return self._elapsed() / self.stop.seconds if self.stop.seconds > 0 else 1.0
+
+    def is_over(self) -> bool:
+        patience = self.stop.unimproved_seconds
+        if patience is not None and time.monotonic() - self.improved_at >= patience:
+            return True
+        return self.share() >= 1 or self._elapsed() >= self.stop.seconds
+
+    def temperature(self) -> float:
+        return self.hot * float((COLD / self.hot) ** (self.share() * self.cycles % 1.0))
+
+    def note(self, took: float) -> None:
+        """A stretch is done; the next is as long as a glance at the clock is worth."""
+        self.done += self.stretch
+        if self.stop.solutions is not None:
+            self.stretch = max(1, min(STRETCH_ITERATIONS, self.stop.solutions - self.done))
+            return
+        took = max(1e-6, took)
+        if self.done == self.stretch:
+            self._expect(self.stop.seconds * self.stretch / took)
+        self.stretch = max(1, min(100_000, int(self.stretch * min(4.0, STRETCH_SECONDS / took))))
+
+    def improved(self) -> None:
+        self.improved_at = time.monotonic()
 
 
 @dataclass(slots=True)
@@ -131,50 +186,28 @@ class Search:
 
     def run(self, stop: Stop, *, on_better: OnBetter | None = None, should_stop: ShouldStop | None = None) -> None:
         """Improves the solutions until it is time."""
-        started = improved_at = time.monotonic()
-        mean = self._mean_cents()
-        stretch, done = STRETCH_ITERATIONS, 0
+        schedule, mean = Schedule(stop, len(self.tables.visits)), self._mean_cents()
         if stop.seconds < ASSEMBLY_SECONDS_LEAST:
             self.assemblies.clear()
-        hot: float | None = None
         assembled = 0.0
         with ThreadPoolExecutor(len(self.workers)) as threads:
-            while True:
-                now = time.monotonic()
-                share = (now - started) / stop.seconds if stop.seconds > 0 else 1.0
-                if stop.solutions is not None:
-                    share = max(share, done / stop.solutions)
-                    stretch = min(STRETCH_ITERATIONS, max(1, stop.solutions - done))
-                patience = stop.unimproved_seconds
-                if share >= 1 or (patience is not None and now - improved_at >= patience):
-                    break
-                if should_stop is not None and should_stop():
-                    break
-                left = started + stop.seconds - now
-                if self.assemblies and share >= self.assemblies[0]:
+            while not schedule.is_over() and not (should_stop is not None and should_stop()):
+                begun = time.monotonic()
+                if self.assemblies and schedule.share() >= self.assemblies[0]:
                     self.assemblies.pop(0)
                     # On large days the routes take longer to list than to choose from: what does not fit is left.
-                    better = assembled * 1.2 < left and self.assemble(min(left, ASSEMBLY_SHARE * stop.seconds))
-                    assembled = max(assembled, time.monotonic() - now)
+                    counted = stop.solutions is not None
+                    allowed = schedule.left() if counted else min(schedule.left(), ASSEMBLY_SHARE * stop.seconds)
+                    better = (counted or assembled * 1.2 < schedule.left()) and self.assemble(allowed, counted=counted)
+                    assembled = max(assembled, time.monotonic() - begun)
                 else:
-                    if hot is None and stop.solutions is not None:
-                        hot = self._heat(stop.solutions)
-                    cooled = COLD if hot is None else hot * (COLD / hot) ** share
-                    better = self._anneal(threads, stretch, mean * cooled, POOL_WITHIN * mean)
-                    done += stretch
-                    if stop.solutions is None:
-                        took = max(1e-6, time.monotonic() - now)
-                        hot = hot or self._heat(stop.seconds * stretch / took)
-                        stretch = max(1, min(100_000, int(stretch * min(4.0, STRETCH_SECONDS / took))))
+                    temperature = mean * schedule.temperature()
+                    better = self._anneal(threads, schedule.stretch, temperature, POOL_WITHIN * mean)
+                    schedule.note(time.monotonic() - begun)
                 if better:
-                    improved_at = time.monotonic()
+                    schedule.improved()
                     if on_better is not None:
                         on_better(self.score())
-
-    def _heat(self, iterations: float) -> float:
-        """Where annealing begins when there are so many iterations."""
-        each = iterations / max(1, len(self.tables.visits)) / ITERATIONS_FOR_HEAT
-        return min(HOT, max(HOT_LEAST, HOT * each**3))
 
     def _anneal(self, threads: ThreadPoolExecutor, iterations: int, temperature: float, pool_within: float) -> bool:
         before = self._rank(self.best)
@@ -215,12 +248,21 @@ class Search:
         points = int(totals[SUM_POINTS]) * POINT_CENTS * wishes
         return points + int(totals[SUM_LATENESS]) * lateness + int(totals[SUM_WISHES]) * wishes
 
-    def assemble(self, seconds: float) -> bool:
-        """Lets CP-SAT put known routes together; whether the best solution became better."""
+    def assemble(self, seconds: float, *, counted: bool = False) -> bool:
+        """Lets CP-SAT put known routes together; whether the best solution became better. Where iterations are
+        `counted` its effort is counted too, so that the answer is the same however fast the machine."""
         if not len(self.tables.visits):
             return False
         columns: list[Column] = columns_of(self.tables, [each.state for each in self.workers], self._scale())
-        found = choose(self.tables, columns, self._best_cost(), scale=self._scale(), seconds=seconds, seed=self.seed)
+        found = choose(
+            self.tables,
+            columns,
+            self._best_cost(),
+            scale=self._scale(),
+            seconds=seconds,
+            seed=self.seed,
+            counted=counted,
+        )
         if found is None:
             return False
         best = self.best
