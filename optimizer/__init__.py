@@ -1,19 +1,25 @@
 """The planner: who goes where, and when. `solve(problem)` answers with a plan, and knows no database or web.
 
-problem.py  what is asked        construct.py  an answer in milliseconds    check.py    the judge
-plan.py     what is answered     routing.py    OR-Tools over the same       score.py    the price
-rules.py    what a good day is   solve.py      all together                 explain.py  why, and why not
-matrix.py   how long roads take  timing.py     when each stop of a route    supply.py   parts on board and in stock
+problem.py  what is asked        construct.py  a first answer, in Python    check.py    the judge
+plan.py     what is answered     search.py     the compiled search          score.py    the price
+rules.py    what a good day is   routing.py    OR-Tools over the same       explain.py  why, and why not
+matrix.py   how long roads take  solve.py      all together                 supply.py   parts on board and in stock
+model.py    the problem, counted draft.py      a plan in the making         timing.py   when each stop of a route
 
-Of a plan that exists, a dispatcher asks (`Desk` is a day prepared for many questions; `…_at` asks it):
+The compiled search, imported only when it is used: `tables.py` has the model as arrays, `kernel.c` improves routes in
+them, `native.py` compiles and calls it, and `assignment.py` puts known routes together.
+
+Of a plan that exists, a dispatcher asks (`Desk` is a day prepared for many questions, `Change` what one would change;
+`…_at` asks it):
 repair.py   an urgent visit      slots.py      windows to offer             remedies.py what would make it fit
 absence.py  who is away or late  recommend.py  whom to send, what is near   reorder.py  one technician's best order
 """
 
 from optimizer.absence import after_delay, without_technician
+from optimizer.change import Move
 from optimizer.check import check
 from optimizer.construct import Insertion, construct, insert
-from optimizer.desk import Desk, Move
+from optimizer.desk import Desk
 from optimizer.documents import plan_from_json, plan_to_json, problem_from_json, problem_to_json
 from optimizer.explain import Choice, explain_assigned, explain_unassigned
 from optimizer.plan import Pickup, PlacedBreak, Plan, Reason, ReasonCode, Route, Score, Unassigned

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from optimizer.desk import Change, Desk, Move, placed_in
+from optimizer.change import Change, Move
+from optimizer.desk import Desk, placed_in
 from optimizer.draft import fetches_of
 from optimizer.explain import explain_unassigned_at
-from optimizer.fits import FOREVER, intersect
+from optimizer.fits import FOREVER, Interval, intersect
 from optimizer.model import Model
 from optimizer.plan import Plan, Route, Stop, Unassigned
 from optimizer.problem import Break, InvalidProblem, Problem, Shift, Technician
@@ -226,7 +227,9 @@ def _with_what_stays(
     changed: Problem, plan: Plan, technician_id: str, parts: Sequence[_Part], now: int
 ) -> tuple[Desk, list[int]]:
     """The plan with all that may stay as it is, and what may not."""
-    model = Model(changed)
+    # Times are chosen against the plan that people know: a break is not taken before a visit that then moves.
+    policy = replace(changed.policy, moved_cents_per_minute=max(1, changed.policy.moved_cents_per_minute))
+    model = Model(replace(changed, published=plan, policy=policy))
     routes = [route for route in plan.routes if route.technician_id != technician_id]
     # All of theirs at first: of a shift that is gone as a whole there is no part.
     theirs = (route for route in plan.routes if route.technician_id == technician_id)
@@ -252,7 +255,7 @@ def _with_what_stays(
 def _feasible(model: Model, vehicle: int, part: _Part, now: int) -> Timeline:
     """As many of the stops as the shift still holds, each at its start or later."""
     kept: list[int] = []
-    starts: list[tuple[tuple[int, int], ...]] = []
+    starts: list[tuple[Interval, ...]] = []
     technician = model.vehicles[vehicle].technician
     last_minute = part.shift.last_minute
     for stop in part.route.stops:
@@ -261,18 +264,31 @@ def _feasible(model: Model, vehicle: int, part: _Part, now: int) -> Timeline:
             continue
         if stop.start_minute >= last_minute:
             continue
-        is_fixed = model.visits[number].pin is not None or model.is_linked[number] or stop.start_minute <= now
-        latest = stop.start_minute if is_fixed else FOREVER
-        allowed = intersect(model.starts(technician, number), stop.start_minute, latest)
+        allowed = _starts_left(model, technician, number, stop, now)
         if allowed:
             kept.append(number)
             starts.append(allowed)
+    begun = sum(stop.start_minute <= now for stop in part.route.stops)
+    return _as_many_as_hold(model, vehicle, part.route, kept, starts, begun)
+
+
+def _starts_left(model: Model, technician: int, number: int, stop: Stop, now: int = -FOREVER) -> tuple[Interval, ...]:
+    """As it was, or later where nothing depends on its start and it has not begun."""
+    is_fixed = model.visits[number].pin is not None or model.is_linked[number] or stop.start_minute <= now
+    latest = stop.start_minute if is_fixed else FOREVER
+    return intersect(model.starts(technician, number), stop.start_minute, latest)
+
+
+def _as_many_as_hold(
+    model: Model, vehicle: int, route: Route, kept: list[int], starts: list[tuple[Interval, ...]], begun: int = 0
+) -> Timeline:
+    """Those of a route's visits that can be driven to with these starts; the `begun` first of them go last."""
     while True:
-        fetches = {number: fetch for number, fetch in fetches_of(model, part.route).items() if number in kept}
+        fetches = {number: fetch for number, fetch in fetches_of(model, route).items() if number in kept}
         timeline = timeline_of(model, model.vehicles[vehicle], kept, starts, fetches)
         if not kept or timeline.is_feasible():
             return timeline
-        gone = _weakest(timeline, sum(stop.start_minute <= now for stop in part.route.stops))
+        gone = _weakest(timeline, begun)
         del kept[gone], starts[gone]
 
 
@@ -305,8 +321,10 @@ def _without_the_incomplete(model: Model, routes: list[Route], homeless: set[int
         broken |= _unsupplied(model, routes)
         if not broken:
             return routes, homeless
-        homeless = homeless | broken
-        routes = [_route_without(model, route, broken) for route in routes]
+        routes = [each for route in routes if (each := _route_without(model, route, broken)) is not None]
+        homeless = homeless | (
+            count.keys() - {model.visit_number[stop.visit_id] for each in routes for stop in each.stops}
+        )
 
 
 def _unsupplied(model: Model, routes: Iterable[Route]) -> set[int]:
@@ -325,22 +343,17 @@ def _unsupplied(model: Model, routes: Iterable[Route]) -> set[int]:
     return {each[1] for each in short if each is not None}
 
 
-def _route_without(model: Model, route: Route, gone: set[int]) -> Route:
+def _route_without(model: Model, route: Route, gone: set[int]) -> Route | None:
+    """Without those, and without what cannot be reached in time when they are not on the way; None for no route."""
     numbers = [model.visit_number[stop.visit_id] for stop in route.stops]
     if not gone & set(numbers):
         return route
     technician = model.technician_number[route.technician_id]
-    kept = [
-        (number, ((stop.start_minute, FOREVER),))
-        for number, stop in zip(numbers, route.stops, strict=True)
-        if number not in gone
-    ]
-    starts = [intersect(model.starts(technician, number), *bounds[0]) for number, bounds in kept]
-    vehicle = model.vehicles[model.vehicle_number[technician, route.shift_index]]
-    if not kept:
-        return replace(route, stops=())
-    fetches = {number: fetch for number, fetch in fetches_of(model, route).items() if number not in gone}
-    return timeline_of(model, vehicle, [number for number, _ in kept], starts, fetches).route()
+    kept = {number: stop for number, stop in zip(numbers, route.stops, strict=True) if number not in gone}
+    starts = [_starts_left(model, technician, number, stop) for number, stop in kept.items()]
+    vehicle = model.vehicle_number[technician, route.shift_index]
+    timeline = _as_many_as_hold(model, vehicle, route, list(kept), starts)
+    return timeline.route() if timeline.visits else None
 
 
 def _in_order(desk: Desk, homeless: Iterable[int], placed: dict[str, tuple[frozenset[str], int]]) -> list[int]:

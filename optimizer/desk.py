@@ -10,40 +10,33 @@ from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 
+from optimizer.change import NO_BILL, Bill, Change, Line, Starts, scored_with
 from optimizer.construct import _placings
 from optimizer.draft import Draft, Promise, fetches_of
-from optimizer.fits import FOREVER, Interval, intersect
+from optimizer.fits import FOREVER, intersect
 from optimizer.model import NOWHERE, Model
-from optimizer.plan import Plan, Reason, ReasonCode, Route, Score, Unassigned
-from optimizer.problem import InvalidProblem, Problem, Tier, Visit
+from optimizer.plan import Plan, Route, Score, Unassigned
+from optimizer.problem import InvalidProblem, Problem, Visit
 from optimizer.rules import (
-    HARD_RULES,
     Charge,
     Day,
-    account_for_each_visit_once,
     be_home_on_time,
-    carry_the_parts,
     drive_little,
     keep_experts_for_what_needs_them,
-    keep_the_order,
     lateness_cents,
     published_visits,
-    send_the_same_technician,
     send_whom_the_customer_prefers,
     start_few_shifts,
     surplus_levels,
     wait_little,
-    work_together_as_a_crew,
 )
 from optimizer.score import score
 from optimizer.supply import surplus, ways_to_supply
 from optimizer.timing import Fetch, Timeline, timeline_of
 
-Starts = tuple[Interval, ...]
 _ROUTE_GOALS: tuple[Callable[[Day], Iterator[Charge]], ...] = (
     drive_little,
     start_few_shifts,
@@ -52,70 +45,13 @@ _ROUTE_GOALS: tuple[Callable[[Day], Iterator[Charge]], ...] = (
     send_whom_the_customer_prefers,
     keep_experts_for_what_needs_them,
 )
-# These look at several routes, or at all visits: a change keeps them by what it may touch.
-_RULES_BETWEEN_ROUTES = (
-    account_for_each_visit_once,
-    work_together_as_a_crew,
-    keep_the_order,
-    send_the_same_technician,
-    carry_the_parts,
-)
-_ROUTE_RULES = tuple(rule for rule in HARD_RULES if rule not in _RULES_BETWEEN_ROUTES)
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A visit that stays in the plan, at another time, with others, or both."""
-
-    visit_id: str
-    from_technician_ids: tuple[str, ...]
-    from_start_minute: int
-    to_technician_ids: tuple[str, ...]
-    to_start_minute: int
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A route in the making: visits by number, each with the starts it is allowed, and what is fetched for it."""
-
-    visits: tuple[int, ...] = ()
-    starts: tuple[Starts, ...] = ()
-    fetches: Mapping[int, Fetch] = field(default_factory=dict)
-
-    def adding(self, position: int, number: int, starts: Starts, fetch: Fetch | None = None) -> "Line":
-        return Line(
-            (*self.visits[:position], number, *self.visits[position:]),
-            (*self.starts[:position], starts, *self.starts[position:]),
-            self.fetches if fetch is None else {**self.fetches, number: fetch},
-        )
-
-    def without(self, number: int) -> "Line":
-        at = self.visits.index(number)
-        return Line(
-            self.visits[:at] + self.visits[at + 1 :],
-            self.starts[:at] + self.starts[at + 1 :],
-            {each: fetch for each, fetch in self.fetches.items() if each != number},
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """One route: its wishes in cents, and the minutes that count as its technician's load."""
-
-    wishes_cents: int = 0
-    busy_minutes: int = 0
-    travel_minutes: int = 0
-    travel_metres: int = 0
-
-
-NO_BILL = Bill()
 
 
 @dataclass(frozen=True, slots=True)
 class Stations:
-    """A route as an insertion sees it. Each gap: the place that comes next (a stock, where one is on the way), the earliest end of what lies before, the
-    latest minute to stand ready for what lies after, and what the leg between costs; the last, the most
-    that one more stop could save elsewhere in the route."""
+    """A route as an insertion sees it. Each gap: the place that comes next (a stock, where one is on the way), the
+    earliest end of what lies before, the latest minute to stand ready for what lies after, and what the leg between
+    costs; the last, the most that one more stop could save elsewhere in the route."""
 
     places: list[int]
     gaps: list[tuple[int, int, int, int]]
@@ -236,13 +172,13 @@ class Desk:
 
     # ---- other plans
 
-    def after(self, change: "Change") -> "Desk":
+    def after(self, change: Change) -> "Desk":
         """The same day with the change made."""
         desk = copy(self)
         desk.plan = change.plan
         desk.placed = placed_in(desk.plan)
-        desk.model = _expected_as(self.model, desk.placed)
-        desk.draft = _copied(self.draft, desk.model)
+        desk.model = self.model.expected_as(desk.placed)
+        desk.draft = self.draft.copied(desk.model)
         desk.lines, desk.routes, desk.bills = list(self.lines), dict(self.routes), dict(self.bills)
         desk._stations = {}
         desk.closed = set(self.closed)
@@ -273,7 +209,7 @@ class Desk:
     def without(self, visit_id: str) -> "Desk":
         """The same day with the visit, and all that must not be served without it, left out."""
         number = self.number(visit_id)
-        draft = _copied(self.draft, self.model)
+        draft = self.draft.copied(self.model)
         draft.drop(number)
         lines = {
             vehicle: Line(tuple(timeline.visits), tuple(timeline.starts), dict(timeline.fetches))
@@ -289,7 +225,7 @@ class Desk:
         problem = replace(self.problem, visits=(*self.problem.visits, visit))
         desk = copy(self)
         desk.problem = problem
-        desk.model = _with_one_more(self.model, problem)
+        desk.model = self.model.with_one_more(problem)
         desk.draft = copy(self.draft)
         desk.draft.model = desk.model
         desk.draft.timelines = [replace(timeline, model=desk.model) for timeline in self.draft.timelines]
@@ -298,7 +234,7 @@ class Desk:
         desk.plan = Plan(
             self.plan.routes,
             (*self.plan.unassigned, Unassigned(visit.id)),
-            _scored(problem, self.score, points=points, wishes_cents=visit.price_cents),
+            scored_with(problem, self.score, points=points, wishes_cents=visit.price_cents),
         )
         return desk
 
@@ -311,8 +247,8 @@ class Desk:
             number for number, each in enumerate(problem.technicians) if each is not self.model.technicians[number]
         ]
         visits = [number for number, each in enumerate(problem.visits) if each is not self.model.visits[number]]
-        desk.model = _with_others(self.model, problem, people, visits)
-        desk.draft = _copied(self.draft, desk.model)
+        desk.model = self.model.with_others(problem, people, visits)
+        desk.draft = self.draft.copied(desk.model)
         desk.bills, desk._stations, desk._able = dict(self.bills), {}, {}
         points = wishes = 0
         for number in visits:
@@ -325,7 +261,7 @@ class Desk:
             if vehicle in desk.bills:
                 desk.bills[vehicle] = desk.bill(self.routes[vehicle])
                 wishes += desk.bills[vehicle].wishes_cents - self.bills[vehicle].wishes_cents
-        desk.plan = replace(self.plan, score=_scored(problem, self.score, points, 0, wishes))
+        desk.plan = replace(self.plan, score=scored_with(problem, self.score, points, 0, wishes))
         return desk
 
     # ---- what a route costs
@@ -400,7 +336,7 @@ class Desk:
     def timeline(self, vehicle: int, line: Line) -> Timeline:
         return timeline_of(self.model, self.model.vehicles[vehicle], line.visits, line.starts, line.fetches)
 
-    def change(self, lines: Mapping[int, Line]) -> "Change":
+    def change(self, lines: Mapping[int, Line]) -> Change:
         """These routes instead of the plan's; each must be feasible."""
         routes: dict[int, Route | None] = {}
         for vehicle, line in lines.items():
@@ -418,7 +354,7 @@ class Desk:
         lines: Mapping[int, Line] | None = None,
         instead: bool = False,
         below: int | None = None,
-    ) -> Iterator["Change"]:
+    ) -> Iterator[Change]:
         """Every way to put one more visit into one route, cheapest first, starts within `limits`; `lines` are
         routes already changed, part of every answer; `instead` of where the visit has been; at a price `below`
         the one given. Judged only as far as it is asked. Where roads are faster at some hours than on a free road
@@ -526,14 +462,14 @@ class Desk:
             ]
         return known
 
-    def ways(self, number: int, *, limits: tuple[int, int] = (-FOREVER, FOREVER)) -> Iterator["Change"]:
+    def ways(self, number: int, *, limits: tuple[int, int] = (-FOREVER, FOREVER)) -> Iterator[Change]:
         """Every way to serve a visit that is left out; a crew's, or a linked visit's, by start."""
         if self.model.is_linked[number]:
             yield from sorted(self._crew_ways(number, limits), key=lambda way: way.price)
         else:
             yield from self.placings(number, limits=limits)
 
-    def _crew_ways(self, number: int, limits: tuple[int, int]) -> Iterator["Change"]:
+    def _crew_ways(self, number: int, limits: tuple[int, int]) -> Iterator[Change]:
         draft = _Limited(self.draft, *limits)
         for placing in _placings(draft, number):
             lines: dict[int, Line] = {}
@@ -562,8 +498,8 @@ class Desk:
         return sum(visits[each].load_units for each in aboard) + visits[number].load_units <= capacity
 
     def gaps(self, number: int, vehicle: int, timeline: Timeline, starts: Starts) -> list[tuple[int, int, int]]:
-        """Positions where the visit may fit, each with the least it would cost: legs and its own wishes, time
-        left aside; and the minutes of its two legs. What cannot fit for want of minutes is left out, breaks not looked at."""
+        """Positions where the visit may fit, each with the least it would cost: legs and its own wishes, time left
+        aside; and the minutes of its two legs. What cannot fit for want of minutes is left out, breaks not looked at."""
         model, technician, place = self.model, timeline.vehicle.technician, self.model.place[number]
         person, duration = model.technicians[technician], model.duration[technician][number]
         minutes, metres = model.minutes[technician], model.travel[technician].metres
@@ -596,7 +532,7 @@ class Desk:
             here = stations.places[position + 1]
         return found
 
-    def stations_of(self, vehicle: int, timeline: Timeline) -> "Stations":
+    def stations_of(self, vehicle: int, timeline: Timeline) -> Stations:
         """What does not depend on who is inserted; kept for the routes of the plan."""
         known = self._stations.get(vehicle)
         if known is not None and known[0] is timeline:
@@ -670,221 +606,3 @@ class _Limited(Draft):
         earliest = max(promise.earliest_minute, self.earliest_minute)
         latest = min(promise.latest_minute, self.latest_minute)
         return Promise(earliest, latest, promise.technicians)
-
-
-def _scored(problem: Problem, before: Score, points: int = 0, lateness_cents: int = 0, wishes_cents: int = 0) -> Score:
-    """The score with so much more of each."""
-    amounts = {
-        Tier.HARD: before.violations,
-        Tier.MANDATORY: before.mandatory_points + points,
-        Tier.LATENESS: before.lateness_cents + lateness_cents,
-        Tier.WISHES: before.wishes_cents + wishes_cents,
-    }
-    return Score(
-        levels=tuple(sum(amounts[goal] for goal in tier) for tier in problem.policy.tiers),
-        violations=before.violations,
-        mandatory_points=amounts[Tier.MANDATORY],
-        lateness_cents=amounts[Tier.LATENESS],
-        wishes_cents=amounts[Tier.WISHES],
-    )
-
-
-def _expected_as(model: Model, placed: dict[str, tuple[frozenset[str], int]]) -> Model:
-    """The same model with another plan that people rely on."""
-    other = copy(model)
-    other.__dict__["published"] = placed
-    other._own_cents = [[None] * len(model.visits) for _ in model.technicians]
-    for name in ("is_timed", "published_start"):
-        other.__dict__.pop(name, None)
-    return other
-
-
-def _with_others(model: Model, problem: Problem, people: Collection[int], visits: Collection[int]) -> Model:
-    """The model with these technicians and visits as another problem has them."""
-    other = copy(model)
-    other.technicians, other.visits = problem.technicians, problem.visits
-    other.place, other.vehicles = list(model.place), list(model.vehicles)
-    other.duration = [list(row) for row in model.duration] if visits else list(model.duration)
-    other._starts = [list(row) for row in model._starts] if visits else list(model._starts)
-    for number in visits:
-        visit = problem.visits[number]
-        other.place[number] = problem.place_index[visit.place]
-        for technician, person in enumerate(problem.technicians):
-            other.duration[technician][number] = person.minutes_for(visit)
-            other._starts[technician][number] = None
-    for technician in people:
-        person = problem.technicians[technician]
-        other.duration[technician] = [person.minutes_for(visit) for visit in problem.visits]
-        other._starts[technician] = [None] * len(problem.visits)
-        for index, shift in enumerate(person.shifts):
-            other.vehicles[model.vehicle_number[technician, index]] = model._vehicle(technician, index, shift)
-    other._own_cents = [[None] * len(problem.visits) for _ in problem.technicians]
-    for name in ("is_timed", "is_linked"):
-        other.__dict__.pop(name, None)
-    return other
-
-
-def _copied(draft: Draft, model: Model) -> Draft:
-    """A draft of its own, whose routes may change."""
-    other = copy(draft)
-    other.model = model
-    other.timelines = [
-        replace(each, model=model, visits=list(each.visits), starts=list(each.starts), fetches=dict(each.fetches))
-        for each in draft.timelines
-    ]
-    other.served = {number: list(vehicles) for number, vehicles in draft.served.items()}
-    other.promises = dict(draft.promises)
-    other._loads, other._timed_cents = list(draft._loads), list(draft._timed_cents)
-    other.stock_left = [dict(parts) for parts in draft.stock_left]
-    return other
-
-
-def _with_one_more(model: Model, problem: Problem) -> Model:
-    """The model of a problem that has one more visit at its end than the model's own."""
-    visit, grown = problem.visits[-1], copy(model)
-    grown.visits = problem.visits
-    grown.place = [*model.place, problem.place_index[visit.place]]
-    grown.visit_number = {**model.visit_number, visit.id: len(model.visits)}
-    grown.duration = [
-        [*row, technician.minutes_for(visit)] for row, technician in zip(model.duration, model.technicians, strict=True)
-    ]
-    grown._starts = [[*row, None] for row in model._starts]
-    grown._own_cents = [[*row, None] for row in model._own_cents]
-    for name in ("is_timed", "published_start", "is_linked"):
-        grown.__dict__.pop(name, None)
-    return grown
-
-
-class Change:
-    """Some routes of a desk's plan replaced; every figure is the difference to that plan, and exact."""
-
-    def __init__(self, desk: Desk, lines: Mapping[int, Line], routes: Mapping[int, Route | None]) -> None:
-        self.desk = desk
-        self.lines = lines
-        self.routes = routes
-        self.bills = {vehicle: NO_BILL if route is None else desk.bill(route) for vehicle, route in routes.items()}
-        before = [desk.bills.get(vehicle, NO_BILL) for vehicle in routes]
-        after = self.bills.values()
-        self.added_travel_minutes = sum(bill.travel_minutes for bill in after) - sum(
-            bill.travel_minutes for bill in before
-        )
-        self.added_travel_metres = sum(bill.travel_metres for bill in after) - sum(
-            bill.travel_metres for bill in before
-        )
-        self._count_visits()
-        # What leaving a visit out would have cost is not saved by serving it: prices stay out of this figure.
-        self.added_cents = (
-            sum(bill.wishes_cents for bill in after)
-            - sum(bill.wishes_cents for bill in before)
-            + desk.balance_cents(self.bills)
-            + self.optional_lateness_cents
-        )
-
-    def _count_visits(self) -> None:
-        """Who is served now and was not, the other way round, and what both and the new times do to lateness."""
-        desk, model = self.desk, self.desk.model
-        before = {
-            stop.visit_id for vehicle in self.routes if vehicle in desk.routes for stop in desk.routes[vehicle].stops
-        }
-        starts: dict[str, int] = {}
-        for route in self.routes.values():
-            for stop in route.stops if route is not None else ():
-                starts[stop.visit_id] = max(stop.start_minute, starts.get(stop.visit_id, stop.start_minute))
-        self.starts = starts
-        self.served = tuple(sorted(each for each in starts if each not in desk.placed))
-        self.dropped = tuple(sorted(each for each in before - starts.keys() if not self._is_served_elsewhere(each)))
-        self.added_lateness_cents = self.optional_lateness_cents = 0
-        for visit_id in before | starts.keys():
-            visit = model.visits[model.visit_number[visit_id]]
-            if visit.due_minute is None:
-                continue
-            cents = 0
-            if visit_id in starts:
-                cents += lateness_cents(desk.problem, visit, starts[visit_id])
-            if visit_id in desk.placed and (visit_id in starts or visit_id in self.dropped):
-                cents -= lateness_cents(desk.problem, visit, desk.placed[visit_id][1])
-            if visit.mandatory:
-                self.added_lateness_cents += cents
-            else:
-                self.optional_lateness_cents += cents
-        self.added_lateness_cents += desk.longest_delay_cents(starts, self.dropped)
-
-    def _is_served_elsewhere(self, visit_id: str) -> bool:
-        number = self.desk.model.visit_number[visit_id]
-        return any(vehicle not in self.routes for vehicle in self.desk.serving.get(number, ()))
-
-    @cached_property
-    def price(self) -> int:
-        """One number to compare changes that serve the same visits, lateness outweighing wishes as it should."""
-        model = self.desk.model
-        return self.added_lateness_cents * model.lateness_scale + self.added_cents * model.wishes_scale
-
-    @cached_property
-    def marginal_cents(self) -> int:
-        return self.added_cents + self.added_lateness_cents
-
-    @cached_property
-    def score(self) -> Score:
-        """Of the whole plan after the change."""
-        problem, points, wishes = self.desk.problem, 0, self.added_cents
-        for visit_ids, sign in ((self.served, -1), (self.dropped, 1)):
-            for visit_id in visit_ids:
-                visit = problem.visit_by_id[visit_id]
-                wishes += sign * visit.price_cents
-                points += sign * problem.policy.priority_weight(visit.priority) if visit.mandatory else 0
-        return _scored(problem, self.desk.score, points, self.added_lateness_cents, wishes)
-
-    def technicians_of(self, visit_id: str) -> tuple[str, ...]:
-        """Who comes to a visit after the change."""
-        number, desk = self.desk.model.visit_number[visit_id], self.desk
-        elsewhere = {desk.technician_id(each) for each in desk.serving.get(number, ()) if each not in self.routes}
-        here = {
-            route.technician_id
-            for route in self.routes.values()
-            if route is not None and any(stop.visit_id == visit_id for stop in route.stops)
-        }
-        return tuple(sorted(elsewhere | here))
-
-    @cached_property
-    def moved(self) -> tuple[Move, ...]:
-        """Who was in the plan and still is, and not as before."""
-        moves: list[Move] = []
-        for visit_id, start in sorted(self.starts.items()):
-            if visit_id in self.desk.placed:
-                technician_ids, former = self.desk.placed[visit_id]
-                now = self.technicians_of(visit_id)
-                if start != former or set(now) != technician_ids:
-                    moves.append(Move(visit_id, tuple(sorted(technician_ids)), former, now, start))
-        return tuple(moves)
-
-    @cached_property
-    def keeps_the_rules(self) -> bool:
-        """Every rule that one route can break, asked again of the finished routes."""
-        desk = self.desk
-        day = Day(desk.problem, Plan(tuple(route for route in self.routes.values() if route is not None)))
-        if any(True for rule in _ROUTE_RULES for _ in rule(day)):
-            return False
-        if not any(work.visit.parts or work.stop.pickup is not None for work in day.works):
-            return True
-        # What is on board in one shift depends on the shifts before it.
-        people = {desk.model.vehicles[vehicle].technician for vehicle in self.routes}
-        routes = {**desk.routes, **self.routes}
-        theirs = [routes.get(vehicle) for technician in people for vehicle in desk.model.vehicles_of[technician]]
-        stocked = Day(desk.problem, Plan(tuple(route for route in theirs if route is not None)))
-        return not any(True for _ in carry_the_parts(stocked))
-
-    @cached_property
-    def plan(self) -> Plan:
-        """The whole plan after the change, scored; who had to go says so."""
-        desk = self.desk
-        routes = {**desk.routes, **self.routes}
-        left = [each for each in desk.plan.unassigned if each.visit_id not in self.served]
-        return Plan(
-            routes=tuple(route for route in routes.values() if route is not None),
-            unassigned=(*left, *(Unassigned(each, self._reasons(each)) for each in self.dropped)),
-            score=self.score,
-        )
-
-    def _reasons(self, visit_id: str) -> tuple[Reason, ...]:
-        for_whom = ", ".join(f"“{each}”" for each in self.served) or "the rest of the day"
-        return (Reason(ReasonCode.NO_CAPACITY_LEFT, f"It gave way to {for_whom}.", subject=for_whom),)

@@ -6,6 +6,7 @@ frozen, and those after it get the starts and technicians it leaves them. Each r
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 
 from optimizer.fits import FOREVER, Interval, intersect
@@ -440,6 +441,20 @@ class Draft:
                 draft.adopt(vehicle, numbers, fetches_of(model, route))
         draft.drop_half_served()
         return draft
+
+    def copied(self, model: Model) -> "Draft":
+        """A draft of its own, whose routes may change, by another model of the same numbers."""
+        other = copy(self)
+        other.model = model
+        other.timelines = [
+            replace(each, model=model, visits=list(each.visits), starts=list(each.starts), fetches=dict(each.fetches))
+            for each in self.timelines
+        ]
+        other.served = {number: list(vehicles) for number, vehicles in self.served.items()}
+        other.promises = dict(self.promises)
+        other._loads, other._timed_cents = list(self._loads), list(self._timed_cents)
+        other.stock_left = [dict(parts) for parts in self.stock_left]
+        return other
 
     def adopt(self, vehicle: int, numbers: Iterable[int], fetches: Mapping[int, Fetch] | None = None) -> None:
         """Fills an empty route with these visits in this order, or with those of them that it can hold; parts are

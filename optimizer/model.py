@@ -1,6 +1,7 @@
 """The problem as numbered things and plain integers, prepared once for engines that must be fast."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -155,3 +156,54 @@ class Model:
             bool(visit.crew_size > 1 or visit.after or visit.same_technician_as is not None or visit.id in linked)
             for visit in self.visits
         ]
+
+    # ---- the model of nearly the same problem
+
+    def expected_as(self, placed: dict[str, tuple[frozenset[str], int]]) -> "Model":
+        """The same with another plan that people rely on."""
+        other = copy(self)
+        other.__dict__["published"] = placed
+        other._own_cents = [[None] * len(self.visits) for _ in self.technicians]
+        for name in ("is_timed", "published_start"):
+            other.__dict__.pop(name, None)
+        return other
+
+    def with_others(self, problem: Problem, people: Collection[int], visits: Collection[int]) -> "Model":
+        """With these technicians and visits as another problem has them."""
+        other = copy(self)
+        other.technicians, other.visits = problem.technicians, problem.visits
+        other.place, other.vehicles = list(self.place), list(self.vehicles)
+        other.duration = [list(row) for row in self.duration] if visits else list(self.duration)
+        other._starts = [list(row) for row in self._starts] if visits else list(self._starts)
+        for number in visits:
+            visit = problem.visits[number]
+            other.place[number] = problem.place_index[visit.place]
+            for technician, person in enumerate(problem.technicians):
+                other.duration[technician][number] = person.minutes_for(visit)
+                other._starts[technician][number] = None
+        for technician in people:
+            person = problem.technicians[technician]
+            other.duration[technician] = [person.minutes_for(visit) for visit in problem.visits]
+            other._starts[technician] = [None] * len(problem.visits)
+            for index, shift in enumerate(person.shifts):
+                other.vehicles[self.vehicle_number[technician, index]] = self._vehicle(technician, index, shift)
+        other._own_cents = [[None] * len(problem.visits) for _ in problem.technicians]
+        for name in ("is_timed", "is_linked"):
+            other.__dict__.pop(name, None)
+        return other
+
+    def with_one_more(self, problem: Problem) -> "Model":
+        """Of a problem that has one more visit at its end."""
+        visit, grown = problem.visits[-1], copy(self)
+        grown.visits = problem.visits
+        grown.place = [*self.place, problem.place_index[visit.place]]
+        grown.visit_number = {**self.visit_number, visit.id: len(self.visits)}
+        grown.duration = [
+            [*row, technician.minutes_for(visit)]
+            for row, technician in zip(self.duration, self.technicians, strict=True)
+        ]
+        grown._starts = [[*row, None] for row in self._starts]
+        grown._own_cents = [[*row, None] for row in self._own_cents]
+        for name in ("is_timed", "published_start", "is_linked"):
+            grown.__dict__.pop(name, None)
+        return grown

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from optimizer.desk import Change, Desk
+from optimizer.change import Change
+from optimizer.desk import Desk
 from optimizer.model import NOWHERE
 from optimizer.plan import Plan
 from optimizer.problem import InvalidProblem, Problem

@@ -10,8 +10,9 @@ from enum import StrEnum
 from heapq import nsmallest
 from typing import Any
 
+from optimizer.change import Change, Starts
 from optimizer.check import check
-from optimizer.desk import Change, Desk, Starts
+from optimizer.desk import Desk
 from optimizer.documents import to_json
 from optimizer.explain import explain_unassigned_at
 from optimizer.fits import may_serve, start_intervals

@@ -7,7 +7,8 @@ chains are moved and turned around as long as that pays. Promises, pins and what
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from optimizer.desk import Change, Desk, Line, Starts
+from optimizer.change import Change, Line, Starts
+from optimizer.desk import Desk
 from optimizer.plan import Plan
 from optimizer.problem import InvalidProblem, Problem
 from optimizer.timing import NEVER, timeline_of

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from optimizer.desk import Change, Desk, Move
+from optimizer.change import Change, Move
+from optimizer.desk import Desk
 from optimizer.fits import FOREVER
 from optimizer.model import NOWHERE
 from optimizer.plan import Plan

@@ -7,7 +7,8 @@ is what the whole plan would cost more, lateness caused to others included.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optimizer.desk import Change, Desk, Starts
+from optimizer.change import Change, Starts
+from optimizer.desk import Desk
 from optimizer.fits import FOREVER, intersect
 from optimizer.plan import Plan
 from optimizer.problem import InvalidProblem, Problem, Visit

@@ -6,9 +6,10 @@ from itertools import islice
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from optimizer.change import Change
 from optimizer.check import check
 from optimizer.construct import construct
-from optimizer.desk import Change, Desk
+from optimizer.desk import Desk
 from optimizer.plan import Plan
 from optimizer.problem import InvalidProblem, Problem, Visit, Window
 from optimizer.score import score

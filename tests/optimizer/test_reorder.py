@@ -6,9 +6,10 @@ from itertools import permutations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from optimizer.change import Line
 from optimizer.check import check
 from optimizer.construct import construct
-from optimizer.desk import Desk, Line
+from optimizer.desk import Desk
 from optimizer.problem import InvalidProblem, Pin, Problem, Shift, Window
 from optimizer.reorder import improve_route
 from optimizer.score import score
