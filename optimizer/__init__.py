@@ -1,10 +1,10 @@
 """The planner: who goes where, and when. `solve(problem)` answers with a plan, and knows no database or web.
 
-problem.py  what is asked        construct.py  a first answer, in Python    check.py    the judge
-plan.py     what is answered     search.py     the compiled search          score.py    the price
-rules.py    what a good day is   routing.py    OR-Tools over the same       explain.py  why, and why not
-matrix.py   how long roads take  solve.py      all together                 supply.py   parts on board and in stock
-model.py    the problem, counted draft.py      a plan in the making         timing.py   when each stop of a route
+problem.py  what is asked        construct.py  an answer in milliseconds    check.py    the judge
+plan.py     what is answered     routing.py    OR-Tools over the same       score.py    the price
+rules.py    what a good day is   solve.py      all together                 explain.py  why, and why not
+matrix.py   how long roads take  timing.py     when each stop of a route    supply.py   parts on board and in stock
+parts.py    a part of a day      splitting.py  large days into parts        decompose.py  part by part, and together
 
 The compiled search, imported only when it is used: `tables.py` has the model as arrays, `kernel.c` improves routes in
 them, `native.py` compiles and calls it, and `assignment.py` puts known routes together.
@@ -19,9 +19,20 @@ from optimizer.absence import after_delay, without_technician
 from optimizer.change import Move
 from optimizer.check import check
 from optimizer.construct import Insertion, construct, insert
+from optimizer.decompose import InParts, side_by_side, solve_in_parts
 from optimizer.desk import Desk
-from optimizer.documents import plan_from_json, plan_to_json, problem_from_json, problem_to_json
+from optimizer.documents import (
+    part_from_json,
+    part_to_json,
+    plan_from_json,
+    plan_to_json,
+    problem_from_json,
+    problem_to_json,
+    solved_from_json,
+    solved_to_json,
+)
 from optimizer.explain import Choice, explain_assigned, explain_unassigned
+from optimizer.parts import Part, Solved, solve_part
 from optimizer.plan import Pickup, PlacedBreak, Plan, Reason, ReasonCode, Route, Score, Unassigned
 from optimizer.plan import Stop as PlannedStop
 from optimizer.problem import (
@@ -69,10 +80,12 @@ __all__ = [
     "Charge",
     "Choice",
     "Desk",
+    "InParts",
     "Insertion",
     "InvalidProblem",
     "Move",
     "Opportunity",
+    "Part",
     "Pickup",
     "Pin",
     "Place",
@@ -94,6 +107,7 @@ __all__ = [
     "Skill",
     "Slot",
     "Slowdown",
+    "Solved",
     "Stock",
     "Stop",
     "Technician",
@@ -119,6 +133,8 @@ __all__ = [
     "insert_urgent_at",
     "nearby",
     "nearby_at",
+    "part_from_json",
+    "part_to_json",
     "plan_from_json",
     "plan_to_json",
     "problem_from_json",
@@ -128,9 +144,14 @@ __all__ = [
     "remedies",
     "remedies_at",
     "score",
+    "side_by_side",
     "slots",
     "slots_at",
     "solve",
+    "solve_in_parts",
+    "solve_part",
+    "solved_from_json",
+    "solved_to_json",
     "split_over_days",
     "without_technician",
 ]

@@ -22,11 +22,13 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from optimizer.parts import Part, Solved
 from optimizer.plan import Plan
 from optimizer.problem import InvalidProblem, Problem
 
 PROBLEM_FORMAT = "truckroll.problem/1"
 PLAN_FORMAT = "truckroll.plan/1"
+PART_FORMAT, SOLVED_FORMAT = "truckroll.part/1", "truckroll.solved/1"
 # From this length on a row of a travel matrix is kept as an array: a twelfth of the memory.
 LONG_ROW = 256
 Json = dict[str, Any]
@@ -49,6 +51,24 @@ def plan_to_json(plan: Plan) -> Json:
 def plan_from_json(document: Json) -> Plan:
     """Raises `InvalidProblem` with the path of what is wrong."""
     return _read_document(Plan, PLAN_FORMAT, document)
+
+
+def part_to_json(part: Part) -> Json:
+    return {"format": PART_FORMAT, **to_json(part)}
+
+
+def part_from_json(document: Json) -> Part:
+    """Raises `InvalidProblem` with the path of what is wrong."""
+    return _read_document(Part, PART_FORMAT, document)
+
+
+def solved_to_json(solved: Solved) -> Json:
+    return {"format": SOLVED_FORMAT, **to_json(solved)}
+
+
+def solved_from_json(document: Json) -> Solved:
+    """Raises `InvalidProblem` with the path of what is wrong."""
+    return _read_document(Solved, SOLVED_FORMAT, document)
 
 
 def to_json(value: Any) -> Any:

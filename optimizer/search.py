@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from optimizer.assignment import POINT_CENTS, Column, choose, columns_of, routes_of
 from optimizer.draft import Draft, Promise
 from optimizer.model import Model
@@ -22,13 +24,21 @@ from optimizer.tables import (
     COUNT,
     FETCH_STOCK,
     FIRST_SLOT,
+    LATENESS,
+    POOL_COUNT,
+    POOL_ENERGY,
+    POOL_LATENESS,
+    POOL_VEHICLE,
+    POOL_WISHES,
     PRICE,
     ROUTE,
+    START,
     SUM_LATENESS,
     SUM_POINTS,
     SUM_WISHES,
     SUM_WORST,
     VISIT,
+    WISHES,
     State,
     Tables,
     state_of,
@@ -238,27 +248,29 @@ class Search:
 
     # ---- putting plans together
 
-    def _scale(self) -> tuple[int, int]:
+    def scale(self) -> tuple[int, int]:
+        """What a cent of lateness and one of wishes weigh where both are added up."""
         weight = float(self.tables.weights[1])
         return (int(weight), 1) if weight >= 1 else (1, round(1 / weight))
 
     def _best_cost(self) -> int:
-        lateness, wishes = self._scale()
+        lateness, wishes = self.scale()
         totals = self.best.state.best_totals
         points = int(totals[SUM_POINTS]) * POINT_CENTS * wishes
         return points + int(totals[SUM_LATENESS]) * lateness + int(totals[SUM_WISHES]) * wishes
 
-    def assemble(self, seconds: float, *, counted: bool = False) -> bool:
+    def assemble(self, seconds: float, more: Sequence[Column] = (), *, counted: bool = False) -> bool:
         """Lets CP-SAT put known routes together; whether the best solution became better. Where iterations are
         `counted` its effort is counted too, so that the answer is the same however fast the machine."""
         if not len(self.tables.visits):
             return False
-        columns: list[Column] = columns_of(self.tables, [each.state for each in self.workers], self._scale())
+        columns: list[Column] = columns_of(self.tables, [each.state for each in self.workers], self.scale())
+        columns += more
         found = choose(
             self.tables,
             columns,
             self._best_cost(),
-            scale=self._scale(),
+            scale=self.scale(),
             seconds=seconds,
             seed=self.seed,
             counted=counted,
@@ -273,6 +285,37 @@ class Search:
             best.adopt({})
             best.kernel.construct(order=0)
         return False
+
+    def pool_routes(self, most: int) -> list[tuple[int, tuple[int, ...], tuple[int, ...], int, int]]:
+        """Vehicle, slots, starts, cents of lateness and of wishes of the routes seen in the best solutions."""
+        found: list[tuple[int, tuple[int, ...], tuple[int, ...], int, int]] = []
+        for state in (worker.state for worker in self.workers):
+            rows = np.flatnonzero(state.pool_facts[:, POOL_COUNT] > 0)
+            nearest = rows[np.argsort(state.pool_facts[rows, POOL_ENERGY], kind="stable")]
+            for row in nearest[: most // len(self.workers)].tolist():
+                facts = state.pool_facts[row]
+                count = int(facts[POOL_COUNT])
+                slots, starts = state.pool[row, :count].tolist(), state.pool_starts[row, :count].tolist()
+                costs = int(facts[POOL_LATENESS]), int(facts[POOL_WISHES])
+                found.append((int(facts[POOL_VEHICLE]), tuple(slots), tuple(starts), *costs))
+        return found
+
+    def best_columns(self) -> list[Column]:
+        """The routes of the best solution, which is driven for that; none if it cannot be driven alone."""
+        best, scale = self.best, self.scale()
+        routes = best.best_routes()
+        if not best.adopt(routes):
+            return []
+        facts, where = best.state.facts, best.state.where
+        return [
+            Column(
+                vehicle,
+                tuple(slots),
+                tuple(where[slots, START].tolist()),
+                int(facts[vehicle, LATENESS]) * scale[0] + int(facts[vehicle, WISHES]) * scale[1],
+            )
+            for vehicle, slots in routes.items()
+        ]
 
     # ---- what comes out
 

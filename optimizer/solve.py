@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from optimizer.check import check
 from optimizer.construct import fill
+from optimizer.decompose import InParts, improve_in_parts, side_by_side
 from optimizer.draft import Draft
 from optimizer.explain import with_reasons
 from optimizer.model import Model
@@ -31,6 +32,8 @@ REASONS_SECONDS_LEAST = 0.02
 # Of the time, what is kept to time, judge and explain the answer; known better once a first plan was judged.
 FINISH_SHARE_MAX = 0.25
 LEFT_OUT_TRIED_MAX = 50
+# From so many visits on a day is improved in parts.
+PARTS_FROM = 600
 # Without the compiled search a first plan may take so long, whatever time there is.
 FIRST_PLAN_SECONDS = 2.0
 
@@ -44,19 +47,25 @@ def solve(
     should_stop: ShouldStop | None = None,
     engines: Sequence[str] = ("search",),
     workers: int = 1,
+    in_parts: InParts | None = None,
 ) -> Plan:
     """The best plan found in time, with its score and a reason for each visit left out; it passes `check`.
 
     `on_progress(elapsed_seconds, score)` hears of better plans, `should_stop()` is asked often and ends the
     search with the best plan so far. Exceptions from either come out of here. `engines` take their turns with the
-    time, each going on where the one before ended; `workers` search side by side, each on a core.
+    time, each going on where the one before ended; `workers` search side by side, each on a core. With `in_parts`
+    the search improves the day part by part (see `decompose.py`), parts being solved wherever it says; days of
+    `PARTS_FROM` visits and more are always improved so, by the workers unless told.
     """
     for name in engines:
         if name not in ENGINES:
             raise InvalidProblem("engines", f"must be of {', '.join(ENGINES)}, not “{name}”.")
     if workers < 1:
         raise InvalidProblem("workers", "must be at least 1.")
-    return _Solving(problem, stop or Stop(), seed, on_progress, should_stop, tuple(engines), workers).run()
+    cores = min(workers, os.cpu_count() or 1)
+    if in_parts is None and len(problem.visits) >= PARTS_FROM:
+        in_parts = InParts(side_by_side(cores, should_stop), cores)
+    return _Solving(problem, stop or Stop(), seed, on_progress, should_stop, tuple(engines), cores, in_parts).run()
 
 
 @dataclass(slots=True)
@@ -68,6 +77,7 @@ class _Solving:
     should_stop: ShouldStop | None
     engines: tuple[str, ...]
     workers: int
+    in_parts: InParts | None = None
     started: float = 0.0
     told_at: float = -1.0
     told: Score | None = None
@@ -122,7 +132,7 @@ class _Solving:
         try:
             from optimizer.search import Search
 
-            search = Search.of(model, self.seed, min(self.workers, os.cpu_count() or 1))
+            search = Search.of(model, self.seed, 1 if self.in_parts is not None else self.workers)
         except (ImportError, NoCompiler) as error:
             logger.warning("The compiled search is not there, OR-Tools plans alone: %s", error)
             return None
@@ -136,11 +146,16 @@ class _Solving:
         seconds = max(0.0, self._left() - min(finish, FINISH_SHARE_MAX * self.stop.seconds)) / shares
         if seconds == 0 or self._must_stop():
             return first
-        search.run(
+        stop, report = (
             replace(self.stop, seconds=seconds),
-            on_better=self._tell_at_times if self.on_progress is not None else None,
-            should_stop=self.should_stop,
+            self._tell_at_times if self.on_progress is not None else None,
         )
+        if self.in_parts is not None:
+            improve_in_parts(
+                search, stop, self.in_parts, seed=self.seed, on_better=report, should_stop=self.should_stop
+            )
+        else:
+            search.run(stop, on_better=report, should_stop=self.should_stop)
         return self._completed(search.draft())
 
     def _completed(self, draft: Draft) -> Draft:
