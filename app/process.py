@@ -31,8 +31,8 @@ from app.infrastructure import (
 from app.integrations import reactions as integrations_reactions
 from app.kernel.errors import ConfigurationError
 from app.messaging import reactions as messaging_reactions
+from app.scheduling import parts, travel
 from app.scheduling import reactions as scheduling_reactions
-from app.scheduling import travel
 from app.settings import LogFormat, Settings, TravelProvider
 from app.technicians import reactions as technicians_reactions
 from app.work_orders import reactions as work_orders_reactions
@@ -117,6 +117,7 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
         await broadcast.start(settings.broadcast_url)
         await limits.start(settings.broadcast_url)
         await texts.start(settings.broadcast_url)
+        parts.configure(settings.planner_parts_from)
         await start_travel(settings)
         storage.configure(settings.data_folder / "files")
         storage.configure_exports(settings.data_folder / "exports", settings.export_megabytes_max)

@@ -98,6 +98,12 @@ class Settings(BaseModel):
     http_statuses: HttpStatuses = Field(HttpStatuses.OF_2025, description="2025 or draft")
     trusted_proxies: int = Field(0, ge=0, le=5, description="how many proxies in front add X-Forwarded-For")
     planner_processes: int = Field(1, ge=1, le=64, description="days that are planned at the same time")
+    planner_parts_from: int = Field(
+        600,
+        ge=2,
+        le=1_000_000,
+        description="visits from which on a plan is made in parts, which other workers take too",
+    )
     travel_url: str | None = Field(
         None, description="the address of the road server: http://host:port, with a path if any"
     )

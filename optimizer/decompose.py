@@ -115,10 +115,10 @@ class _Rounds:
 
     def run(self) -> None:
         count = part_count(len(self.search.model.visits), self.in_parts)
-        waves = math.ceil(count / self.in_parts.at_once)
+        at_once = min(count, self.in_parts.at_once)
         rounds = ROUNDS_MAX if count > 1 else 1
         if self.stop.solutions is None:
-            rounds = max(1, min(rounds, int(self._left() / (waves * PART_SECONDS_LEAST))))
+            rounds = max(1, min(rounds, int(self._left() * at_once / (count * PART_SECONDS_LEAST))))
         improved_at = time.monotonic()
         for number in range(rounds):
             if self._must_stop():
@@ -128,8 +128,11 @@ class _Rounds:
             # What remains is for this round and those after it, and for putting routes together before each of them.
             later = rounds - number - 1
             until = self._elapsed() + self._left() * (1.0 - ASSEMBLY_SHARE * (later > 0)) / (later + 1)
-            if self._solve_parts(number, rounds, count, until, (until - self._elapsed()) / waves):
+            begun, seconds = self._elapsed(), (until - self._elapsed()) / math.ceil(count / at_once)
+            if self._solve_parts(number, rounds, count, until, seconds):
                 improved_at = time.monotonic()
+            # Whoever solves them may be more, or fewer, than was said.
+            at_once = min(count, max(1, round(count * seconds / max(1e-3, self._elapsed() - begun))))
             patience = self.stop.unimproved_seconds
             if patience is not None and time.monotonic() - improved_at >= patience:
                 return

@@ -33,7 +33,7 @@ REASONS_SECONDS_LEAST = 0.02
 FINISH_SHARE_MAX = 0.25
 LEFT_OUT_TRIED_MAX = 50
 # From so many visits on a day is improved in parts.
-PARTS_FROM = 600
+PARTS_FROM = 1_500
 # Without the compiled search a first plan may take so long, whatever time there is.
 FIRST_PLAN_SECONDS = 2.0
 

@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -207,6 +207,16 @@ async def cancel(actor: Actor, id: str) -> bool:
     if found and (context := _running.get(id)):
         context._request_cancel()
     return found
+
+
+async def remove(actor: Actor, ids: Sequence[str], *, only_waiting: bool = False) -> int:
+    """Delete jobs whose result nobody wants any more; how many. Who is doing one is told to stop."""
+
+    async def work() -> int:
+        mine = Job.filter(id__in=list(ids), organization_id=actor.organization_id)
+        return await (mine.filter(status=JobStatus.QUEUED) if only_waiting else mine).delete()
+
+    return await database.unit_of_work(work)
 
 
 async def forget_old_jobs() -> int:

@@ -4,6 +4,7 @@ says what needs attention, and forgets old links."""
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -24,7 +25,7 @@ from app.kernel.errors import Problem, Unavailable
 from app.messaging import commands as messaging
 from app.messaging import queries as messaging_queries
 from app.messaging.rules import AlertKind
-from app.scheduling import commands, planning, queries, rules
+from app.scheduling import commands, parts, planning, queries, rules
 from app.scheduling.commands.runs import JOB
 from app.scheduling.events import (
     AppointmentArrived,
@@ -43,7 +44,7 @@ from app.scheduling.events import (
 )
 from app.scheduling.models import Appointment, Assignment, PlanRun
 from app.scheduling.rules import AppointmentStatus, PlanRunStatus, ReasonCode
-from app.scheduling.solver import Progress, Request, SolveCanceled, SolveFailed, solve_apart
+from app.scheduling.solver import Progress, Request, SolveCanceled, SolveFailed, solve_apart, solve_part_apart
 from app.scheduling.standing import score_as_json
 from app.work_orders.events import (
     WorkOrderCanceled,
@@ -81,7 +82,37 @@ log = structlog.get_logger(__name__)
 @job(JOB, tries=TRIES)
 async def make_plan(context: JobContext) -> None:
     """Read the day, think in another process, keep the answer. A second try begins anew."""
-    await answer(context, context.payload["run_id"], solve_apart)
+
+    async def solve(
+        request: Request,
+        *,
+        on_progress: Callable[[Progress], Awaitable[object]],
+        should_stop: Callable[[], Awaitable[bool]],
+    ) -> optimizer.Plan:
+        visits = parts.visits_per_part(len(request.visits)) if request.change is None else None
+        return await solve_apart(
+            replace(request, visits_per_part=visits),
+            on_progress=on_progress,
+            should_stop=should_stop,
+            parts=None if visits is None else parts.PartJobs(context.actor),
+        )
+
+    await answer(context, context.payload["run_id"], solve)
+
+
+@job(parts.JOB, tries=TRIES, apart=True)
+async def solve_part(context: JobContext) -> dict[str, Any] | None:
+    """Solve a part of a large day for whoever plans it."""
+
+    async def is_canceled() -> bool:
+        return context.canceled()
+
+    if parts.is_over(context.payload):
+        return None
+    try:
+        return {"solved": await solve_part_apart(context.payload["part"], should_stop=is_canceled)}
+    except SolveCanceled:
+        return None
 
 
 async def answer(context: JobContext, run_id: str, solve: Solve) -> None:
