@@ -167,11 +167,11 @@ class Assignment(OwnedTable):
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
         scope = _in_scope(actor)
-        if not actor.is_technician_only:
+        if not (actor.is_customer or actor.is_technician_only):
             return scope
-        # Who is only kept free is told nothing: it may come to nothing.
-        told = column("status") != AssignmentStatus.RESERVED.value
-        return scope & (column("technician_id") == actor.technician_id) & told
+        # Who would come, and when, is the office's to know until it is confirmed: it may come to nothing.
+        told = scope & (column("status") != AssignmentStatus.RESERVED.value)
+        return told if actor.is_customer else told & (column("technician_id") == actor.technician_id)
 
 
 @register

@@ -270,13 +270,14 @@ async def tell_of_failures(actor: Actor, entry: Entry) -> None:
 
 @follows(PlanRunFailed, PlanReady, forget_after_hours=OLD_HOURS)
 async def tell_of_plans(actor: Actor, entry: Entry) -> None:
-    """A day without a plan needs attention until there is one."""
+    """A day without the plan that somebody asked for needs attention until there is one of that kind."""
     if entry.type == PlanRunFailed.__name__:
         await commands.tell_of_failed_plan(actor, entry.subject_id, entry.id)
         return
     run = await find_one(PlanRun, actor, entry.subject_id)
-    same_day = exists("plan_run", "id", column("day") == run.day, ours="subject_id")
-    await messaging.resolve_alerts(actor, [AlertKind.PLAN_FAILED], same_day)
+    same_day = (column("day") == run.day) & (column("kind") == run.kind)
+    about = exists("plan_run", "id", same_day, ours="subject_id")
+    await messaging.resolve_alerts(actor, [AlertKind.PLAN_FAILED], about)
 
 
 @follows(

@@ -23,7 +23,7 @@ from app.scheduling.rules import BoardRowKind, DispatchQueue
 from app.technicians.events import TechnicianStatusChanged
 from app.technicians.rules import TechnicianStatus
 from schema.customers.types import Coordinates
-from schema.kit import ID, SIGNED_IN, arg, query
+from schema.kit import ID, SIGNED_IN, Context, arg, query
 from schema.kit.live import heard, watched
 from schema.scheduling.board_types import (
     Board,
@@ -49,6 +49,8 @@ BOARD_PAGE = "board"
 QUEUE_PAGE = "queue"
 HEARTBEAT_SECONDS_MIN = 5
 HEARTBEAT_SECONDS_MAX = 300
+# The way of a day: a road server is asked, and a line has hundreds of points.
+ROUTE_POINTS = 50
 
 DAY = "Which day."
 TERRITORY = "Only visits to sites of this territory, and the technicians who work there or anywhere."
@@ -136,6 +138,7 @@ class Queries:
     )
     async def my_day(
         actor: Actor,
+        context: Context,
         day: Annotated[date, arg(DAY)],
         technician_id: Annotated[ID | None, arg("Whose; your own unless given.")] = None,
         time_zone: Annotated[str | None, arg(ZONE)] = None,
@@ -145,6 +148,8 @@ class Queries:
     ) -> Day:
         """The day of one technician."""
         id = _technician(actor, technician_id)
+        if route:
+            await context.spend(ROUTE_POINTS)
         cursor = await _head(actor)
         shown = await queries.day_board(actor, day, technician_ids=[id], time_zone=time_zone)
         visits = [one for one in await queries.find_day_visits(actor, shown) if one.progress.starts_at is not None]

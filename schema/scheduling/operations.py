@@ -400,7 +400,7 @@ class PlanAbsenceInput:
 
     technician_id: ID = about("Who.")
     since: datetime = about("From when on.")
-    until: datetime = about("Until when, at most 14 days.")
+    until: datetime = about("Until when; the time may lie on 14 days at most.")
     id: ID | None = about(NEW_ID, default=None)
     time_zone: str | None = about(ZONE, default=None)
     technician_ids: list[ID] | None = about("Who may take over; all who work unless given.", default=None)

@@ -102,7 +102,7 @@ def _of_all(matrix: Any, name: str) -> Any:
 def _metres_per_unit(answer: Any) -> float:
     try:
         return METRES_PER_UNIT[answer.get("units", "kilometers")]
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError):
         raise Away("the answer is in a unit that is not known") from None
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from app import database
+from app.customers.models import Customer
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
@@ -75,7 +76,7 @@ async def reserve_slot(
     expires_at = rules.hold_ends_at(now, minutes)
     start, end = require_aware(window_start, "windowStart"), require_aware(window_end, "windowEnd")
     rules.require_slot_window(start, end, now)
-    appointment, work_order = await _lock_wanted(actor, work_order_id)
+    appointment, work_order = await office.lock_wanted_visit(actor, work_order_id)
     await steps.release_holds(appointment)
     await _require_few(work_order, now)
     await _require_capacity(appointment, work_order, choice, (start, end))
@@ -172,7 +173,7 @@ async def confirm_slot(actor: Actor, id: str, *, version: int | None = None) -> 
     await _require_fit(
         appointment, work_order, crew, hold.starts_at, hold.ends_at, (hold.window_start, hold.window_end)
     )
-    await change_row(hold, status=SlotHoldStatus.CONFIRMED.value)
+    confirmed = await change_row(hold, status=SlotHoldStatus.CONFIRMED.value)
     for reserved in await steps.find_reserved(appointment):
         await steps.settle(reserved, AssignmentStatus.PROPOSED)
     await steps.give_time(appointment, hold.technician_ids, hold.starts_at, hold.ends_at)
@@ -192,7 +193,7 @@ async def confirm_slot(actor: Actor, id: str, *, version: int | None = None) -> 
             changes=changes,
         )
     )
-    journal.record(events.SlotConfirmed(**steps.about_hold(hold)))
+    journal.record(events.SlotConfirmed(**steps.about_hold(hold), changes=confirmed))
     await steps.roll_up(system_actor(actor.organization_id), appointment)
     return hold.id
 
@@ -246,27 +247,6 @@ async def forget_old_holds() -> int:
     return total
 
 
-async def _lock_wanted(actor: Actor, work_order_id: str) -> tuple[Appointment, WorkOrder]:
-    """The one visit of some work that waits for a time, and the work, kept for this transaction; a new one if none does."""
-    seen = await find_one(WorkOrder, actor, work_order_id, path="workOrderId")
-    waiting = await queries.find_wanted_visit(seen)
-    if waiting is not None:
-        await find_rows(Appointment, column("id") == waiting.id, lock=True)
-    work_order = await lock_one(WorkOrder, actor, work_order_id, path="workOrderId")
-    work_order_rules.require_changeable(work_order.number, work_order.status)
-    # Somebody may have been faster.
-    waiting = await queries.find_wanted_visit(work_order)
-    if waiting is not None:
-        return waiting, work_order
-    made = await office.add_appointment(
-        work_order,
-        window_start=None,
-        window_end=None,
-        duration_minutes=min(work_order.duration_minutes, rules.DURATION_MINUTES_MAX),
-    )
-    return made, work_order
-
-
 async def _lock_visit(actor: Actor, hold: SlotHold) -> tuple[Appointment, WorkOrder]:
     """What a time is kept free for, in the order in which everybody locks."""
     own = column("organization_id") == actor.organization_id
@@ -282,6 +262,8 @@ async def _lock_crew(technician_ids: Sequence[str]) -> list[Technician]:
 
 
 async def _require_few(work_order: WorkOrder, now: datetime) -> None:
+    # One after the other, or two at once would both be the last that may be.
+    await find_rows(Customer, column("id") == work_order.customer_id, lock=True)
     held = (
         (column("organization_id") == work_order.organization_id)
         & (column("customer_id") == work_order.customer_id)

@@ -68,6 +68,27 @@ async def add_appointment(work_order: WorkOrder, *, id: str | None = None, **val
     return appointment
 
 
+async def lock_wanted_visit(actor: Actor, work_order_id: str) -> tuple[Appointment, WorkOrder]:
+    """The one visit of some work that waits for a time, and the work, kept for this transaction; a new one if none does."""
+    seen = await find_one(WorkOrder, actor, work_order_id, path="workOrderId")
+    waiting = await queries.find_wanted_visit(seen)
+    if waiting is not None:
+        await find_rows(Appointment, column("id") == waiting.id, lock=True)
+    work_order = await lock_one(WorkOrder, actor, work_order_id, path="workOrderId")
+    work_order_rules.require_changeable(work_order.number, work_order.status)
+    # Somebody may have been faster.
+    waiting = await queries.find_wanted_visit(work_order)
+    if waiting is not None:
+        return waiting, work_order
+    made = await add_appointment(
+        work_order,
+        window_start=work_order.requested_window_start,
+        window_end=work_order.requested_window_end,
+        duration_minutes=min(work_order.duration_minutes, rules.DURATION_MINUTES_MAX),
+    )
+    return made, work_order
+
+
 @command(Permission.MANAGE_SCHEDULE)
 async def schedule_appointment(
     actor: Actor,
@@ -108,13 +129,11 @@ async def schedule_work(
     override_reason: str | None = None,
 ) -> str:
     """Give some work its visit with time and technicians at once: the one that waits for a time, or a new one."""
-    work_order = await find_one(WorkOrder, actor, work_order_id, path="workOrderId")
     await require_visible(Technician, actor, technician_ids, "technicianIds")
-    known = await queries.find_wanted_visit(work_order)
-    appointment_id = await create_appointment(actor, work_order_id) if known is None else known.id
+    appointment, _ = await lock_wanted_visit(actor, work_order_id)
     return await schedule_appointment(
         actor,
-        appointment_id,
+        appointment.id,
         technician_ids,
         starts_at,
         duration_minutes=duration_minutes,

@@ -159,7 +159,11 @@ def _restored(appointment: Appointment, before: dict[str, Any] | None) -> Placem
 
 
 async def _apply(actor: Actor, run_id: str, placements: Sequence[Placement]) -> None:
-    """Write all places at once: first every visit lets go of its time, so that two can change places."""
+    """Write all places at once: first every visit lets go of its time, so that two can change places.
+
+    A visit that had no time and gets none keeps what is held for it: somebody may be choosing a time at this moment.
+    """
+    placements = [one for one in placements if one.starts_at is not None or one.appointment.starts_at is not None]
     ids = [placement.appointment.id for placement in placements]
     for start in range(0, len(ids), ROWS_AT_ONCE):
         await Assignment.filter(appointment_id__in=ids[start : start + ROWS_AT_ONCE], is_active=True).update(
@@ -170,8 +174,7 @@ async def _apply(actor: Actor, run_id: str, placements: Sequence[Placement]) -> 
     for placement in placements:
         appointment = placement.appointment
         if placement.starts_at is None or placement.ends_at is None:
-            if appointment.starts_at is not None:
-                await office.take_out(appointment, run_id=run_id)
+            await office.take_out(appointment, run_id=run_id)
             continue
         await _put(placement, placement.starts_at, placement.ends_at, run_id)
     await steps.roll_up(actor, *(placement.appointment for placement in placements))

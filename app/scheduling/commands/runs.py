@@ -178,10 +178,13 @@ async def _ask_for_change(
     tz = await queries.get_time_zone(actor, time_zone)
     since, until = stretch
     first, last = local_day(since, tz), local_day(until - timedelta(microseconds=1), tz)
+    days = (last - first).days + 1
+    if days > rules.PLAN_DAYS_MAX:
+        raise InvalidInput(f"This is asked of at most {rules.PLAN_DAYS_MAX} days, not {days}.", path=["until"])
     run = await _add_run(
         actor,
         first,
-        (last - first).days + 1,
+        days,
         time_zone,
         id=id,
         kind=kind.value,
@@ -204,6 +207,9 @@ async def _add_run(
     if not 1 <= days <= rules.PLAN_DAYS_MAX:
         raise InvalidInput(f"A plan is about 1 to {rules.PLAN_DAYS_MAX} days.", path=["days"])
     tz = await queries.get_time_zone(actor, time_zone)
+    # Said now, not by a worker later.
+    day_bounds(day, tz)
+    day_bounds(day + timedelta(days=days - 1), tz)
     run = await add_row(
         PlanRun,
         id=id,

@@ -1,7 +1,7 @@
 """What every change of a visit has in common: locks in one order, one function for the status, one for the crew's time.
 
-Rows are locked in the order appointments, work orders, technicians, each by id, so that two commands never wait for
-each other in a circle.
+Rows are locked in the order appointments, work orders, the customer who has times held, technicians, each by id, so that
+two commands never wait for each other in a circle.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -142,9 +142,9 @@ async def release_holds(appointment: Appointment, to: SlotHoldStatus = SlotHoldS
     held = (column("appointment_id") == appointment.id) & (column("status") == SlotHoldStatus.HELD.value)
     for hold in await find_rows(SlotHold, held, order=["id"], lock=True):
         rules.SLOT_HOLD.require(SlotHoldStatus(hold.status), to)
-        await change_row(hold, status=to.value)
+        changes = await change_row(hold, status=to.value)
         kind = events.SlotExpired if to is SlotHoldStatus.EXPIRED else events.SlotReleased
-        journal.record(kind(**about_hold(hold)))
+        journal.record(kind(**about_hold(hold), changes=changes))
 
 
 def about_hold(hold: SlotHold) -> dict[str, Any]:

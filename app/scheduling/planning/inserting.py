@@ -21,6 +21,8 @@ from app.technicians.models import Technician
 # How long an option can be taken; what it was made from must not have moved meanwhile in any case.
 OPTION_MINUTES = 15
 WAYS_MAX = 20
+# A key with more digits would name a time that no calendar has.
+MINUTES_DIGITS_MAX = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,6 @@ def _key(asked_at: datetime, changes: Sequence[Proposal]) -> str:
 
 def _asked_at(key: str) -> datetime | None:
     minutes, _, _ = key.partition("-")
-    if not (minutes.isascii() and minutes.isdigit() and len(minutes) <= 10):
+    if not (minutes.isascii() and minutes.isdigit() and len(minutes) <= MINUTES_DIGITS_MAX):
         return None
     return datetime.fromtimestamp(int(minutes) * 60, UTC)

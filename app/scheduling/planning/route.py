@@ -36,7 +36,8 @@ async def find_route(actor: Actor, technician_id: str, visits: Sequence[BoardVis
     stops = await _stops(visits)
     home = await _home(actor, technician_id)
     if home is not None and stops:
-        begins, ends = stops[0][2], stops[-1][2]
+        first = next(visit for visit in visits if visit.id == stops[0][0])
+        begins, ends = first.progress.starts_at or stops[0][2], stops[-1][2]
         stops = [(None, home, begins), *stops, (None, home, ends)]
     legs = await route_geometry(
         [place for _, place, _ in stops], departs_at=[leaves for _, _, leaves in stops[:-1]], tz=tz

@@ -56,6 +56,9 @@ async def find_slots(
     for at a site."""
     if (work_order_id is None) == (site_id is None):
         raise InvalidInput("Name some work, or a site.", path=["workOrderId"])
+    if work_order_id is not None and (service_type_id is not None or duration_minutes is not None):
+        named = "durationMinutes" if service_type_id is None else "serviceTypeId"
+        raise InvalidInput("Of some work that is known already.", path=[named])
     if not 1 <= count <= rules.SLOTS_MAX:
         raise InvalidInput(f"Ask for 1 to {rules.SLOTS_MAX} windows.", path=["count"])
     if not rules.WINDOW_MINUTES_MIN <= window_minutes <= rules.WINDOW_MINUTES_MAX:

@@ -41,8 +41,8 @@ def of_day(day: date, tz: ZoneInfo) -> Condition:
 def span_of_run(run: PlanRun) -> tuple[datetime, datetime]:
     """The instants between which the days of a plan lie."""
     tz = zone(run.time_zone)
-    last = run.day + timedelta(days=run.days - 1)
-    return day_bounds(run.day, tz)[0], day_bounds(last, tz)[1]
+    begins = day_bounds(run.day, tz)[0]
+    return begins, day_bounds(run.day + timedelta(days=run.days - 1), tz)[1]
 
 
 def within(starts: datetime, ends: datetime) -> Condition:

@@ -14,9 +14,12 @@ from app.infrastructure import metrics, roads
 from app.infrastructure.models import RoadRow
 from app.infrastructure.roads import lines, network, rows, server
 from app.infrastructure.roads.blocks import blocks_of
-from app.infrastructure.roads.points import UNKNOWN, Away, Point
+from app.infrastructure.roads.osrm import Osrm
+from app.infrastructure.roads.points import UNKNOWN, Away, Point, RoadProblem
+from app.infrastructure.roads.provider import Provider
 from app.infrastructure.roads.rows import Row, forget_old_rows
 from app.infrastructure.roads.server import Circuit
+from app.infrastructure.roads.valhalla import Valhalla
 from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
 from tests.app.infrastructure.road_server import RoadServer, road_server, way
@@ -446,3 +449,30 @@ def test_the_line_of_the_format_s_own_example() -> None:
     )
     with pytest.raises(Away):
         lines.decode("_p~iF~ps|U_ulL", digits=5)
+
+
+_NAMES = (
+    "code durations distances routes legs steps geometry duration distance message error_code error "
+    "sources_to_targets trip units shape summary time length"
+)
+_ANSWERS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["Ok", "km", "??", "a\n"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(_NAMES.split()), inner, min_size=1, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(answer=_ANSWERS, inside=_ANSWERS, provider=st.sampled_from([Osrm("driving"), Valhalla("auto")]))
+def test_whatever_a_server_says_is_an_answer_or_a_road_problem(
+    answer: object, inside: object, provider: Provider
+) -> None:
+    wrapped = {"code": "Ok", "routes": [inside], "trip": inside, "sources_to_targets": inside, "durations": inside}
+    for told in (answer, wrapped):
+        for read in (lambda told: provider.read_table(200, told, 1, 1), lambda told: provider.read_route(200, told, 1)):
+            try:
+                read(told)
+            except RoadProblem:
+                continue

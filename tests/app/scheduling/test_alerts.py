@@ -345,9 +345,12 @@ async def test_a_day_without_a_plan_is_told_until_there_is_one(company: Company)
     assert (first.kind, first.severity, first.subject_id) == ("PLAN_FAILED", "WARNING", run)
     assert first.message == "There is no plan of 2027-03-01: The planner failed; the log says why."
     before = await journal.head(company.organization_id)
+    route = await commands.optimize_route(company.dispatcher, company.ann_id, DAY)
     again = await commands.plan_day(company.dispatcher, DAY)
-    await commands.begin_plan_run(system, again)
-    await commands.store_plan(system, again, [], {})
-    await followed(company, before)
+    for ready, status in ((route, "OPEN"), (again, "RESOLVED")):
+        await commands.begin_plan_run(system, ready)
+        await commands.store_plan(system, ready, [], {})
+        await followed(company, before)
+        assert (await Alert.get(id=first.id)).status == status
     assert [row.status for row in await Alert.all().order_by("raised_at", "id")] == ["RESOLVED", "OPEN"]
     assert second.subject_id == other_day

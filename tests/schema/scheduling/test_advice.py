@@ -112,6 +112,16 @@ async def test_who_was_at_the_site_before_is_told_and_who_lacks_the_skill_is_not
     assert (anns["technician"]["name"], anns["surplusLevels"]) == ("Ann", 1)
 
 
+async def test_of_two_who_schedule_the_same_work_at_once_one_makes_its_visit(company: Company) -> None:
+    order = await work(company)
+    attempts = (
+        commands.schedule_work(company.dispatcher, order, [id], NINE) for id in (company.ann_id, company.bob_id)
+    )
+    answers = await asyncio.gather(*attempts, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in answers) == ["Conflict", "str"]
+    assert await Appointment.all().count() == 1
+
+
 async def test_work_without_a_visit_is_ranked_and_scheduled_in_one_step(company: Company) -> None:
     order = await work(company)
     first, *_ = await data(company.dispatcher, RECOMMEND, day=str(DAY), work=order)
@@ -347,7 +357,7 @@ async def test_an_insertion_is_refused_once_the_day_moved_or_too_late_and_a_repe
     outdated = {"planRun": None, "errors": [{"code": "PLAN_OUTDATED", "path": [], "moved": [urgent]}]}
     await commands.unschedule_appointment(company.dispatcher, others)
     await commands.cancel_appointment(company.dispatcher, others, "OTHER")
-    for key in ("0-x", "nonsense", option["key"][:-1] + "z"):
+    for key in ("0-x", "9999999999-x", "nonsense", option["key"][:-1] + "z"):
         wanted = {"appointmentId": urgent, "day": str(DAY), "key": key}
         assert await do(company.dispatcher, "insertUrgent", "planRun { id }", **wanted) == outdated
     assert len(before) == 2

@@ -22,7 +22,7 @@ from schema.kit import Context, execute, plain_data, problems
 from schema.kit.live import hears
 from schema.schema import api
 from tests.app.scheduling.test_plans import planned
-from tests.app.scheduling.world import DAY, NINE, Company, booked, found, row_of, told, visit, work
+from tests.app.scheduling.world import DAY, NINE, Company, booked, found, give_shift, row_of, told, visit, work
 
 HOUR = timedelta(hours=1)
 SLOTS = """query ($work: ID!, $day: Date!, $days: Int! = 1, $count: Int! = 10) {
@@ -136,13 +136,15 @@ async def test_windows_are_shown_at_a_site_before_there_is_work_and_they_are_the
     for actor, change, code in (
         (stranger.customer, {}, "NOT_FOUND"),
         (company.customer, {"minutes": 0}, "INVALID_INPUT"),
+        (company.customer, {"day": "9999-12-31"}, "INVALID_INPUT"),
     ):
         [error] = (await ask(actor, document, **(wanted | change)))["errors"]
         assert error["extensions"]["code"] == code
-    [error] = (await ask(company.customer, "query ($d: Date!) { bookableSlots(day: $d) { isNearby } }", d=str(DAY)))[
-        "errors"
-    ]
-    assert error["extensions"]["code"] == "INVALID_INPUT"
+    both = "query ($d: Date!, $w: ID!) { bookableSlots(day: $d, workOrderId: $w, durationMinutes: 9) { isNearby } }"
+    none = "query ($d: Date!) { bookableSlots(day: $d) { isNearby } }"
+    for odd, more in ((none, {}), (both, {"w": await work(company)})):
+        [error] = (await ask(company.customer, odd, d=str(DAY), **more))["errors"]
+        assert error["extensions"]["code"] == "INVALID_INPUT"
     assert await Appointment.all().count() == 0
 
 
@@ -320,6 +322,83 @@ async def test_what_ended_long_ago_is_forgotten_and_what_is_held_is_not(company:
         await SlotHold.all().update(updated_at=utc_now() - timedelta(days=days))
         assert await commands.forget_old_holds() == count
     assert [one.id for one in await SlotHold.all()] == [kept]
+
+
+async def test_a_plan_that_leaves_a_visit_out_does_not_give_away_what_was_held_for_it_meanwhile(
+    company: Company,
+) -> None:
+    await Shift.all().delete()
+    order = await work(company)
+    run = await planned(company)
+    assert run.score["changes"]["UNASSIGNED"] == 1
+    await give_shift(company.organization_id, company.ann_id, DAY)
+    hold = await held(company, order)
+    await commands.commit_plan(company.dispatcher, run.id)
+    assert await busy() == [(company.ann_id, "RESERVED")]
+    done = await do(company.customer, "confirmSlot", HOLD, id=hold)
+    assert (done["slotHold"]["status"], done["errors"]) == ("CONFIRMED", [])
+
+
+async def test_a_customer_is_not_told_who_would_come_and_when_before_it_is_confirmed(company: Company) -> None:
+    hold = await held(company, await work(company))
+    ways = (
+        "{ assignments { totalCount } }",
+        "{ appointments { nodes { assignments { totalCount } } } }",
+        "{ slotHolds { nodes { appointment { assignments { totalCount } } } } }",
+    )
+
+    async def counts(actor: Actor) -> list[str]:
+        return [str((await ask(actor, document))["data"]) for document in ways]
+
+    offices = await counts(company.dispatcher)
+    assert all("'totalCount': 1" in one for one in offices)
+    assert await counts(company.customer) == [one.replace("'totalCount': 1", "'totalCount': 0") for one in offices]
+    await commands.confirm_slot(company.customer, hold)
+    assert await counts(company.customer) == offices
+
+
+async def test_facts_of_a_hold_say_what_it_was_before(company: Company) -> None:
+    order = await work(company)
+    first = await held(company, order)
+    again = held(company, order, **window(NINE + 3 * HOUR))
+    [released, _] = await told(company, again)
+    assert (released.subject_id, released.payload["changes"]["status"]) == (first, ["HELD", "RELEASED"])
+    second = await SlotHold.get(status="HELD")
+    facts = await told(company, commands.confirm_slot(company.customer, second.id))
+    confirmed = next(fact for fact in facts if fact.type == "SlotConfirmed")
+    assert confirmed.payload["changes"]["status"] == ["HELD", "CONFIRMED"]
+
+
+async def test_a_visit_that_a_hold_made_waits_with_the_window_that_its_work_asks_for(company: Company) -> None:
+    asked = {"requested_window_start": NINE, "requested_window_end": NINE + 4 * HOUR}
+    await commands.release_slot(company.customer, await held(company, await work(company, **asked)))
+    row = await Appointment.get()
+    assert (row.status, row.window_start, row.window_end) == ("UNSCHEDULED", NINE, NINE + 4 * HOUR)
+
+
+async def test_of_two_holds_at_once_one_is_the_last_that_an_account_may_have(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        await held(company, await work(company, duration_minutes=30), **window(NINE + number * HOUR))
+    # Not the same technician, or the later one would look anew.
+    await Shift.filter(technician_id=company.ann_id).update(ends_at=NINE + 5 * HOUR)
+    await Shift.filter(technician_id=company.bob_id).update(starts_at=NINE + 5 * HOUR)
+    require_few = booking._require_few
+
+    async def slow(*values: Any) -> None:
+        await require_few(*values)
+        await asyncio.sleep(0.2)
+
+    monkeypatch.setattr(booking, "_require_few", slow)
+    orders = [await work(company, duration_minutes=30) for _ in range(2)]
+    spans = (window(NINE + 4 * HOUR, 1), window(NINE + 6 * HOUR, 1))
+    asked = (
+        do(company.customer, "holdSlot", HOLD, workOrderId=order, **span)
+        for order, span in zip(orders, spans, strict=True)
+    )
+    codes = [[error["code"] for error in one["errors"]] for one in await asyncio.gather(*asked)]
+    assert sorted(codes) == [[], ["LIMIT_REACHED"]]
 
 
 CALLERS = 4

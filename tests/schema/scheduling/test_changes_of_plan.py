@@ -13,7 +13,8 @@ from app.infrastructure import journal
 from app.infrastructure.tables import add_row
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
-from app.scheduling import commands
+from app.kernel.traffic import read_slow_hours
+from app.scheduling import commands, travel
 from app.scheduling.models import PlanRun
 from app.scheduling.solver import solve_apart
 from app.technicians.models import Technician
@@ -104,8 +105,8 @@ async def test_plans_a_week_in_one_run_and_each_day_within_its_shifts(company: C
     other = await answered(company, "planDay", day=str(DAY), days=5, seconds=1)
     await booked(company, company.bob_id, at=NINE + 4 * DAYS)
     assert (await do(company.dispatcher, "commitPlan", id=other["id"]))[1] == ["PLAN_OUTDATED"]
-    for days in (0, 15):
-        assert (await do(company.dispatcher, "planDay", day=str(DAY), days=days))[1] == ["INVALID_INPUT"]
+    for day, days in ((DAY, 0), (DAY, 15), ("9999-12-31", 14), ("2199-12-31", 2)):
+        assert (await do(company.dispatcher, "planDay", day=str(day), days=days))[1] == ["INVALID_INPUT"]
 
 
 async def test_plans_the_work_and_the_people_of_a_territory_alone(company: Company) -> None:
@@ -260,6 +261,7 @@ async def test_a_technician_who_runs_late_shifts_what_can_wait_and_hands_over_wh
         ("planAbsence", {"until": (NINE + 20 * DAYS).isoformat()}, "INVALID_INPUT"),
         ("planDelay", {"delayMinutes": 0}, "INVALID_INPUT"),
         ("planDelay", {"delayMinutes": 1441}, "INVALID_INPUT"),
+        ("optimizeRoute", {"day": "9999-12-31"}, "INVALID_INPUT"),
     ],
 )
 async def test_a_change_that_makes_no_sense_is_refused(
@@ -306,6 +308,16 @@ async def test_my_day_tells_the_way_from_home_to_each_visit_and_back(company: Co
     assert 11_000 < legs[1]["driveMetres"] < 16_000
     assert legs[1]["driveMinutes"] > 10
     assert (await ask(company.ann, ROUTE, day=str(DAY), route=False))["myDay"]["legs"] == []
+
+
+async def test_the_way_from_home_is_as_slow_as_the_hour_before_the_first_visit(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first visit begins at nine in Berlin, so one drives there before nine, and home at noon."""
+    await booked(company, duration_minutes=180)
+    monkeypatch.setattr(travel, "_traffic", travel.Traffic(slow_hours=read_slow_hours("mo 07:00-09:05 3")))
+    there, back = (await ask(company.ann, ROUTE, day=str(DAY)))["myDay"]["legs"]
+    assert there["driveMinutes"] > back["driveMinutes"]
 
 
 async def test_where_a_technician_lives_is_told_to_those_alone_who_may_know(company: Company) -> None:
