@@ -613,9 +613,14 @@ static int settle(T t, W w) {
         w->scratch[r] = 0;
         touch(t, w, r);
         for (int64_t k = 1; k <= FACT(r, COUNT); k++)
-            if (SLOT(STOP(r, k), IS_LINKED)) WHERE(STOP(r, k), BOUND) = WHERE(STOP(r, k), START) = -LATE;
+            if (SLOT(STOP(r, k), IS_LINKED)) WHERE(STOP(r, k), START) = -LATE;
     }
-    /* No visit outside this circle is linked with one inside it. */
+    /* No visit inside this circle moves one outside it; those outside that come first stay where they are. */
+    for (int64_t i = 0; i < count; i++) {
+        int64_t r = w->queue[i];
+        for (int64_t k = 1; k <= FACT(r, COUNT); k++)
+            if (SLOT(STOP(r, k), IS_LINKED)) WHERE(STOP(r, k), BOUND) = (int32_t)bound_of(t, w, STOP(r, k));
+    }
     if (!spread(t, w, count)) return 0;
     refresh_stale(t, w);
     return 1;
