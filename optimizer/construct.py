@@ -36,7 +36,7 @@ def construct(problem: Problem, should_stop: ShouldStop | None = None) -> Plan:
 
 def fill(draft: Draft, should_stop: ShouldStop | None = None) -> None:
     """Puts everything that fits, and is worth it, into the draft."""
-    _place_groups(draft)
+    _place_groups(draft, should_stop)
     visits, linked = draft.model.visits, draft.model.is_linked
     for mandatory in (True, False):
         waiting = [
@@ -209,7 +209,7 @@ def _is_worth_it(draft: Draft, choice: _Choices) -> bool:
 # ---- visits that depend on one another
 
 
-def _place_groups(draft: Draft) -> None:
+def _place_groups(draft: Draft, should_stop: ShouldStop | None) -> None:
     groups = sorted(
         groups_of(draft.model),
         key=lambda group: (
@@ -219,6 +219,8 @@ def _place_groups(draft: Draft) -> None:
         ),
     )
     for group in groups:
+        if should_stop is not None and should_stop():
+            return
         if not any(number in draft.served for number in group):
             _GroupSearch(draft, group).run()
 

@@ -98,9 +98,6 @@ static inline int64_t leg_cents(T t, int64_t r, int64_t origin, int64_t destinat
     return cents_of(t, r, ROAD(minutes, profile, origin, destination), ROAD(metres, profile, origin, destination));
 }
 
-#ifndef OPENING_CHANCE
-#define OPENING_CHANCE 0.02
-#endif
 #define BREAK(k, c) (t->breaks[(int64_t)(k) * 3 + (c)])
 
 /* When one stands ready after the leg and breaks `first` to `last` (excluded); LATE if one is missed. */
@@ -1181,6 +1178,7 @@ int64_t construct(T t, W w, int64_t order) {
     }
     sort_by_keys(w, count);
     int64_t good = 1;
+    w->opening[0] = 0;
     /* What breaks the plan stays out alone: on a large day something always does. */
     for (int64_t i = 0; i < count; i++) {
         remember_totals(w);
@@ -1203,6 +1201,9 @@ int64_t keep_if_better(T t, W w) {
 }
 
 void keep(T t, W w) { keep_best(t, w); }
+
+/* How often the first visit that is put back opens a route of its own. */
+#define OPENING_CHANCE 0.02
 
 /* So many iterations, the temperature falling from `hot` to `cold`; how often the best was improved. */
 int64_t anneal(T t, W w, int64_t iterations, double hot, double cold, double removed_mean, double string_max,

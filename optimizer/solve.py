@@ -176,7 +176,8 @@ class _Solving:
         except ImportError:
             logger.warning("OR-Tools is not installed; the plan is the constructed one.")
             return best
-        fill(improved, self.should_stop)
+        until = self._elapsed() + FINISH_SHARE_MAX * self.stop.seconds
+        fill(improved, lambda: self._must_stop() or self._elapsed() > until)
         better = sound(self.problem, improved)
         return better if better.score is not None and best.score is not None and better.score < best.score else best
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 from optimizer.plan import Score
 from optimizer.problem import InvalidProblem
@@ -20,8 +21,8 @@ class Stop:
     unimproved_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.seconds >= 0:
-            raise InvalidProblem("stop.seconds", "must not be negative.")
+        if not 0 <= self.seconds < inf:
+            raise InvalidProblem("stop.seconds", "must be a number, and not negative.")
         if self.solutions is not None and self.solutions < 1:
             raise InvalidProblem("stop.solutions", "must be at least 1.")
         if self.unimproved_seconds is not None and not self.unimproved_seconds > 0:

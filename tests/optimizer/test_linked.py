@@ -2,6 +2,7 @@
 
 import random
 
+from optimizer.construct import construct
 from optimizer.model import Model
 from optimizer.problem import After, Problem, Visit
 from optimizer.search import Search
@@ -47,3 +48,16 @@ def test_who_follows_a_visit_of_a_route_left_alone_still_waits_for_it() -> None:
             assert too_soon(search) == [], seed
             looked_at += int((search.best.state.where[:, ROUTE] >= 0).sum())
     assert looked_at > 5000
+
+
+def test_a_first_plan_that_is_stopped_begins_no_more_groups() -> None:
+    asked: list[int] = []
+
+    def should_stop() -> bool:
+        asked.append(1)
+        return len(asked) > 1
+
+    crews = [visit(name, crew_size=2) for name in ("a", "b", "c")]
+    question = problem([technician("ann"), technician("bob")], crews)
+    assert construct(question).visit_ids == {"a", "b", "c"}
+    assert construct(question, should_stop).visit_ids == {"a"}

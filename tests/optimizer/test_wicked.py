@@ -255,6 +255,7 @@ def test_whatever_is_asked_has_an_answer_in_time(ask: Callable[[], Problem], ser
             "visits[a].lateness_cents_per_minute",
         ),
         (lambda: Stop(seconds=nan), "stop.seconds"),
+        (lambda: Stop(seconds=inf), "stop.seconds"),
         (lambda: Stop(seconds=-1), "stop.seconds"),
     ],
 )  # fmt: skip
