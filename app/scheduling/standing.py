@@ -54,11 +54,12 @@ def _with_legs(problem: optimizer.Problem, route: optimizer.Route) -> optimizer.
 
 
 def figures_of(problem: optimizer.Problem, plan: optimizer.Plan) -> dict[str, Any]:
-    """What a plan costs by tiers, and the way to all its visits and home."""
+    """What a plan costs by tiers, and the way to all its visits; the way home is no visit's, so proposals lack it, too."""
+    stops = [stop for route in plan.routes for stop in route.stops]
     return {
         **score_as_json(optimizer.score(problem, plan)),
-        "travel_minutes": sum(route.travel_minutes for route in plan.routes),
-        "travel_metres": sum(route.travel_metres for route in plan.routes),
+        "travel_minutes": sum(stop.travel_minutes for stop in stops),
+        "travel_metres": sum(stop.travel_metres for stop in stops),
     }
 
 

@@ -155,6 +155,15 @@ async def test_a_plan_is_compared_with_the_schedule_as_it_stood(company: Company
     assert summary["movedMinutes"] == sum(abs(one["movedMinutes"] or 0) for one in plan["visits"]["nodes"])
 
 
+async def test_a_schedule_that_stays_as_it_is_has_the_way_that_it_had_before(company: Company) -> None:
+    await zigzag(company)
+    plan = await answered(company, "planDay", day=str(DAY), seconds=1, keepScheduled=True)
+    summary = plan["summary"]
+    assert (summary["kept"], summary["moved"]) == (4, 0)
+    ways = ("travelMinutes", "travelMetres")
+    assert [summary[name] for name in ways] == [summary["before"][name] for name in ways]
+
+
 async def zigzag(company: Company) -> list[str]:
     """Ann drives to and fro, with time to spare: there is a shorter way."""
     sites = [company.site_id, company.far_site_id, company.site_id, company.far_site_id]
