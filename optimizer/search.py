@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 # less hot (measured on days of 200 and 1,500 visits).
 HOT, COLD, HOT_LEAST = 3.0, 0.03, 0.06
 ITERATIONS_FOR_HEAT = 60
-ITERATIONS_OF_A_CYCLE = 2500
+ITERATIONS_OF_A_CYCLE = 1500
 REMOVED_MEAN, STRING_MAX, BLINK = 10.0, 10.0, 0.01
 # Routes are remembered from solutions that are at most so many mean visits dearer than the best.
 POOL_WITHIN = 10.0

@@ -4,22 +4,21 @@ A *slot* is one technician's part in a visit: a crew of three is three slots, li
 slots, vehicles (one technician in one shift) or visits; the columns have names. Times are minutes, money cents.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.fits import Interval, may_serve, start_intervals
+from optimizer.fits import Interval, carries_the_load, carries_the_parts, serves_the_territory, start_intervals
 from optimizer.matrix import FREE_PROGRESS, TravelMatrix
 from optimizer.model import Model
 from optimizer.problem import Technician, Visit
-from optimizer.rules import surplus_levels
 
 Ints = npt.NDArray[np.int32]
 Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 # Later than every minute of a plan, and small enough that sums of a few stay in 32 bits.
 LATE = 1 << 28
@@ -227,10 +226,11 @@ class _FitTable:
         self.holes_from = [0]
         self.known_holes: dict[tuple[Interval, ...], int] = {}
         self.number = model.technician_number
-        self.paces: dict[float, list[int]] = {}
-        for number, technician in enumerate(model.technicians):
-            self.paces.setdefault(technician.speed_factor, []).append(number)
-        self.demands: dict[Any, tuple[npt.NDArray[np.bool_], Longs]] = {}
+        speeds = np.array([each.speed_factor for each in model.technicians])
+        self.paces = [np.flatnonzero(speeds == each) for each in np.unique(speeds)]
+        self.masks: dict[Any, Mask] = {}
+        self.levels: dict[str, Longs] = {}
+        self.expiring: dict[str, Mask] = {}
 
     def fill(self) -> Ints:
         for number in range(len(self.model.visits)):
@@ -240,7 +240,6 @@ class _FitTable:
     def _column(self, number: int) -> None:
         model, visit, column = self.model, self.model.visits[number], self.table[:, number]
         able, surplus = self._able(visit)
-        able = able.copy()
         if visit.required_technicians:
             able &= self._among(visit.required_technicians)
         if visit.excluded_technicians:
@@ -254,50 +253,59 @@ class _FitTable:
         if visit.id in model.published:
             own = own + policy.changed_technician_cents * ~self._among(model.published[visit.id][0])
         column[:, OWN_CENTS] = np.where(able, np.minimum(own, LATE), 0)
-        for people in self.paces.values():
+        expiring = self._expiring(visit)
+        for people in self.paces:
             column[people, MINUTES] = min(model.technicians[people[0]].minutes_for(visit), LATE)
-            there = [each for each in people if able[each]]
-            expiring = [each for each in there if self._expires(model.technicians[each], visit)]
-            steady = [each for each in there if each not in expiring]
-            if steady:
+            there = people[able[people]]
+            steady = there[~expiring[there]]
+            if len(steady):
                 self._open(column, steady, start_intervals(model.technicians[steady[0]], visit))
-            for each in expiring:
-                self._open(column, [each], start_intervals(model.technicians[each], visit))
+            for each in there[expiring[there]]:
+                self._open(column, each, start_intervals(model.technicians[each], visit))
 
-    def _able(self, visit: Visit) -> tuple[npt.NDArray[np.bool_], Longs]:
+    def _able(self, visit: Visit) -> tuple[Mask, Longs]:
         """Who may serve visits with such demands, names aside, and how many levels of skill are left over."""
-        key = (
-            tuple(sorted(visit.required_skills.items())),
-            visit.territory,
-            tuple(sorted(visit.parts.items())),
-            visit.load_units,
-        )
-        if key not in self.demands:
-            plain = replace(
-                visit,
-                required_technicians=(),
-                preferred_technicians=(),
-                excluded_technicians=(),
-                pin=None,
-            )
-            people = self.model.technicians
-            self.demands[key] = (
-                np.array([may_serve(each, plain, self.model.problem.stocks) for each in people], dtype=bool),
-                np.array([surplus_levels(each, plain) for each in people], dtype=np.int64),
-            )
-        return self.demands[key]
+        stocks = self.model.problem.stocks
+        able = self._who(("territory", visit.territory), lambda each: serves_the_territory(each, visit))
+        able = able & self._who(("load", visit.load_units), lambda each: carries_the_load(each, visit))
+        if visit.parts:
+            key = "parts", tuple(sorted(visit.parts.items()))
+            able &= self._who(key, lambda each: carries_the_parts(each, visit, stocks))
+        surplus = np.zeros(len(self.model.technicians), dtype=np.int64)
+        for name, level in visit.required_skills.items():
+            levels = self._levels(name)
+            able &= levels >= level
+            surplus += np.maximum(0, levels - level)
+        return able, surplus
 
-    def _among(self, names: Iterable[str]) -> npt.NDArray[np.bool_]:
+    def _who(self, key: Any, holds: Callable[[Technician], bool]) -> Mask:
+        if key not in self.masks:
+            self.masks[key] = np.array([holds(each) for each in self.model.technicians], dtype=bool)
+        return self.masks[key]
+
+    def _levels(self, name: str) -> Longs:
+        """How well each technician masters a skill, 0 for not at all."""
+        if name not in self.levels:
+            skills = [each.skills.get(name) for each in self.model.technicians]
+            self.levels[name] = np.array([0 if each is None else each.level for each in skills], dtype=np.int64)
+            self.expiring[name] = np.array(
+                [each is not None and each.expires_minute is not None for each in skills], dtype=bool
+            )
+        return self.levels[name]
+
+    def _expiring(self, visit: Visit) -> Mask:
+        """Whose certificates for the visit expire some day."""
+        expiring = np.zeros(len(self.model.technicians), dtype=bool)
+        for name in visit.required_skills:
+            expiring |= self.expiring[name]
+        return expiring
+
+    def _among(self, names: Iterable[str]) -> Mask:
         mask = np.zeros(len(self.model.technicians), dtype=bool)
         mask[[self.number[name] for name in names if name in self.number]] = True
         return mask
 
-    @staticmethod
-    def _expires(technician: Technician, visit: Visit) -> bool:
-        skills = (technician.skills.get(name) for name in visit.required_skills)
-        return any(skill is not None and skill.expires_minute is not None for skill in skills)
-
-    def _open(self, column: Ints, people: list[int], starts: tuple[Interval, ...]) -> None:
+    def _open(self, column: Ints, people: Any, starts: tuple[Interval, ...]) -> None:
         if not starts:
             return
         column[people, EARLIEST] = max(-LATE, starts[0][0])
