@@ -292,7 +292,7 @@ class _GroupSearch:
                 self.best, self.best_placings = rank, dict(self.chosen)
             return
         number = self.group[depth]
-        for placing in islice(_spread(_placings(self.draft, number)), GROUP_BREADTH):
+        for placing in islice(_spread(linked_placings(self.draft, number)), GROUP_BREADTH):
             self._put(number, placing)
             self._descend(depth + 1)
             self._take_back(number)
@@ -362,7 +362,7 @@ def _spread(placings: list[_Placing]) -> Iterator[_Placing]:
                 yield by_start[step]
 
 
-def _placings(draft: Draft, number: int) -> list[_Placing]:
+def linked_placings(draft: Draft, number: int) -> list[_Placing]:
     """Ways to serve a linked visit now, cheapest first: for each start worth trying, the cheapest crew."""
     promise = draft.promise_for(number)
     if promise is None:
@@ -440,7 +440,7 @@ def insert(problem: Problem, plan: Plan, visit_id: str, *, ways_max: int = 10) -
 
 def _placings_of_any(draft: Draft, number: int) -> list[_Placing]:
     if draft.model.is_linked[number]:
-        return _placings(draft, number)
+        return linked_placings(draft, number)
     options = (draft.best_option(number, vehicle) for vehicle in range(len(draft.model.vehicles)))
     return sorted(_Placing(option.price, option.start_minute, (option,)) for option in options if option is not None)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 
 from optimizer.change import NO_BILL, Bill, Change, Line, Starts, scored_with
-from optimizer.construct import _placings
+from optimizer.construct import linked_placings
 from optimizer.draft import Draft, Promise, fetches_of
 from optimizer.fits import FOREVER, intersect
 from optimizer.model import NOWHERE, Model
@@ -471,7 +471,7 @@ class Desk:
 
     def _crew_ways(self, number: int, limits: tuple[int, int]) -> Iterator[Change]:
         draft = _Limited(self.draft, *limits)
-        for placing in _placings(draft, number):
+        for placing in linked_placings(draft, number):
             lines: dict[int, Line] = {}
             exactly = ((placing.start_minute, placing.start_minute),)
             for option in placing.options:

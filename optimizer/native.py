@@ -220,5 +220,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-__all__ = ["Kernel", "NoCompiler", "build", "header", "kernel_of", "library"]

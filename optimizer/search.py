@@ -72,7 +72,6 @@ class Worker:
 
     state: State
     kernel: Kernel
-    improved: bool = False
 
     def adopt(self, routes: Mapping[int, Sequence[int]]) -> bool:
         """Goes on from these routes, slots by vehicle; False when they cannot be driven."""
@@ -98,7 +97,7 @@ class Schedule:
 
     def __init__(self, stop: Stop, visits: int) -> None:
         self.stop, self.visits = stop, max(1, visits)
-        self.started = self.improved_at = time.monotonic()
+        self.started = self.improved_at = self.now = time.monotonic()
         self.done = 0
         self.stretch = STRETCH_ITERATIONS
         self.hot, self.cycles = COLD, 1
@@ -112,7 +111,7 @@ class Schedule:
         self.cycles = max(1, int(each / ITERATIONS_OF_A_CYCLE))
 
     def _elapsed(self) -> float:
-        return time.monotonic() - self.started
+        return self.now - self.started
 
     def left(self) -> float:
         return max(0.0, self.stop.seconds - self._elapsed())
@@ -123,8 +122,10 @@ class Schedule:
         return self._elapsed() / self.stop.seconds if self.stop.seconds > 0 else 1.0
 
     def is_over(self) -> bool:
+        """Looks at the clock; all else goes by what it showed then."""
+        self.now = time.monotonic()
         patience = self.stop.unimproved_seconds
-        if patience is not None and time.monotonic() - self.improved_at >= patience:
+        if patience is not None and self.now - self.improved_at >= patience:
             return True
         return self.share() >= 1 or self._elapsed() >= self.stop.seconds
 
@@ -202,18 +203,17 @@ class Search:
         assembled = 0.0
         with ThreadPoolExecutor(len(self.workers)) as threads:
             while not schedule.is_over() and not (should_stop is not None and should_stop()):
-                begun = time.monotonic()
                 if self.assemblies and schedule.share() >= self.assemblies[0]:
                     self.assemblies.pop(0)
                     # On large days the routes take longer to list than to choose from: what does not fit is left.
                     counted = stop.solutions is not None
                     allowed = schedule.left() if counted else min(schedule.left(), ASSEMBLY_SHARE * stop.seconds)
                     better = (counted or assembled * 1.2 < schedule.left()) and self.assemble(allowed, counted=counted)
-                    assembled = max(assembled, time.monotonic() - begun)
+                    assembled = max(assembled, time.monotonic() - schedule.now)
                 else:
                     temperature = mean * schedule.temperature()
                     better = self._anneal(threads, schedule.stretch, temperature, POOL_WITHIN * mean)
-                    schedule.note(time.monotonic() - begun)
+                    schedule.note(time.monotonic() - schedule.now)
                 if better:
                     schedule.improved()
                     if on_better is not None:
