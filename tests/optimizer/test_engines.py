@@ -38,13 +38,20 @@ def test_construction_keeps_every_rule(question: Problem) -> None:
 def test_routing_keeps_every_rule_and_is_never_worse_than_construction(
     caplog: pytest.LogCaptureFixture, question: Problem
 ) -> None:
-    plan = solve(question, stop=Stop(seconds=0.5, solutions=20))
+    plan = solve(question, stop=Stop(seconds=0.5, solutions=20), engines=("routing",))
     assert_sound(question, plan)
     built = construct(question).score
     assert plan.score is not None
     assert built is not None
     assert plan.score <= built
     # Nothing had to be taken out to get there.
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@settings(CALM, max_examples=60)
+@given(problems(stocked=True))
+def test_the_search_keeps_every_rule_and_takes_nothing_out(caplog: pytest.LogCaptureFixture, question: Problem) -> None:
+    assert_sound(question, solve(question, stop=Stop(seconds=3, solutions=200)))
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
