@@ -1,9 +1,10 @@
 """The planner: who goes where, and when. `solve(problem)` answers with a plan, and knows no database or web.
 
-problem.py  what is asked        construct.py  an answer in milliseconds    check.py    the judge
-plan.py     what is answered     routing.py    OR-Tools over the same       score.py    the price
-rules.py    what a good day is   solve.py      all together                 explain.py  why, and why not
-matrix.py   how long roads take  timing.py     when each stop of a route    supply.py   parts on board and in stock
+problem.py  what is asked        construct.py  a first answer, in Python    check.py    the judge
+plan.py     what is answered     search.py     the compiled search          score.py    the price
+rules.py    what a good day is   routing.py    OR-Tools over the same       explain.py  why, and why not
+matrix.py   how long roads take  solve.py      all together                 supply.py   parts on board and in stock
+model.py    the same, numbered   draft.py      a plan in the making         timing.py   when each stop of a route
 parts.py    a part of a day      splitting.py  large days into parts        decompose.py  part by part, and together
 
 The compiled search, imported only when it is used: `tables.py` has the model as arrays, `kernel.c` improves routes in
