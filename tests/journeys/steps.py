@@ -1,7 +1,7 @@
 """What journeys do again and again: a city file, technicians on duty, a plan, a visit worked to its end."""
 
 import csv
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,8 @@ async def hire(api: Api, count: int) -> list[str]:
 
 
 async def plan_and_dispatch(api: Api, *, seconds: int = 2) -> dict[str, Any]:
-    """Plan today, commit the whole plan and dispatch it; the plan run."""
+    """Plan today, commit the whole plan and dispatch it; the plan run. A shift that began late lasts past midnight, and
+    so may the work of today."""
     day = today_in_new_york()
     run = (await api.do("planDay", "planRun { id }", day=day, seconds=seconds))["planRun"]
 
@@ -99,6 +100,7 @@ async def plan_and_dispatch(api: Api, *, seconds: int = 2) -> dict[str, Any]:
     planned["visits"] = sum(planned["summary"][part] for part in ("added", "moved", "kept"))
     await api.do("commitPlan", "planRun { status }", id=run["id"])
     await api.do("dispatchDay", day=day)
+    await api.do("dispatchDay", day=(date.fromisoformat(day) + timedelta(days=1)).isoformat())
     return planned
 
 
