@@ -20,6 +20,7 @@ ROUNDS = 200
 AT_ONCE = 4
 CONTROL_ROUNDS = 20
 HOLD_ROUNDS = 5
+CONTROL_HOLD_ROUNDS = 100
 SCHEDULE = """mutation($input: ScheduleAppointmentInput!) {
   scheduleAppointment(input: $input) { appointment { id } errors { code message } } }"""
 HOLD = """mutation($input: HoldSlotInput!) {
@@ -134,4 +135,10 @@ async def test_the_control_without_locks_and_constraint_somebody_is_booked_twice
             visits = [visit for visit in visits if visit not in won]
         assert max(winners) > 1
         jobs = await make_jobs(first)
-        assert max([(await race_for_holds([first, second], jobs))[0] for _ in range(HOLD_ROUNDS)]) > 1
+        # How often two look at the same moment is the machine's affair: go on until it happens.
+        most = 0
+        for _ in range(CONTROL_HOLD_ROUNDS):
+            most = max(most, (await race_for_holds([first, second], jobs))[0])
+            if most > 1:
+                break
+        assert most > 1
