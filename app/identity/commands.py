@@ -8,7 +8,7 @@ from app.company.models import Organization
 from app.identity import events, models, queries, rules
 from app.identity.secret import Secret, Slip
 from app.infrastructure import journal, tokens
-from app.infrastructure.command import command
+from app.infrastructure.command import command, require_confirmed
 from app.infrastructure.conditions import Condition, column
 from app.infrastructure.tables import (
     BY_PREFIX,
@@ -75,6 +75,9 @@ USER_FIELDS: dict[str, Cleaner] = {
     "employee_number": _text("employeeNumber", 40),
 }
 
+# Whoever changes these can make somebody else of a person, or of themselves.
+DANGEROUS = frozenset({"email", "roles", "customer_id", "technician_id"})
+
 
 async def _cleaned(actor: Actor, cleaners: Mapping[str, Cleaner], values: Mapping[str, Any]) -> dict[str, Any]:
     cleaned = {name: cleaners[name](value) for name, value in values.items()}
@@ -84,7 +87,7 @@ async def _cleaned(actor: Actor, cleaners: Mapping[str, Cleaner], values: Mappin
     return cleaned
 
 
-@command(Permission.MANAGE_USERS)
+@command(Permission.MANAGE_USERS, confirmed=True)
 async def create_user(
     actor: Actor,
     *,
@@ -109,6 +112,8 @@ async def create_user(
 @command(Permission.MANAGE_USERS)
 async def update_user(actor: Actor, id: str, *, version: int | None = None, **changes: Unpack[UserChanges]) -> str:
     """Change a user's profile, roles or links. Other roles hold from the user's next request."""
+    if changes.keys() & DANGEROUS:
+        await require_confirmed(actor)
     await _lock_roles(actor)
     row = await lock_one(models.User, actor, id, version=version)
     rules.require_may_grant(actor, row.roles)
@@ -141,7 +146,7 @@ async def update_profile(actor: Actor, *, version: int | None = None, **changes:
     return row.id
 
 
-@command(Permission.MANAGE_USERS)
+@command(Permission.MANAGE_USERS, confirmed=True)
 async def deactivate_user(actor: Actor, id: str, *, version: int | None = None) -> str:
     """Shut somebody out: sessions end at once, the past keeps the name."""
     if id == actor.id:
@@ -156,7 +161,7 @@ async def deactivate_user(actor: Actor, id: str, *, version: int | None = None) 
     return row.id
 
 
-@command(Permission.MANAGE_USERS)
+@command(Permission.MANAGE_USERS, confirmed=True)
 async def reactivate_user(actor: Actor, id: str, *, version: int | None = None) -> str:
     """Let somebody in again, with the roles and the password there were."""
     row = await lock_one(models.User, actor, id, version=version)
@@ -166,7 +171,7 @@ async def reactivate_user(actor: Actor, id: str, *, version: int | None = None) 
     return row.id
 
 
-@command(Permission.MANAGE_USERS)
+@command(Permission.MANAGE_USERS, confirmed=True)
 async def reset_password(actor: Actor, id: str, *, password: Secret, version: int | None = None) -> str:
     """Give somebody a new password; all sessions of that person end."""
     row = await lock_one(models.User, actor, id, version=version)
@@ -208,7 +213,7 @@ async def log_out(actor: Actor) -> str:
     return row.id
 
 
-@command(Permission.MANAGE_API_KEYS)
+@command(Permission.MANAGE_API_KEYS, confirmed=True)
 async def create_api_key(
     actor: Actor,
     slip: Slip,
@@ -231,7 +236,7 @@ async def create_api_key(
     return row.id
 
 
-@command(Permission.MANAGE_API_KEYS)
+@command(Permission.MANAGE_API_KEYS, confirmed=True)
 async def rotate_api_key(actor: Actor, slip: Slip, id: str, *, overlap_minutes: int = 60) -> str:
     """Give a key a new secret, on the slip. The old one still opens for some minutes, so that nobody is cut off."""
     if not 0 <= overlap_minutes <= rules.OVERLAP_MINUTES_MAX:
@@ -249,7 +254,7 @@ async def rotate_api_key(actor: Actor, slip: Slip, id: str, *, overlap_minutes: 
     return row.id
 
 
-@command(Permission.MANAGE_API_KEYS)
+@command(Permission.MANAGE_API_KEYS, confirmed=True)
 async def revoke_api_key(actor: Actor, id: str) -> str:
     """Shut a key, its old secret included."""
     row = await _lock_living_key(actor, id)

@@ -45,6 +45,14 @@ class SessionStarted(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdentityConfirmed(Fact):
+    """The person behind a session proved once more who they are."""
+
+    noun = "session"
+    user_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionRevoked(Fact):
     """A session ended before its time."""
 

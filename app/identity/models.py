@@ -86,6 +86,7 @@ class Session(OwnedTable):
     address = fields.CharField(max_length=64, default="")
     user_agent = fields.CharField(max_length=300, default="")
     last_used_at = fields.DatetimeField()
+    confirmed_at: datetime | None = fields.DatetimeField(null=True)
 
     class Meta:
         table = "session"

@@ -31,6 +31,8 @@ SESSION_LASTS = timedelta(days=60)
 REFRESH_GRACE = timedelta(seconds=10)
 SESSIONS_PER_USER_MAX = 50
 
+CONFIRMATION_MINUTES = 15
+
 FREE_TRIES = 5
 FIRST_DELAY_SECONDS = 10
 DELAY_SECONDS_MAX = 900
@@ -282,6 +284,11 @@ def require_key_end(expires_at: datetime | None, now: datetime) -> datetime | No
     if expires_at is not None and not now < expires_at <= now + KEY_LASTS_MAX:
         raise InvalidInput("A key expires in the future, within two years.", path=["expiresAt"])
     return expires_at
+
+
+def is_confirmed(confirmed_at: datetime, now: datetime, minutes: int = CONFIRMATION_MINUTES) -> bool:
+    """Whether somebody who proved who they are at a moment need not do so again."""
+    return now - confirmed_at < timedelta(minutes=minutes)
 
 
 def require_own_session(actor: Actor) -> str:

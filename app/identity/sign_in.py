@@ -8,29 +8,20 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 import structlog
 
-from app import database
-from app.identity import commands, events, models, queries, rules
+from app.identity import attempts, commands, events, models, queries, rules
 from app.identity.secret import Secret
 from app.infrastructure import journal, tokens
 from app.infrastructure.command import command, idempotency_key
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import add_row, change_row, find_one, find_rows, lock_one
 from app.kernel.actor import Actor, ActorKind, system_actor
-from app.kernel.addresses import network_of
 from app.kernel.calendar import utc_now
-from app.kernel.errors import InvalidInput, NotAuthenticated, NotPermitted, RateLimited, Unavailable
-
-T = TypeVar("T")
-LOGIN_LENGTH_MAX = 254
-USER_AGENT_LENGTH_MAX = 300
-ADDRESS_LENGTH_MAX = 64
+from app.kernel.errors import InvalidInput, NotAuthenticated, NotPermitted
 
 log = structlog.get_logger(__name__)
 
@@ -61,14 +52,18 @@ class _Pair:
 async def log_in(login: str, password: str, *, address: str = "", user_agent: str = "") -> SignedIn:
     """Sign in with a password. The answer to a wrong one, an unknown login and a deactivated user is the same, and
     takes the same time. ``RateLimited`` after several failures from the same network."""
-    login, address, user_agent = _printable(login).strip().lower(), _printable(address), _printable(user_agent)
-    login = login[:LOGIN_LENGTH_MAX]
+    login, address, user_agent = (
+        attempts.printable(login).strip().lower(),
+        attempts.printable(address),
+        attempts.printable(user_agent),
+    )
+    login = login[: attempts.LOGIN_LENGTH_MAX]
     user = await queries.find_user(login)
-    attempt = await _begin_attempt(login, user, address, user_agent)
-    fits = await _verify(user, password)
+    attempt = await attempts.begin_attempt(login, user, address, user_agent)
+    fits = await attempts.fits_password(user, password)
     if user is None or not fits or user.status != rules.UserStatus.ACTIVE:
         outcome = _why_refused(user, fits)
-        await _end_attempt(attempt, outcome)
+        await attempts.end_attempt(attempt, outcome)
         log.warning("login refused", outcome=outcome, user=user.id if user else None)
         raise NotAuthenticated(rules.WRONG_LOGIN)
     family, rotation_secret = tokens.new_token(rules.REFRESH_TOKEN), secrets.token_hex(32)
@@ -82,8 +77,8 @@ async def log_in(login: str, password: str, *, address: str = "", user_agent: st
             rotation_secret=rotation_secret,
             access_hash=tokens.hash_token(pair.access),
             refresh_hash=_hash(pair.turn),
-            address=address[:ADDRESS_LENGTH_MAX],
-            user_agent=user_agent[:USER_AGENT_LENGTH_MAX],
+            address=address[: attempts.ADDRESS_LENGTH_MAX],
+            user_agent=user_agent[: attempts.USER_AGENT_LENGTH_MAX],
         )
     await _keep_up_with_the_times(user, password)
     return await _signed_in(session_id, family, pair)
@@ -115,6 +110,7 @@ async def open_session(
         address=address,
         user_agent=user_agent,
         last_used_at=now,
+        confirmed_at=now,
         absolute_expires_at=now + rules.SESSION_LASTS,
         access_expires_at=now + rules.ACCESS_LASTS,
         refresh_expires_at=now + rules.IDLE_LASTS,
@@ -146,7 +142,7 @@ async def refresh_session(refresh_token: str, *, address: str = "") -> SignedIn:
             presented=_hash(turn),
             refresh_hash=_hash(pair.turn),
             access_hash=tokens.hash_token(pair.access),
-            address=address[:ADDRESS_LENGTH_MAX],
+            address=address[: attempts.ADDRESS_LENGTH_MAX],
         )
     if verdict not in (rules.Refresh.CURRENT, rules.Refresh.REPEATED):
         log.warning("refresh refused", session=found[0].id, verdict=verdict)
@@ -195,11 +191,11 @@ async def set_password(actor: Actor, current: Secret, new: Secret, *, address: s
     if actor.kind is not ActorKind.USER:
         raise NotPermitted("a signed-in user")
     user = await find_one(models.User, actor, actor.id)
-    attempt = await _begin_attempt(user.email, user, address, user_agent)
-    if not await _verify(user, current.value):
-        await _end_attempt(attempt, rules.LoginOutcome.WRONG_PASSWORD)
+    attempt = await attempts.begin_attempt(user.email, user, address, user_agent)
+    if not await attempts.fits_password(user, current.value):
+        await attempts.end_attempt(attempt, rules.LoginOutcome.WRONG_PASSWORD)
         raise InvalidInput("The current password is wrong.", path=["currentPassword"])
-    await _end_attempt(attempt, rules.LoginOutcome.CONFIRMED)
+    await attempts.end_attempt(attempt, rules.LoginOutcome.CONFIRMED)
     text = rules.require_password(new.value, [user.email, user.legal_name])
     if text == rules.normal_password(current.value):
         raise InvalidInput("The new password is the current one.", path=["password"])
@@ -227,47 +223,6 @@ async def forget_old_sign_ins() -> int:
     return attempts + sessions
 
 
-async def _begin_attempt(login: str, user: models.User | None, address: str, user_agent: str) -> models.LoginAttempt:
-    """Note the attempt before it is known how it goes, and only then look at the earlier ones: so however many come at
-    once, each sees those that were noted before it, and no more get through than one after the other would."""
-    network = network_of(address)[:ADDRESS_LENGTH_MAX]
-
-    async def note() -> models.LoginAttempt:
-        return await add_row(
-            models.LoginAttempt,
-            organization_id=user.organization_id if user else None,
-            user_id=user.id if user else None,
-            login=login,
-            address=address[:ADDRESS_LENGTH_MAX],
-            network=network,
-            user_agent=user_agent[:USER_AGENT_LENGTH_MAX],
-            at=utc_now(),
-            outcome=rules.LoginOutcome.STARTED.value,
-        )
-
-    attempt = await _saved(note)
-    wait = rules.seconds_to_wait(await queries.earlier_tries(login, network, attempt.id), attempt.at)
-    if not wait and await queries.is_flooding(login, network):
-        wait = rules.FIRST_DELAY_SECONDS
-    if wait:
-        await _end_attempt(attempt, rules.LoginOutcome.SLOWED_DOWN)
-        raise RateLimited(wait)
-    return attempt
-
-
-async def _end_attempt(attempt: models.LoginAttempt, outcome: rules.LoginOutcome) -> None:
-    async def note() -> None:
-        await models.LoginAttempt.filter(id=attempt.id).update(outcome=outcome.value)
-
-    await _saved(note)
-
-
-async def _verify(user: models.User | None, password: str) -> bool:
-    """Whether the password fits. For nobody, and for a user without a password, a made-up hash is verified as long."""
-    text = rules.normal_password(password[: 4 * rules.PASSWORD_LENGTH_MAX])
-    return await tokens.verify_password(user.password_hash if user else None, text)
-
-
 async def _keep_up_with_the_times(user: models.User, password: str) -> None:
     """Hash a password anew whose hash was made with weaker parameters than today's. It is the same password still."""
     if user.password_hash is None or not tokens.needs_new_hash(user.password_hash):
@@ -277,12 +232,7 @@ async def _keep_up_with_the_times(user: models.User, password: str) -> None:
     async def keep() -> None:
         await models.User.filter(id=user.id, password_hash=user.password_hash).update(password_hash=fresh)
 
-    await _saved(keep)
-
-
-def _printable(text: str) -> str:
-    """What a request says of itself, as a database and a log can keep it."""
-    return "".join(sign for sign in text if sign.isprintable())
+    await attempts.saved(keep)
 
 
 def _why_refused(user: models.User | None, fits: bool) -> rules.LoginOutcome:
@@ -329,10 +279,3 @@ async def _signed_in(session_id: str, family: str, pair: _Pair) -> SignedIn:
         refresh_token=f"{family}.{pair.turn}",
         refresh_expires_at=row.refresh_expires_at,
     )
-
-
-async def _saved(work: Callable[[], Awaitable[T]]) -> T:
-    try:
-        return await database.unit_of_work(work)
-    except database.RetryableError as busy:
-        raise Unavailable() from busy

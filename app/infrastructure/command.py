@@ -38,14 +38,23 @@ OUTCOME_UNKNOWN = (
 
 log = structlog.get_logger(__name__)
 COMMANDS: dict[str, Permission | None] = {}
+CONFIRMED: set[str] = set()
+"""The commands that a session may do only while its owner's identity is freshly confirmed."""
+Confirm = Callable[[Actor], Awaitable[None]]
+_confirm: list[Confirm] = []
 _key: ContextVar[str | None] = ContextVar("idempotency_key", default=None)
 _last_cursor: ContextVar[str | None] = ContextVar("last_cursor", default=None)
 
 
 def command(
     permission: Permission | None,
+    *,
+    confirmed: bool = False,
 ) -> Callable[[Callable[Concatenate[Actor, P], Awaitable[R]]], Callable[Concatenate[Actor, P], Awaitable[R]]]:
-    """Make a function a command that asks for a permission (None: open to every actor, the function checks itself)."""
+    """Make a function a command that asks for a permission (None: open to every actor, the function checks itself).
+
+    With ``confirmed`` it also asks a signed-in person to have proved a short while ago who they are.
+    """
 
     def decorate(
         function: Callable[Concatenate[Actor, P], Awaitable[R]],
@@ -54,12 +63,16 @@ def command(
         if not inspect.getdoc(function):
             raise TypeError(f"the command {name} does not say what it does")
         COMMANDS[f"{function.__module__}.{name}"] = permission
+        if confirmed:
+            CONFIRMED.add(f"{function.__module__}.{name}")
 
         @wraps(function)
         async def run(actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
             if permission is not None and not actor.holds(permission):
                 log.warning("refused", command=name, permission=permission, actor=actor.id)
                 raise NotPermitted(permission)
+            if confirmed:
+                await require_confirmed(actor)
             if journal.current() is not None:
                 return await function(actor, *args, **kwargs)
             with _counted(name):
@@ -75,6 +88,21 @@ def command(
         return run
 
     return decorate
+
+
+def confirm_with(check: Confirm) -> None:
+    """Ask ``check`` whether the person behind a session is confirmed; it raises when not. Sessions are of a higher room."""
+    _confirm[:] = [check]
+
+
+async def require_confirmed(actor: Actor) -> None:
+    """Raise unless the person behind a session proved a short while ago who they are. Keys and the system have no session
+    that could be stolen from a desk, and pass. For commands that are dangerous only at times."""
+    if actor.session_id is None:
+        return
+    if not _confirm:
+        raise RuntimeError("nobody can tell whether a session is confirmed")
+    await _confirm[0](actor)
 
 
 @contextmanager

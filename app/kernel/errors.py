@@ -6,6 +6,7 @@
     ├── InvalidInput             a value cannot be used                     (path, reason)
     ├── NotAuthenticated         no valid session or key
     ├── NotPermitted             signed in, but the role lacks a permission (permission)
+    ├── ConfirmationRequired     prove once more who you are                (minutes)
     ├── NotFound                 no such thing, or not one you may see      (noun, id)
     ├── Conflict                 true a moment ago, or never going to be
     │   ├── AlreadyExists        the id or number is taken                  (noun, id)
@@ -83,6 +84,19 @@ class NotPermitted(Problem):
 
     def data(self) -> dict[str, Any]:
         return {"permission": self.permission}
+
+
+class ConfirmationRequired(Problem):
+    """This needs somebody who proved a short while ago who they are: ``confirmIdentity`` first, then the same again."""
+
+    code = "CONFIRMATION_REQUIRED"
+
+    def __init__(self, minutes: int) -> None:
+        super().__init__("Confirm first that it is you: use confirmIdentity, then send this again.")
+        self.minutes = minutes
+
+    def data(self) -> dict[str, Any]:
+        return {"minutes": self.minutes}
 
 
 class NotFound(Problem):

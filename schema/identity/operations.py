@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from app.identity import commands, queries, sign_in
+from app.identity import commands, confirmation, queries, sign_in
 from app.identity.secret import Secret, Slip
 from app.kernel.actor import Actor, ActorKind
-from app.kernel.errors import AlreadyExists, Conflict, IllegalTransition, StaleVersion
+from app.kernel.errors import AlreadyExists, ConfirmationRequired, Conflict, IllegalTransition, StaleVersion
 from app.kernel.permissions import Permission, Role
 from schema.identity.types import (
     ApiKey,
@@ -43,7 +43,7 @@ from schema.kit import (
 from schema.kit.live import changed
 
 # Where a secret may be guessed. A document may hold one of these fields, once: else it would be many guesses in a request.
-AUTHENTICATION_MUTATIONS = frozenset({"logIn", "refreshSession", "setPassword"})
+AUTHENTICATION_MUTATIONS = frozenset({"logIn", "refreshSession", "setPassword", "confirmIdentity"})
 
 VERSION = "The version you saw; refused when it is not the current one. Leave it out to change whatever is there."
 NEW_ID = "Your own id for it, so that you may send this again; without it we make one."
@@ -124,6 +124,13 @@ class SetPasswordInput:
 
     current_password: str = about("The password you have.")
     password: str = about(PASSWORD)
+
+
+@inputs
+class ConfirmIdentityInput:
+    """What proves that it is you."""
+
+    password: str = about("Your password.")
 
 
 @inputs
@@ -290,6 +297,17 @@ class Mutations:
             user_agent=context.user_agent,
         )
 
+    @mutation(
+        Session,
+        "Proves that it is still you who uses this session: then what asks for CONFIRMATION_REQUIRED is open for some minutes, "
+        "as it is after signing in.",
+        permission=SIGNED_IN,
+    )
+    async def confirm_identity(actor: Actor, context: Context, input: ConfirmIdentityInput) -> str:
+        return await confirmation.confirm_identity(
+            actor, Secret(input.password), address=context.address, user_agent=context.user_agent
+        )
+
     @mutation(Session, "Ends a session: your own, or anybody's if you manage users.", permission=SIGNED_IN)
     async def revoke_session(actor: Actor, input: RevokeSessionInput) -> str:
         return await commands.revoke_session(actor, input.id)
@@ -306,7 +324,7 @@ class Mutations:
         User,
         "Lets somebody in.",
         permission=Permission.MANAGE_USERS,
-        problems=(AlreadyExists,),
+        problems=(AlreadyExists, ConfirmationRequired),
     )
     async def create_user(actor: Actor, input: CreateUserInput) -> str:
         return await commands.create_user(
@@ -329,7 +347,7 @@ class Mutations:
         User,
         "Changes a user's profile, roles or links. The last active administrator keeps that role.",
         permission=Permission.MANAGE_USERS,
-        problems=(StaleVersion, AlreadyExists, Conflict),
+        problems=(StaleVersion, AlreadyExists, Conflict, ConfirmationRequired),
     )
     async def update_user(actor: Actor, input: UpdateUserInput) -> str:
         return await commands.update_user(actor, input.id, version=input.version, **given(input))
@@ -342,7 +360,7 @@ class Mutations:
         User,
         "Shuts somebody out; all sessions end at once. Neither you yourself nor the last administrator.",
         permission=Permission.MANAGE_USERS,
-        problems=(StaleVersion, IllegalTransition, Conflict),
+        problems=(StaleVersion, IllegalTransition, Conflict, ConfirmationRequired),
     )
     async def deactivate_user(actor: Actor, input: DeactivateUserInput) -> str:
         return await commands.deactivate_user(actor, input.id, version=input.version)
@@ -351,7 +369,7 @@ class Mutations:
         User,
         "Lets somebody in again, with the roles and the password there were.",
         permission=Permission.MANAGE_USERS,
-        problems=(StaleVersion, IllegalTransition),
+        problems=(StaleVersion, IllegalTransition, ConfirmationRequired),
     )
     async def reactivate_user(actor: Actor, input: ReactivateUserInput) -> str:
         return await commands.reactivate_user(actor, input.id, version=input.version)
@@ -360,12 +378,17 @@ class Mutations:
         User,
         "Gives somebody a new password; all sessions of that person end.",
         permission=Permission.MANAGE_USERS,
-        problems=(StaleVersion,),
+        problems=(StaleVersion, ConfirmationRequired),
     )
     async def reset_password(actor: Actor, input: ResetPasswordInput) -> str:
         return await commands.reset_password(actor, input.id, password=Secret(input.password), version=input.version)
 
-    @mutation(IssuedApiKey, "Makes a key for a partner.", permission=Permission.MANAGE_API_KEYS)
+    @mutation(
+        IssuedApiKey,
+        "Makes a key for a partner.",
+        permission=Permission.MANAGE_API_KEYS,
+        problems=(ConfirmationRequired,),
+    )
     async def create_api_key(actor: Actor, input: CreateApiKeyInput) -> IssuedApiKey:
         slip = Slip()
         id = await commands.create_api_key(
@@ -377,13 +400,19 @@ class Mutations:
         IssuedApiKey,
         "Gives a key a new secret; the old one still opens for a while.",
         permission=Permission.MANAGE_API_KEYS,
+        problems=(ConfirmationRequired,),
     )
     async def rotate_api_key(actor: Actor, input: RotateApiKeyInput) -> IssuedApiKey:
         slip = Slip()
         id = await commands.rotate_api_key(actor, slip, input.id, overlap_minutes=input.overlap_minutes)
         return IssuedApiKey(secret=slip.secret, api_key_id=id)
 
-    @mutation(ApiKey, "Shuts a key, its old secret included.", permission=Permission.MANAGE_API_KEYS)
+    @mutation(
+        ApiKey,
+        "Shuts a key, its old secret included.",
+        permission=Permission.MANAGE_API_KEYS,
+        problems=(ConfirmationRequired,),
+    )
     async def revoke_api_key(actor: Actor, input: RevokeApiKeyInput) -> str:
         return await commands.revoke_api_key(actor, input.id)
 

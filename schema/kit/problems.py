@@ -54,6 +54,15 @@ class NotPermitted(Problem):
     permission: str = _says("The permission that is missing.")
 
 
+@strawberry.type(
+    description="This needs somebody who proved a short while ago who they are: confirmIdentity first, then the same again."
+)
+class ConfirmationRequired(Problem):
+    """See the kernel."""
+
+    minutes: int = _says("For how many minutes a confirmation is good.")
+
+
 @strawberry.type(description="There is no such thing, or none that the asker may see.")
 class NotFound(Problem):
     """See the kernel."""
@@ -171,6 +180,7 @@ PROBLEM_TYPES: dict[type[errors.Problem], type[Any]] = {
     errors.InvalidInput: InvalidInput,
     errors.NotAuthenticated: NotAuthenticated,
     errors.NotPermitted: NotPermitted,
+    errors.ConfirmationRequired: ConfirmationRequired,
     errors.NotFound: NotFound,
     errors.Conflict: Conflict,
     errors.AlreadyExists: AlreadyExists,
