@@ -8,6 +8,7 @@ import schema.company.operations
 import schema.customers.operations
 import schema.equipment.operations
 import schema.identity.operations
+import schema.identity.security
 import schema.integrations.operations
 import schema.journal.operations
 import schema.messaging.operations
@@ -27,6 +28,7 @@ from schema.kit.execution import core_of
 ROOMS = (
     schema.company.operations,
     schema.identity.operations,
+    schema.identity.security,
     schema.messaging.operations,
     schema.customers.operations,
     schema.technicians.operations,

@@ -35,6 +35,12 @@ class PasswordChanged(Fact):
     noun = "user"
 
 
+class SecurityPolicyChanged(Fact):
+    """The organization asks something else of its people's passwords, second factors or sessions."""
+
+    noun = "security policy"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SessionStarted(Fact):
     """A person signed in."""

@@ -58,6 +58,30 @@ class User(OwnedTable):
         return _staff_or_self(actor, Permission.VIEW_USERS, "id")
 
 
+class SecurityPolicy(OwnedTable):
+    """What an organization asks of its people's passwords, second factors and sessions: at most one row each. What it
+    means, and what holds while there is none, is in ``policy``."""
+
+    prefix = "spol"
+    noun = "security policy"
+
+    password_length_min = fields.IntField(default=12)
+    password_classes_min = fields.IntField(default=0)
+    password_history = fields.IntField(default=5)
+    password_days_max: int | None = fields.IntField(null=True)
+    username_convention = fields.CharField(max_length=32, default="EMAIL")
+    mfa_roles: fields.JSONField[list[str]] = fields.JSONField(default=list)
+    mfa_methods: fields.JSONField[list[str]] = fields.JSONField(default=list)  # none: all
+    # Role → the minutes a session may be idle, and the minutes it lasts.
+    session_limits: fields.JSONField[dict[str, list[int]]] = fields.JSONField(default=dict)
+    stale_after_days = fields.IntField(default=90)
+    reauthentication_minutes = fields.IntField(default=15)
+
+    class Meta:
+        table = "security_policy"
+        unique_together = (("organization_id",),)
+
+
 @register
 class Session(OwnedTable):
     """One sign-in, from its start to its end. Tokens are kept as hashes; ``family`` is that of the lasting half.

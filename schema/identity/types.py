@@ -72,6 +72,7 @@ describe_enum(
         P.MANAGE_ORGANIZATION: "Change the company's profile, calendars, numbers, service types and territories.",
         P.VIEW_USERS: "See the company's users.",
         P.MANAGE_USERS: "Add, change and deactivate users, and end their sessions.",
+        P.MANAGE_SECURITY: "See and change what is asked of people's passwords, second factors and sessions.",
         P.MANAGE_API_KEYS: "See, make, rotate and revoke partners' keys.",
         P.VIEW_CUSTOMERS: "See customers, contacts and sites.",
         P.MANAGE_CUSTOMERS: "Change customers, contacts and sites.",

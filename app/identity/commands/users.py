@@ -1,15 +1,15 @@
-"""What people do to accounts and keys. Signing in and staying signed in is in ``sign_in``."""
+"""Accounts: who is let in, changed and shut out. Signing in and staying signed in is in ``sign_in``."""
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
 from app.company.models import Organization
 from app.identity import events, models, queries, rules
-from app.identity.secret import Secret, Slip
+from app.identity.commands.sessions import end_sessions, require_person
+from app.identity.secret import Secret
 from app.infrastructure import journal, tokens
 from app.infrastructure.command import command, require_confirmed
-from app.infrastructure.conditions import Condition, column
+from app.infrastructure.conditions import column
 from app.infrastructure.tables import (
     BY_PREFIX,
     add_row,
@@ -21,10 +21,10 @@ from app.infrastructure.tables import (
     require_unused,
     require_visible,
 )
-from app.kernel.actor import Actor, ActorKind
+from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now, zone
 from app.kernel.contact_details import phone_number
-from app.kernel.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from app.kernel.errors import Conflict
 from app.kernel.permissions import Permission, Role
 
 Cleaner = Callable[[Any], Any]
@@ -138,7 +138,7 @@ async def update_user(actor: Actor, id: str, *, version: int | None = None, **ch
 @command(None)
 async def update_profile(actor: Actor, *, version: int | None = None, **changes: Unpack[ProfileChanges]) -> str:
     """Change what is one's own to change: phone, time zone, language."""
-    _require_person(actor)
+    require_person(actor)
     row = await lock_one(models.User, actor, actor.id, version=version)
     changed = await change_row(row, **await _cleaned(actor, PROFILE_FIELDS, changes))
     if changed:
@@ -180,110 +180,6 @@ async def reset_password(actor: Actor, id: str, *, password: Secret, version: in
     await end_sessions(row, rules.RevocationReason.PASSWORD_CHANGED)
     journal.record(events.PasswordChanged(subject_id=row.id))
     return row.id
-
-
-@command(None)
-async def revoke_session(actor: Actor, id: str) -> str:
-    """End a session: one's own, or with MANAGE_USERS another's. One that has ended already stays as it is."""
-    row = await lock_one(models.Session, actor, id)
-    if row.user_id != actor.id:
-        actor.require(Permission.MANAGE_USERS)
-    await end_session(row, rules.RevocationReason.REVOKED)
-    return row.id
-
-
-@command(None)
-async def revoke_all_sessions(actor: Actor, user_id: str | None = None) -> str:
-    """End all of one's own sessions but this one, or with MANAGE_USERS all of another's. The answer is the user's id."""
-    target = user_id or actor.id
-    if target != actor.id:
-        actor.require(Permission.MANAGE_USERS)
-    else:
-        _require_person(actor)
-    row = await lock_one(models.User, actor, target, path="userId")
-    await end_sessions(row, rules.RevocationReason.REVOKED, but=actor.session_id)
-    return row.id
-
-
-@command(None)
-async def log_out(actor: Actor) -> str:
-    """End the session one is signed in with."""
-    row = await lock_one(models.Session, actor, rules.require_own_session(actor))
-    await end_session(row, rules.RevocationReason.LOGGED_OUT)
-    return row.id
-
-
-@command(Permission.MANAGE_API_KEYS, confirmed=True)
-async def create_api_key(
-    actor: Actor,
-    slip: Slip,
-    *,
-    name: str,
-    scopes: Iterable[str],
-    expires_at: datetime | None = None,
-    id: str | None = None,
-) -> str:
-    """Make a key that holds some of the actor's permissions. Its secret comes on the slip, this once."""
-    now = utc_now()
-    values = {
-        "name": require_text(name, "name", longest=120),
-        "scopes": rules.require_scopes(actor, scopes),
-        "expires_at": rules.require_key_end(expires_at, now),
-        "created_by_user_id": actor.id if actor.kind is ActorKind.USER else None,
-    }
-    row = await add_row(models.ApiKey, id=id, organization_id=actor.organization_id, **values, **_fresh_secret(slip))
-    journal.record(events.ApiKeyCreated(subject_id=row.id))
-    return row.id
-
-
-@command(Permission.MANAGE_API_KEYS, confirmed=True)
-async def rotate_api_key(actor: Actor, slip: Slip, id: str, *, overlap_minutes: int = 60) -> str:
-    """Give a key a new secret, on the slip. The old one still opens for some minutes, so that nobody is cut off."""
-    if not 0 <= overlap_minutes <= rules.OVERLAP_MINUTES_MAX:
-        raise InvalidInput(f"The overlap is 0 to {rules.OVERLAP_MINUTES_MAX} minutes.", path=["overlapMinutes"])
-    row = await _lock_living_key(actor, id)
-    rules.require_scopes(actor, row.scopes)
-    await change_row(
-        row,
-        previous_secret_hash=row.secret_hash,
-        previous_expires_at=utc_now() + timedelta(minutes=overlap_minutes),
-        **_fresh_secret(slip),
-    )
-    queries.forget_actors(row.id)
-    journal.record(events.ApiKeyRotated(subject_id=row.id))
-    return row.id
-
-
-@command(Permission.MANAGE_API_KEYS, confirmed=True)
-async def revoke_api_key(actor: Actor, id: str) -> str:
-    """Shut a key, its old secret included."""
-    row = await _lock_living_key(actor, id)
-    changed = await change_row(row, revoked_at=utc_now())
-    queries.forget_actors(row.id)
-    journal.record(events.ApiKeyRevoked(subject_id=row.id, changes=changed))
-    return row.id
-
-
-async def end_session(row: models.Session, reason: rules.RevocationReason) -> None:
-    """Shut a locked session and say so. For commands."""
-    if row.revoked_at is not None:
-        return
-    await change_row(row, revoked_at=utc_now(), revoked_reason=reason.value)
-    queries.forget_actors(row.id)
-    journal.record(events.SessionRevoked(subject_id=row.id, user_id=row.user_id, reason=reason.value))
-
-
-async def end_sessions(user: models.User, reason: rules.RevocationReason, *, but: str | None = None) -> None:
-    """Shut all living sessions of a user whose row is locked. For commands."""
-    living = _sessions_of(user) & column("revoked_at").is_null()
-    for row in await find_rows(models.Session, living, order=["id"], lock=True):
-        if row.id != but:
-            await end_session(row, reason)
-    queries.forget_actors(user.id)
-
-
-def _sessions_of(user: models.User) -> Condition:
-    return (column("organization_id") == user.organization_id) & (column("user_id") == user.id)
 
 
 async def _change_status(row: models.User, to: rules.UserStatus) -> dict[str, list[Any]]:
@@ -328,21 +224,3 @@ async def _require_other_administrators(row: models.User) -> None:
 async def _hashed(password: Secret, about: list[str]) -> dict[str, Any]:
     text = rules.require_password(password.value, about)
     return {"password_hash": await tokens.hash_password(text), "password_changed_at": utc_now()}
-
-
-async def _lock_living_key(actor: Actor, id: str) -> models.ApiKey:
-    row = await lock_one(models.ApiKey, actor, id)
-    if row.revoked_at is not None:
-        raise NotFound(models.ApiKey.noun, id, path=["id"])
-    return row
-
-
-def _fresh_secret(slip: Slip) -> dict[str, str]:
-    secret = tokens.new_token(rules.API_KEY)
-    slip.secret = secret
-    return {"secret_hash": tokens.hash_token(secret), "shown_prefix": secret[:12]}
-
-
-def _require_person(actor: Actor) -> None:
-    if actor.kind is not ActorKind.USER:
-        raise NotPermitted("a signed-in user")

@@ -1,0 +1,39 @@
+"""What people do to accounts, sessions and keys. Signing in and staying signed in is in ``sign_in``."""
+
+from app.identity.commands.api_keys import create_api_key, revoke_api_key, rotate_api_key
+from app.identity.commands.security import set_security_policy
+from app.identity.commands.sessions import (
+    end_session,
+    end_sessions,
+    log_out,
+    require_person,
+    revoke_all_sessions,
+    revoke_session,
+)
+from app.identity.commands.users import (
+    create_user,
+    deactivate_user,
+    reactivate_user,
+    reset_password,
+    update_profile,
+    update_user,
+)
+
+__all__ = [
+    "create_api_key",
+    "create_user",
+    "deactivate_user",
+    "end_session",
+    "end_sessions",
+    "log_out",
+    "reactivate_user",
+    "require_person",
+    "reset_password",
+    "revoke_all_sessions",
+    "revoke_api_key",
+    "revoke_session",
+    "rotate_api_key",
+    "set_security_policy",
+    "update_profile",
+    "update_user",
+]
