@@ -18,6 +18,7 @@ from app.infrastructure import (
     followers,
     jobs,
     limits,
+    links,
     logs,
     outbox,
     retention,
@@ -94,6 +95,7 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
     chain.configure(settings.journal_keys)
     archives.configure(settings.journal_archive or settings.data_folder / "journal")
     retention.configure(settings.journal_days)
+    links.configure(settings.public_address, settings.allowed_origins)
     await database.connect(settings.database_url, pool_max=settings.database_pool_max)
     try:
         yield

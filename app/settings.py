@@ -81,6 +81,10 @@ class Settings(BaseModel):
     data_folder: Path = Field(Path("var"), description="where files and outboxes are kept")
     host: str = Field("127.0.0.1", description="the address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="the port to listen on; 0 takes any free one")
+    public_url: str | None = Field(
+        None,
+        description="the address under which people reach the server, without a path: https://service.example",
+    )
     worker_port: int | None = Field(
         None, ge=0, le=65535, description="a port on which a worker answers /healthz, /readyz and /metrics"
     )
@@ -171,6 +175,18 @@ class Settings(BaseModel):
             raise ValueError("no documents are trusted; set TRUCKROLL_TRUSTED_DOCUMENTS to their manifest, too")
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        address = urlsplit(value)
+        if address.scheme not in ("http", "https") or not address.hostname or address.port == 0:
+            raise ValueError("it must be a URL such as https://service.example")
+        if address.path not in ("", "/") or address.query or address.fragment or address.username:
+            raise ValueError("it ends behind the name or the port")
+        return value.rstrip("/")
+
     @field_validator("travel_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
@@ -229,6 +245,11 @@ class Settings(BaseModel):
     def journal_keys(self) -> tuple[str, ...]:
         """The keys of the journal, first the one that seals; none when it is sealed without."""
         return () if self.journal_key is None else tuple(one.strip() for one in self.journal_key.split(","))
+
+    @property
+    def public_address(self) -> str:
+        """Where people reach the server: what is set, else where it listens."""
+        return self.public_url or f"http://{self.host}:{self.port}"
 
     @property
     def embedded(self) -> bool:

@@ -54,6 +54,13 @@ def test_a_road_server_has_a_kind_and_an_address():
     assert read_settings({"TRUCKROLL_TRAVEL_SLOW_HOURS": "none"}).slow_hours == ()
 
 
+def test_people_reach_the_server_where_it_says_else_where_it_listens():
+    assert read_settings({"TRUCKROLL_PORT": "9000"}).public_address == "http://127.0.0.1:9000"
+    assert (
+        read_settings({"TRUCKROLL_PUBLIC_URL": "https://service.example/"}).public_address == "https://service.example"
+    )
+
+
 def test_a_secret_may_come_from_a_file(tmp_path):
     secret = tmp_path / "url"
     secret.write_text("postgres://truckroll:hunter2@db/truckroll\n")
@@ -90,6 +97,12 @@ def test_a_secret_may_come_from_a_file(tmp_path):
             "http://osrm:5000",
             "TRAVEL_PROVIDER cannot be used: nobody would ask the road server",
         ),
+        (
+            "TRUCKROLL_PUBLIC_URL",
+            "service.example",
+            "TRUCKROLL_PUBLIC_URL cannot be used: it must be a URL such as https",
+        ),
+        ("TRUCKROLL_PUBLIC_URL", "https://service.example/app", "it ends behind the name or the port"),
         ("TRUCKROLL_TRAVEL_URL", "osrm:5000", "TRUCKROLL_TRAVEL_URL cannot be used: it must be a URL such as http"),
         ("TRUCKROLL_TRAVEL_URL", "http://osrm:99999", "TRUCKROLL_TRAVEL_URL cannot be used: port out of range"),
         ("TRUCKROLL_TRAVEL_URL", "http://:5000", "TRUCKROLL_TRAVEL_URL cannot be used: it must be a URL such as http"),
