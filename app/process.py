@@ -16,6 +16,7 @@ from app.infrastructure import (
     broadcast,
     chain,
     followers,
+    http_client,
     jobs,
     limits,
     links,
@@ -119,6 +120,7 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
         await broadcast.start(settings.broadcast_url)
         await limits.start(settings.broadcast_url)
         await texts.start(settings.broadcast_url)
+        await http_client.start(settings.outbound_allowed)
         parts.configure(settings.planner_parts_from)
         await start_travel(settings)
         storage.configure(settings.data_folder / "files")
@@ -136,6 +138,7 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
             await asyncio.gather(*loops, return_exceptions=True)
             await tail.stop()
             await roads.stop()
+            await http_client.stop()
             await texts.stop()
             await limits.stop()
             await broadcast.stop()

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from app.kernel.addresses import Declared
 from app.kernel.budgets import Allowance, Caller, read_budgets
 from app.kernel.errors import ConfigurationError
 from app.kernel.traffic import SlowHours, read_slow_hours
@@ -92,6 +93,10 @@ class Settings(BaseModel):
         None, description="inside: this process does the background work; worker: `truckroll worker` does"
     )
     allowed_origins: tuple[str, ...] = Field((), description="other origins whose pages may call the API, with commas")
+    outbound_allowed: tuple[str, ...] = Field(
+        (),
+        description="hosts and networks that may be reached though they are not public: idp.internal,10.1.0.0/16",
+    )
     introspection: Introspection = Field(Introspection.AUTHENTICATED, description="everybody, authenticated or nobody")
     cost_budget: str = Field(
         "",
@@ -217,10 +222,19 @@ class Settings(BaseModel):
             raise ValueError(str(problem)) from None
         return value
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "outbound_allowed", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+
+    @field_validator("outbound_allowed")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            Declared.read(value)
+        except ConfigurationError as problem:
+            raise ValueError(str(problem)) from None
+        return value
 
     @field_validator("cost_budget")
     @classmethod

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-import httpx
-
 from app.demo.company import PASSWORD
+from app.infrastructure.http_client import HttpClient, OutboundError
+from app.kernel.addresses import Declared
 
 Tell = Callable[[str], None]
 # What goes wrong on the way to an answer, or in one; tried again later.
-TROUBLE = (httpx.HTTPError, KeyError, ValueError)
+TROUBLE = (OutboundError, KeyError, ValueError)
+UNAUTHORIZED = 401
+ANSWER_BYTES_MAX = 8 * 1024 * 1024
 
 
 class Refused(Exception):
@@ -20,13 +22,14 @@ class Client:
     """Somebody signed in. Signs in again when the session has ended, and waits when the server is away."""
 
     def __init__(self, url: str, login: str) -> None:
-        self._http = httpx.AsyncClient(base_url=url, timeout=30)
+        self._url = f"{url.rstrip('/')}/graphql"
+        self._http = HttpClient(Declared.of(url), timeout_seconds=30, answer_bytes_max=ANSWER_BYTES_MAX)
         self._login = login
         self._token: str | None = None
 
     async def close(self) -> None:
         """Hang up."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def ask(self, document: str, **variables: Any) -> dict[str, Any]:
         """The data of an answer."""
@@ -34,11 +37,11 @@ class Client:
             if self._token is None:
                 await self._sign_in()
             response = await self._http.post(
-                "/graphql",
+                self._url,
                 json={"query": document, "variables": variables},
                 headers={"authorization": f"Bearer {self._token}"},
             )
-            if response.status_code == httpx.codes.UNAUTHORIZED:
+            if response.status == UNAUTHORIZED:
                 self._token = None
                 continue
             answer = response.json()
@@ -62,7 +65,7 @@ class Client:
             "mutation($input: LogInInput!) { logIn(input: $input) { signedIn { accessToken } errors { message } } }"
         )
         body = {"query": document, "variables": {"input": {"email": self._login, "password": PASSWORD}}}
-        answer = (await self._http.post("/graphql", json=body)).json()
+        answer = (await self._http.post(self._url, json=body)).json()
         payload = answer["data"]["logIn"]
         if payload["errors"]:
             raise Refused(payload["errors"][0]["message"])

@@ -121,3 +121,11 @@ def test_a_setting_that_cannot_be_used_stops_the_start_with_one_sentence(variabl
     with pytest.raises(ConfigurationError, match=said) as refusal:
         read_settings({variable: value})
     assert "\n" not in str(refusal.value)
+
+
+def test_what_may_be_reached_though_it_is_private_is_named():
+    told = read_settings({"TRUCKROLL_OUTBOUND_ALLOWED": "idp.internal, 10.1.0.0/16"})
+    assert told.outbound_allowed == ("idp.internal", "10.1.0.0/16")
+    assert read_settings({}).outbound_allowed == ()
+    with pytest.raises(ConfigurationError, match=r"TRUCKROLL_OUTBOUND_ALLOWED cannot be used: 'http://idp' is neither"):
+        read_settings({"TRUCKROLL_OUTBOUND_ALLOWED": "http://idp"})

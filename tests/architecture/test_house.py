@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,15 @@ def name(path):
     return str(path.relative_to(ROOT))
 
 
+@cache
 def calls_and_imports(path):
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}.{one.name}" for one in node.names)
+            found += [f"{node.module}.{one.name}" for one in node.names]
         elif isinstance(node, ast.Import):
-            yield from (one.name for one in node.names)
+            found += [one.name for one in node.names]
+    return found
 
 
 def test_the_top_level_holds_only_the_house():
@@ -54,6 +57,16 @@ def test_only_the_unit_of_work_opens_transactions():
         name(path) for path in SOURCES if any(one.endswith(".in_transaction") for one in calls_and_imports(path))
     }
     assert importers == {"app/database/units.py"}
+
+
+def test_only_one_module_sends_requests_to_other_servers():
+    ways_out = ("httpx", "httpcore", "urllib.request", "http.client", "requests", "aiohttp", "urllib3", "smtplib")
+    importers = {
+        name(path)
+        for path in SOURCES
+        if any(f"{one}.".startswith(f"{way}.") for one in calls_and_imports(path) for way in ways_out)
+    }
+    assert importers == {"app/infrastructure/http_client.py"}
 
 
 def test_rooms_never_save_whole_rows():

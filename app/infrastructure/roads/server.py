@@ -7,14 +7,15 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-import httpx
 import orjson
 import structlog
 
 from app.infrastructure import metrics
+from app.infrastructure.http_client import Answer, HttpClient, OutboundError
 from app.infrastructure.loops import Outage, back_off
 from app.infrastructure.roads.points import Away, Point, Refusal, Refused, RouteLeg, Table
 from app.infrastructure.roads.provider import Ask, Provider
+from app.kernel.addresses import Declared
 from app.kernel.calendar import utc_now
 
 T = TypeVar("T")
@@ -96,17 +97,17 @@ class RoadServer:
         self._places = asyncio.Semaphore(concurrency)
         address = urlsplit(url)
         self._parameters = dict(parse_qsl(address.query))
-        self._http = httpx.AsyncClient(
-            base_url=address._replace(query="", fragment="").geturl().rstrip("/") + "/",
-            timeout=timeout_seconds,
-            limits=httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency),
-            headers={"accept": "application/json", "user-agent": "truckroll"},
-            trust_env=False,
+        self._base = address._replace(query="", fragment="").geturl().rstrip("/") + "/"
+        self._http = HttpClient(
+            Declared.of(url),
+            timeout_seconds=timeout_seconds,
+            answer_bytes_max=ANSWER_BYTES_MAX,
+            connections_max=concurrency,
         )
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def table(self, sources: list[Point], targets: list[Point]) -> Table:
         """The ways from each source to each target, by one request; ``Away`` or ``Refused`` otherwise."""
@@ -157,38 +158,29 @@ class RoadServer:
 
     async def _once(self, ask: Ask, read: Callable[[int, Any], T]) -> T:
         try:
-            # The client's own timeout is per read: a server that trickles would hold us for ever.
-            async with asyncio.timeout(self._timeout_seconds):
-                status, headers, body = await self._send(ask)
-        except (httpx.HTTPError, TimeoutError, OSError) as error:
-            raise Away(type(error).__name__) from None
-        if status in TOO_LONG:
-            raise Refused(Refusal.TOO_LARGE, f"HTTP {status}")
-        if status == BUSY or (status >= 500 and status != 501):
-            raise Away(f"HTTP {status}", _retry_seconds(headers.get("retry-after", "")))
+            answer = await self._send(ask)
+        except OutboundError as error:
+            raise Away(error.cause) from None
+        if answer.status in TOO_LONG:
+            raise Refused(Refusal.TOO_LARGE, f"HTTP {answer.status}")
+        if answer.status == BUSY or (answer.status >= 500 and answer.status != 501):
+            raise Away(f"HTTP {answer.status}", _retry_seconds(answer.headers.get("retry-after", "")))
         try:
-            answer = orjson.loads(body)
+            said = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
-            if status == 200:
+            if answer.status == 200:
                 raise Away("the answer is not JSON") from None
-            answer = None
-        return read(status, answer)
+            said = None
+        return read(answer.status, said)
 
-    async def _send(self, ask: Ask) -> tuple[int, httpx.Headers, bytes]:
-        parameters = {**self._parameters, **(ask.parameters or {})}
-        request = self._http.build_request(
-            "GET" if ask.body is None else "POST", ask.path, params=parameters or None, json=ask.body
+    async def _send(self, ask: Ask) -> Answer:
+        return await self._http.send(
+            "GET" if ask.body is None else "POST",
+            self._base + ask.path.lstrip("/"),
+            headers={"accept": "application/json"},
+            parameters={**self._parameters, **(ask.parameters or {})} or None,
+            json=ask.body,
         )
-        response = await self._http.send(request, stream=True)
-        try:
-            body = bytearray()
-            async for part in response.aiter_bytes():
-                body += part
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise Away("the answer is too long")
-            return response.status_code, response.headers, bytes(body)
-        finally:
-            await response.aclose()
 
 
 def _retry_seconds(text: str) -> float | None:
