@@ -1,4 +1,4 @@
-"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | plan | followers | audit | schema``."""
+"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | plan | followers | encrypt | rotate-keys | audit | schema``."""
 
 import asyncio
 import sys
@@ -346,6 +346,35 @@ def _duration(time: timedelta) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} seconds"
+
+
+@main.command("encrypt")
+def encrypt() -> None:
+    """Encrypt what encrypted columns keep from before there was encryption. Safe to repeat, and to break off."""
+    _seal_anew()
+
+
+@main.command("rotate-keys")
+def rotate_keys() -> None:
+    """Encrypt all fields anew with the first key of TRUCKROLL_FIELD_KEYS; then the others can go. Safe to break off."""
+    _seal_anew()
+
+
+def _seal_anew() -> None:
+    from app.infrastructure import rotation
+
+    async def seal() -> bool:
+        columns = await rotation.seal_anew(lambda one: click.echo(f"{one}: {one.sealed} so far", err=True))
+        for one in columns:
+            failed = f", {one.failed} cannot be decrypted: the log says which" if one.failed else ""
+            click.echo(f"{one}: {one.sealed} encrypted{failed}.")
+        whole = not any(one.failed for one in columns)
+        click.echo(
+            "All is encrypted with the first key; no other is needed." if whole else "Other keys are still needed."
+        )
+        return whole
+
+    sys.exit(0 if run_connected(read_settings(), seal) else 1)
 
 
 @main.group("audit")

@@ -18,6 +18,7 @@ from app.infrastructure import (
     followers,
     http_client,
     jobs,
+    keyring,
     limits,
     links,
     logs,
@@ -99,6 +100,7 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
     links.configure(settings.public_address, settings.allowed_origins)
     await database.connect(settings.database_url, pool_max=settings.database_pool_max)
     try:
+        await keyring.start(settings.encryption_keys, settings.data_folder)
         yield
     finally:
         await database.drain(DRAIN_SECONDS)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from app.kernel.addresses import Declared
 from app.kernel.budgets import Allowance, Caller, read_budgets
 from app.kernel.errors import ConfigurationError
+from app.kernel.field_keys import read_field_keys
 from app.kernel.traffic import SlowHours, read_slow_hours
 
 PREFIX = "TRUCKROLL_"
@@ -144,6 +145,10 @@ class Settings(BaseModel):
         description="none, or when drives take longer and by what factor: mo-fr 07:00-09:00 1.3, sa 10:00-12:00 1.2",
     )
     export_megabytes_max: int = Field(1024, ge=1, le=2047, description="the largest bulk export, in megabytes")
+    field_keys: str | None = Field(
+        None,
+        description="the keys of encrypted fields, id:base64 each, with commas; the first writes, the others still read",
+    )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR")
     log_format: LogFormat = Field(LogFormat.AUTO, description="auto, json or text")
     journal_key: str | None = Field(
@@ -171,6 +176,16 @@ class Settings(BaseModel):
     def _is_secret_enough(cls, value: str | None) -> str | None:
         if value is not None and any(len(one.strip()) < KEY_LENGTH_MIN for one in value.split(",")):
             raise ValueError(f"a key has at least {KEY_LENGTH_MIN} characters")
+        return value
+
+    @field_validator("field_keys")
+    @classmethod
+    def _are_keys(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                read_field_keys(value)
+            except ConfigurationError as problem:
+                raise ValueError(str(problem)) from None
         return value
 
     @field_validator("documents")
@@ -264,6 +279,11 @@ class Settings(BaseModel):
     def public_address(self) -> str:
         """Where people reach the server: what is set, else where it listens."""
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def encryption_keys(self) -> Mapping[str, bytes] | None:
+        """The keys of encrypted fields by their ids, the one that writes first; None when the data folder has them."""
+        return None if self.field_keys is None else read_field_keys(self.field_keys)
 
     @property
     def embedded(self) -> bool:

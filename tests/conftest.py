@@ -2,7 +2,11 @@
 
 import pytest
 
+from app.infrastructure import encryption
+
 pytest_plugins = ["tests.databases"]
+
+encryption.configure({"test": bytes(range(32))})
 
 
 @pytest.hookimpl(trylast=True)

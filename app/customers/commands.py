@@ -351,8 +351,7 @@ async def update_site(actor: Actor, id: str, *, version: int | None = None, **ch
     await _require_site(actor, values, by=row.id)
     changed = await change_row(row, **values)
     if changed:
-        told = rules.told(changed, rules.SITE_SECRETS)
-        journal.record(events.SiteUpdated(subject_id=row.id, customer_id=row.customer_id, changes=told))
+        journal.record(events.SiteUpdated(subject_id=row.id, customer_id=row.customer_id, changes=changed))
     return row.id
 
 

@@ -90,6 +90,7 @@ class Site(OwnedTable):
 
     prefix = "site"
     noun = "site"
+    encrypted = ("access_instructions",)
 
     customer: fields.ForeignKeyRelation[Customer] = fields.ForeignKeyField(
         "truckroll.Customer", related_name=False, on_delete=fields.OnDelete.RESTRICT

@@ -1,10 +1,8 @@
 """What is true of customers and their sites: the lifecycle of an account, and which values make sense."""
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from app.kernel.errors import InvalidInput
 from app.kernel.lifecycle import Lifecycle
@@ -70,9 +68,6 @@ CUSTOMER_LIFECYCLE: Lifecycle[CustomerStatus] = Lifecycle(
 # What an account is told about its own changes; the rest is between ourselves.
 CUSTOMER_TERMS = frozenset({"account_manager_id", "sla_tier", "credit_limit", "currency", "notes"})
 
-# Kept out of the journal, which cannot forget: that these changed is recorded, not what they say.
-SITE_SECRETS = frozenset({"access_instructions"})
-
 
 def require_credit_limit(amount: Decimal | None, currency: str) -> Decimal | None:
     """How much an account may owe us, at the precision of its currency; None is no limit."""
@@ -100,8 +95,3 @@ def require_place(latitude: float | None, longitude: float | None) -> None:
     Point(latitude, longitude)
     if latitude == 0 and longitude == 0:
         raise InvalidInput("0, 0 lies in the ocean: leave the coordinates out if they are unknown.", path=["latitude"])
-
-
-def told(changes: Mapping[str, list[Any]], secrets: frozenset[str]) -> dict[str, list[Any]]:
-    """The changes as the journal may keep them: of a secret, only that it changed."""
-    return {name: ["[kept secret]"] * 2 if name in secrets else change for name, change in changes.items()}

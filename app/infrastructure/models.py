@@ -104,6 +104,17 @@ class FollowerCursor(Model):
         indexes = [Index(fields=("organization_id", "follower"))]
 
 
+class FieldKey(Model):
+    """A key with which fields of this database are encrypted: its id, and what shows that a key is the one; never the key."""
+
+    id = fields.CharField(max_length=32, primary_key=True)
+    proof = fields.CharField(max_length=64)
+    since = fields.DatetimeField()
+
+    class Meta:
+        table = "field_key"
+
+
 @register
 class ParkedFact(OwnedTable):
     """A fact that a follower failed at again and again, set aside so that the follower could go on."""

@@ -253,6 +253,8 @@ def searched(
     Of ``numbers``, such as WO-000123, what follows the first zeros can be searched too.
     """
     columns = {"a": tuple(a), "b": tuple(b), "c": tuple(c)}
+    if hidden := set(model.encrypted) & {name for names in columns.values() for name in names}:
+        raise TypeError(f"{model.__name__} cannot be searched by what is encrypted: {sorted(hidden)}")
     SEARCHED[model] = Searched(model.prefix, columns, tuple(numbers), tuple(borrows))
     table, own = table_of(model), list(dict.fromkeys([*a, *b, *c, *(one.via for one in borrows)]))
     keep = _keep(model, 'r."id" = NEW."id"')

@@ -13,6 +13,7 @@ from tortoise.indexes import Index
 from tortoise.models import Model
 
 from app import database
+from app.infrastructure import encryption
 from app.infrastructure.conditions import Condition, Writer, column, quoted, rank_of
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
@@ -28,6 +29,8 @@ class Table(Model):
 
     prefix: ClassVar[str] = ""
     noun: ClassVar[str] = ""
+    # Columns that are kept encrypted: a row has them sealed, ``encryption.opened`` gives the text.
+    encrypted: ClassVar[tuple[str, ...]] = ()
 
     id = fields.CharField(max_length=ID_LENGTH_MAX, primary_key=True)
     version = fields.IntField(default=1, db_default=1)
@@ -168,6 +171,8 @@ async def add_row(model: type[Row], *, id: str | None = None, **values: Any) -> 
     await require_new(model, id)
     chosen = id if id is not None else new_id(model.prefix)
     now = utc_now()
+    owner = values.get("organization_id", "")
+    values |= {name: _sealed(model, chosen, owner, name, values[name]) for name in model.encrypted if name in values}
     row = model(id=chosen, created_at=now, updated_at=now, **values)
     with _telling_what_is_taken(model, {"id": chosen, **values}):
         await row.save(force_create=True)
@@ -175,11 +180,17 @@ async def add_row(model: type[Row], *, id: str | None = None, **values: Any) -> 
 
 
 async def change_row(row: Row, **values: Any) -> dict[str, list[Any]]:
-    """Set the named columns of a locked row, count its version up, and return what changed: name → [before, after]."""
-    changes = {name: [getattr(row, name), value] for name, value in values.items() if getattr(row, name) != value}
+    """Set the named columns of a locked row, count its version up, and return what changed: name → [before, after].
+
+    Of an encrypted column it tells only that it changed.
+    """
+    changes = {name: [_text_of(row, name), value] for name, value in values.items() if _text_of(row, name) != value}
     if not changes:
         return {}
     after = {name: value for name, (_, value) in changes.items()}
+    for name in set(row.encrypted) & set(changes):
+        after[name] = _sealed(type(row), row.id, getattr(row, "organization_id", ""), name, after[name])
+        changes[name] = [encryption.KEPT_SECRET] * 2
     with _telling_what_is_taken(type(row), after):
         changed = (
             await type(row)
@@ -193,6 +204,14 @@ async def change_row(row: Row, **values: Any) -> dict[str, list[Any]]:
         setattr(row, name, value)
     row.version += 1
     return changes
+
+
+def _text_of(row: Table, name: str) -> Any:
+    return encryption.opened(row, name) if name in row.encrypted else getattr(row, name)
+
+
+def _sealed(model: type[Table], id: str, organization_id: str, name: str, text: str | None) -> str | None:
+    return None if text is None else encryption.seal(table_of(model), name, id, organization_id, text)
 
 
 async def require_unused(

@@ -39,6 +39,7 @@ from schema.kit import (
     plain,
     ranked,
     readable,
+    secret,
     within,
 )
 
@@ -167,7 +168,6 @@ class SiteFilter:
     latitude: FloatFilter | None = by("How far north.")
     longitude: FloatFilter | None = by("How far east.")
     time_zone: StringFilter | None = by("IANA zone by whose clocks visits are promised, such as America/New_York.")
-    access_instructions: StringFilter | None = by("How to get in: codes, keys, whom to ring.")
     parking: StringFilter | None = by("Where to leave the van.")
     hazards: StringFilter | None = by("What to be careful of: dogs, asbestos, roofs.")
     created_at: DateTimeFilter | None = by("When it was added.")
@@ -217,7 +217,7 @@ class Site(Node):
         null_without="latitude",
     )
     time_zone: str = col("IANA zone by whose clocks visits are promised, such as America/New_York.")
-    access_instructions: str | None = col(
+    access_instructions: str | None = secret(
         "How to get in: codes, keys, whom to ring.", permission=Permission.VIEW_ACCESS_CODES
     )
     parking: str = col("Where to leave the van.")

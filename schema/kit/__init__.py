@@ -25,6 +25,7 @@ from schema.kit.declarations import (
     parent,
     plain,
     readable,
+    secret,
     single,
     sql_value,
 )
@@ -127,6 +128,7 @@ __all__ = [
     "read_one",
     "readable",
     "require_box",
+    "secret",
     "single",
     "sql_value",
     "sum_of",

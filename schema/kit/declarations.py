@@ -17,6 +17,7 @@ from strawberry.types.fields.resolver import StrawberryResolver
 from tortoise.fields import FloatField
 
 from app.infrastructure.conditions import Condition, Writer, quoted
+from app.infrastructure.encryption import unseal
 from app.infrastructure.tables import Table, table_of
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
@@ -152,6 +153,25 @@ class Computed(Declaration):
                     self.kinds[need] = column_kind(model, need)[0]
                 except TypeError:
                     continue  # then it names an SQL value of the type, which is looked up when all types are known
+
+
+@dataclass(slots=True)
+class Secret(Computed):
+    """An encrypted column, opened where it is shown. No file is written of it."""
+
+    column: str = ""
+
+    def bind(self, name: str, model: type[Table]) -> None:
+        column = self.column = self.column or name
+        if column not in model.encrypted:
+            raise TypeError(f"{column} is not encrypted")
+        table = table_of(model)
+
+        def show(stored: str | None, id: str, organization_id: str) -> str | None:
+            return None if stored is None else unseal(table, column, id, organization_id, stored)
+
+        self.function, self.needs = show, (column, "id", "organization_id")
+        self.kinds = dict.fromkeys((column, "id", "organization_id"), Kind.TEXT)
 
 
 @dataclass(slots=True)
@@ -294,6 +314,11 @@ def computed(
 ) -> Any:
     """A value of a pure function, called with what it needs, in that order: columns, SQL values by name, or SQL."""
     return KitField(description, Computed(permission, function, tuple(needs), actor))
+
+
+def secret(description: str, *, permission: Permission, column: str | None = None) -> Any:
+    """An encrypted column, for those who hold a permission; of the field's name unless said otherwise."""
+    return KitField(description, Secret(permission, column=column or ""))
 
 
 def link(description: str, attribute: str, *, init: Literal[False] = False) -> Any:

@@ -44,6 +44,10 @@ _BY_SCALAR = {"Boolean": Kind.BOOLEAN, "Decimal": Kind.DECIMAL, "DateTime": Kind
 def column_kind(model: type[Model], column: str) -> tuple[Kind, bool]:
     """What a column holds, and whether it may be empty. A column that the model does not have is a bug of ours."""
     known = model._meta.fields_map
+    if column in getattr(model, "encrypted", ()):
+        raise TypeError(
+            f"{column} is encrypted: nothing is compared, sorted or counted by it, and only secret(…) shows it"
+        )
     if column in known and not isinstance(known[column], ForeignKeyFieldInstance):
         field = known[column]
         for field_class, kind in _BY_FIELD:

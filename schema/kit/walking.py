@@ -45,7 +45,7 @@ from app.kernel.actor import Actor
 from app.kernel.errors import InvalidInput, NotPermitted, Problem
 from app.kernel.pages import encode_cursor
 from schema.kit.context import Context
-from schema.kit.declarations import Children, Many, Parent, Single
+from schema.kit.declarations import Children, Many, Parent, Secret, Single
 from schema.kit.execution import KitExecutor, Refused, core_of, executor_of, parsed, prepare
 from schema.kit.limits import guard
 from schema.kit.measuring import Measures, TooExpensive
@@ -221,6 +221,8 @@ def _checked(schema: strawberry.Schema, text: str, variables: dict[str, Any], ac
         cost = guard(measures, _operation_of(one_row), {**variables, FIRST: 1}, may_introspect=False).cost
         document = prepare(schema, text).document
         executor_of(schema, text, variables, None, Context(actor))
+        types = TypeInfo(core_of(schema))
+        visit(document, TypeInfoVisitor(types, _NoSecrets(types)))
     except Refused as refused:
         raise _wrong(
             refused.errors[0].message, "variables" if refused.code == "BAD_USER_INPUT" else "document"
@@ -347,6 +349,20 @@ class _OwnNames(Visitor):
     def _refuse(self, name: str) -> None:
         if name.startswith("__"):
             raise _wrong(f"Call nothing {name[:40]}: names that begin with two underscores are taken.")
+
+
+class _NoSecrets(Visitor):
+    """Refuses what is kept encrypted: a file would lie there in the clear."""
+
+    def __init__(self, types: TypeInfo) -> None:
+        super().__init__()
+        self._types = types
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        """A field that is asked for."""
+        field = self._types.get_field_def()
+        if field is not None and isinstance(field_declaration(field), Secret):
+            raise _wrong(f"{node.name.value} is kept encrypted and goes into no file; ask for it where it is needed.")
 
 
 def _rewritten(core: GraphQLSchema, document: DocumentNode, *, with_ids: bool = True) -> DocumentNode:

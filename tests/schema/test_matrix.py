@@ -26,7 +26,7 @@ from app.kernel.ids import new_id
 from app.kernel.permissions import CUSTOMER_ROLES, ROLES, Permission, Role
 from app.work_orders.models import Note
 from schema.kit import OPERATIONS, SIGNED_IN, problems
-from schema.kit.declarations import READABLE_BY_PREFIX, KitField, Many
+from schema.kit.declarations import READABLE_BY_PREFIX, KitField, Many, Secret
 from schema.kit.filters import spec_of
 from schema.kit.reading import grouping
 from schema.kit.reading.selection import BACKREF
@@ -249,6 +249,8 @@ def readable_part(actor: Actor, type: Any, relations: int = 1) -> str:
     parts = []
     for name, field in type.fields.items():
         below = documents.row_type(field.type)
+        if isinstance(field.extensions[BACKREF].declaration, Secret):
+            continue  # goes into no file, whoever asks
         declared = field.extensions[BACKREF].declaration.permission
         behind = below.extensions[BACKREF].origin.__readable__.permission if below is not None else None
         may_be_read = all(one is None or actor.holds(one) for one in (declared, behind))

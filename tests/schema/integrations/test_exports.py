@@ -303,6 +303,20 @@ async def test_a_document_leaves_the_walk_its_names(office: Office, document: st
     assert plain["errors"] == []
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ sites { nodes { id code: accessInstructions } } }",
+        "{ customers { nodes { ...f } } } fragment f on Customer { sites { nodes { accessInstructions } } }",
+    ],
+)
+async def test_what_is_kept_encrypted_goes_into_no_file(office: Office, document: str) -> None:
+    [error] = (await request(office.boss, document))["errors"]
+    assert (error["code"], error["path"]) == ("INVALID_INPUT", ["document"])
+    assert "accessInstructions is kept encrypted" in error["message"]
+    assert await BulkExport.all().count() == 0
+
+
 async def test_a_table_has_no_lists_below_its_rows(office: Office) -> None:
     payload = await request(office.boss, "{ customers { nodes { sites { nodes { id } } } } }", format="CSV")
     assert [one["message"] for one in payload["errors"]] == [
