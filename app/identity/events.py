@@ -5,6 +5,24 @@ from dataclasses import dataclass
 from app.kernel.events import Fact
 
 
+class RoleCreated(Fact):
+    """The organization has one more role of its own."""
+
+    noun = "role"
+
+
+class RoleUpdated(Fact):
+    """A role allows something else, or is called otherwise; it holds at once for whoever has it."""
+
+    noun = "role"
+
+
+class RoleDeleted(Fact):
+    """A role that nobody held is gone."""
+
+    noun = "role"
+
+
 class UserCreated(Fact):
     """Somebody may sign in from now on."""
 

@@ -11,7 +11,7 @@ from app.infrastructure.conditions import Condition, column, nothing
 from app.infrastructure.tables import OwnedTable, Table, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
-from app.kernel.permissions import Permission
+from app.kernel.permissions import Permission, Reach
 
 
 def _staff_or_self(actor: Actor, permission: Permission, own: str) -> Condition:
@@ -20,6 +20,27 @@ def _staff_or_self(actor: Actor, permission: Permission, own: str) -> Condition:
     if actor.holds(permission) and not actor.is_customer:
         return mine
     return mine & (column(own) == actor.id)
+
+
+@register
+class CustomRole(OwnedTable):
+    """An organization's own role: what its holders may do, and whose rows that is about. Users name the roles they hold."""
+
+    prefix = "role"
+    noun = "role"
+
+    name = fields.CharField(max_length=80)
+    description = fields.CharField(max_length=500, default="")
+    reach = fields.CharField(max_length=32, default=Reach.ORGANIZATION.value)
+    permissions: fields.JSONField[list[str]] = fields.JSONField(default=list)
+
+    class Meta:
+        table = "custom_role"
+        unique_together = (("organization_id", "name"),)
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return nothing() if actor.is_customer else super().visible_to(actor)
 
 
 @register
@@ -33,6 +54,7 @@ class User(OwnedTable):
     legal_name = fields.CharField(max_length=200)
     phone = fields.CharField(max_length=20, null=True)
     roles: fields.JSONField[list[str]] = fields.JSONField(default=list)
+    custom_role_ids: fields.JSONField[list[str]] = fields.JSONField(default=list, db_default="[]")
     technician_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
     customer_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
     password_hash = fields.CharField(max_length=200, null=True)

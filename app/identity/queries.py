@@ -2,10 +2,12 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+import orjson
 
 from app import database
 from app.identity import models, rules
@@ -17,7 +19,7 @@ from app.kernel.actor import Actor, ActorKind, user_actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import NotAuthenticated
 from app.kernel.ids import prefix_of
-from app.kernel.permissions import Permission, Role
+from app.kernel.permissions import Grant, Permission, Reach, Role
 
 # How long a revocation in another process may stay unknown here; one in this process is known at once.
 ACTORS_KEPT_SECONDS = 3.0
@@ -114,8 +116,8 @@ async def _unchanged(hashes: Sequence[str]) -> tuple[dict[str, Actor], dict[str,
     )
     marks = ", ".join(mark(number + 1) for number in range(len(asked)))
     rows = await database.read_rows(
-        f'SELECT s."access_hash", s."last_used_at", s."access_expires_at", s."revoked_at", u."status", u."roles", '
-        f'u."technician_id", u."customer_id", {named} FROM "session" s JOIN "user" u ON u."id" = s."user_id" '
+        f'SELECT s."access_hash", s."last_used_at", u."organization_id", u."custom_role_ids", s."access_expires_at", '
+        f's."revoked_at", u."status", u."roles", u."technician_id", u."customer_id", {named} FROM "session" s JOIN "user" u ON u."id" = s."user_id" '
         f'WHERE s."access_hash" IN ({marks})',
         asked,
     )
@@ -124,7 +126,10 @@ async def _unchanged(hashes: Sequence[str]) -> tuple[dict[str, Actor], dict[str,
     stands: dict[str, list[Any]] = {}
     # All uses that are due are noted together, once one is overdue.
     is_overdue = any(now - moment(row[1]) > USES_OVERDUE for row in rows)
-    for hashed, used_at, *behind in rows:
+    held = {row[0]: _ids_in(row[3]) for row in rows}
+    roles = await _roles({id for ids in held.values() for id in ids})
+    for hashed, used_at, organization_id, _, *behind in rows:
+        behind.append([(id, roles[id].version) for id in held[hashed] if _is_of(roles, id, organization_id)])
         known, stands[hashed] = _known.get(hashed), behind
         if known is None or known.behind != behind or (known.expires_at is not None and known.expires_at <= now):
             continue
@@ -136,9 +141,10 @@ async def _unchanged(hashes: Sequence[str]) -> tuple[dict[str, Actor], dict[str,
 
 
 def forget_actors(id: str | None = None) -> None:
-    """Look up anew whoever is this user, session or key the next time; without an id, everybody."""
+    """Look up anew whoever is this user, session or key, or holds this role, the next time; without an id, everybody."""
     for hashed, known in list(_known.items()):
-        if id is None or id in (known.actor.id, known.actor.session_id):
+        actor = known.actor
+        if id is None or id in (actor.id, actor.session_id) or any(id == grant.role_id for grant in actor.grants):
             del _known[hashed]
 
 
@@ -171,9 +177,13 @@ async def _by_sessions(hashes: Sequence[str]) -> dict[str, _Found]:
         if session.revoked_at is None and session.access_expires_at > now
     ]
     users = await _active_users(column("id").one_of({session.user_id for session in sessions}))
+    grants = await grants_of(users.values())
     return {
         session.access_hash: _standing(
-            session, actor_of(users[session.user_id], session.id), session.last_used_at, session.access_expires_at
+            session,
+            actor_of(users[session.user_id], session.id, grants[session.user_id]),
+            session.last_used_at,
+            session.access_expires_at,
         )
         for session in sessions
         if session.user_id in users
@@ -214,7 +224,7 @@ async def actor_now(organization_id: str, id: str) -> Actor:
         users = await _active_users(same)
         if id not in users:
             raise NotAuthenticated()
-        return actor_of(users[id])
+        return actor_of(users[id], None, (await grants_of(users.values()))[id])
     keys = await find_rows(models.ApiKey, same)
     if (
         not keys
@@ -230,7 +240,10 @@ async def _active_users(condition: Condition) -> dict[str, models.User]:
     users = {
         user.id: user for user in await find_rows(models.User, condition) if user.status == rules.UserStatus.ACTIVE
     }
-    unnamed = [user for user in users.values() if user.technician_id is None and Role.TECHNICIAN in user.roles]
+    grants = await grants_of(users.values())
+    unnamed = [
+        user for user in users.values() if user.technician_id is None and may_be_technician(user, grants[user.id])
+    ]
     if unnamed:
         technician_ids = await _technician_ids_of(unnamed)
         for user in unnamed:
@@ -277,8 +290,60 @@ async def _note_use(
         return
 
 
-def actor_of(user: models.User, session_id: str | None = None) -> Actor:
-    """A user as an actor, with what the roles allow."""
+async def grants_of(users: Iterable[models.User]) -> dict[str, frozenset[Grant]]:
+    """What the organization's own roles give to users, by user."""
+    held = list(users)
+    roles = await _roles({id for user in held for id in user.custom_role_ids})
+    return {
+        user.id: frozenset(
+            rules.grant_of(id, roles[id].reach, roles[id].permissions)
+            for id in user.custom_role_ids
+            if _is_of(roles, id, user.organization_id)
+        )
+        for user in held
+    }
+
+
+async def find_held_roles(actor: Actor) -> list[models.CustomRole]:
+    """The organization's own roles that an actor holds."""
+    mine = (column("organization_id") == actor.organization_id) & column("id").one_of(
+        sorted(grant.role_id for grant in actor.grants)
+    )
+    return await find_rows(models.CustomRole, mine) if actor.grants else []
+
+
+async def is_held(role: models.CustomRole) -> bool:
+    """Whether a user of the organization has a role, deactivated ones included."""
+    rows = await database.read_rows(
+        f'SELECT 1 FROM "user" WHERE "organization_id" = {mark(1)} AND CAST("custom_role_ids" AS text) LIKE {mark(2)} LIMIT 1',
+        [role.organization_id, f'%"{role.id}"%'],
+    )
+    return bool(rows)
+
+
+async def _roles(ids: Collection[str]) -> dict[str, models.CustomRole]:
+    """Roles by id, of whatever organization: see ``_is_of``."""
+    return {row.id: row for row in await find_rows(models.CustomRole, column("id").one_of(ids))} if ids else {}
+
+
+def _is_of(roles: Mapping[str, models.CustomRole], id: str, organization_id: str) -> bool:
+    """Whether there is a role and it is the organization's own. That of another would give nothing, however it got there."""
+    return id in roles and roles[id].organization_id == organization_id
+
+
+def _ids_in(stored: Any) -> list[str]:
+    """The ids in a column of JSON, as a driver gives it."""
+    ids: list[str] = orjson.loads(stored) if isinstance(stored, str) else stored
+    return ids
+
+
+def may_be_technician(user: models.User, grants: Iterable[Grant]) -> bool:
+    """Whether somebody has a role of technicians, be it the organization's own."""
+    return Role.TECHNICIAN in user.roles or any(grant.reach is Reach.OWN_WORK for grant in grants)
+
+
+def actor_of(user: models.User, session_id: str | None = None, grants: Iterable[Grant] = ()) -> Actor:
+    """A user as an actor, with what the roles allow; ``grants_of`` says what the organization's own do."""
     return user_actor(
         user.organization_id,
         user.id,
@@ -286,6 +351,7 @@ def actor_of(user: models.User, session_id: str | None = None) -> Actor:
         technician_id=user.technician_id,
         customer_id=user.customer_id,
         session_id=session_id,
+        grants=frozenset(grants),
     )
 
 

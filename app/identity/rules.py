@@ -12,7 +12,7 @@ from app.kernel.actor import Actor, ActorKind
 from app.kernel.contact_details import email_address
 from app.kernel.errors import Conflict, InvalidInput, NotPermitted
 from app.kernel.lifecycle import Lifecycle
-from app.kernel.permissions import CUSTOMER_ROLES, Permission, Role, permissions_of
+from app.kernel.permissions import GRANTABLE, REACHES, Grant, Permission, Reach, Role, permissions_of
 
 # The kinds of tokens, which they begin with.
 ACCESS_TOKEN = "tra"
@@ -30,6 +30,8 @@ IDLE_LASTS = timedelta(days=14)
 SESSION_LASTS = timedelta(days=60)
 REFRESH_GRACE = timedelta(seconds=10)
 SESSIONS_PER_USER_MAX = 50
+CUSTOM_ROLES_MAX = 200
+CUSTOM_ROLES_PER_USER_MAX = 20
 
 CONFIRMATION_MINUTES = 15
 
@@ -96,34 +98,62 @@ def require_login(login: str, path: str = "email") -> str:
     return email_address(login, path).lower()
 
 
-def require_roles(roles: Iterable[str], *, customer_id: str | None, technician_id: str | None) -> list[str]:
+def require_roles(
+    roles: Iterable[str], *, customer_id: str | None, technician_id: str | None, grants: Collection[Grant] = ()
+) -> list[str]:
     """Roles that fit together, each once and sorted: a customer's person has no role of ours, and needs the customer."""
     try:
         wanted = {Role(role) for role in roles}
     except ValueError as unknown:
         raise InvalidInput(f"{str(unknown).split(' is not')[0][:40]} is not a role.", path=["roles"]) from None
-    if not wanted:
+    reaches = {REACHES[role] for role in wanted} | {grant.reach for grant in grants}
+    if not reaches:
         raise InvalidInput("A user has at least one role.", path=["roles"])
-    theirs = wanted & CUSTOMER_ROLES
-    if theirs and wanted - CUSTOMER_ROLES:
+    is_theirs = Reach.ACCOUNT in reaches
+    if is_theirs and len(reaches) > 1:
         raise InvalidInput("Roles of a customer and roles of the company do not mix.", path=["roles"])
-    if theirs and customer_id is None:
+    if is_theirs and customer_id is None:
         raise InvalidInput("A customer's user needs the customer.", path=["customerId"])
-    if not theirs and customer_id is not None:
+    if not is_theirs and customer_id is not None:
         raise InvalidInput("Only a customer's user belongs to a customer.", path=["customerId"])
-    if technician_id is not None and Role.TECHNICIAN not in wanted:
-        raise InvalidInput("Only a user with the role TECHNICIAN can be a technician.", path=["technicianId"])
+    if technician_id is not None and Reach.OWN_WORK not in reaches:
+        raise InvalidInput(
+            "Only a user with the role TECHNICIAN, or one that reaches as far, can be a technician.",
+            path=["technicianId"],
+        )
     return sorted(role.value for role in wanted)
 
 
-def require_may_grant(actor: Actor, roles: Iterable[str]) -> None:
+def require_may_grant(actor: Actor, roles: Iterable[str], grants: Iterable[Grant] = ()) -> None:
     """Nobody hands out, or takes from others, what they do not hold themselves.
 
     Reporting the own status is the technician's alone and may be given by anybody who manages users.
     """
-    beyond = permissions_of(Role(role) for role in roles) - actor.permissions - {Permission.REPORT_OWN_STATUS}
+    given = permissions_of(Role(role) for role in roles).union(*(grant.permissions for grant in grants))
+    beyond = given - actor.permissions - {Permission.REPORT_OWN_STATUS}
     if beyond:
         raise NotPermitted(sorted(beyond)[0])
+
+
+def require_grant(actor: Actor, role_id: str, reach: Reach, permissions: Iterable[str]) -> Grant:
+    """What an organization's own role may give: some permissions, that its reach allows and that its maker holds."""
+    try:
+        wanted = frozenset(Permission(one) for one in permissions)
+    except ValueError:
+        raise InvalidInput("A role consists of permissions.", path=["permissions"]) from None
+    if not wanted:
+        raise InvalidInput("A role has at least one permission.", path=["permissions"])
+    if beyond := sorted(wanted - GRANTABLE[reach]):
+        raise InvalidInput(f"A role that reaches {reach} cannot have {beyond[0]}.", path=["permissions"])
+    grant = Grant(role_id, reach, wanted)
+    require_may_grant(actor, (), [grant])
+    return grant
+
+
+def grant_of(role_id: str, reach: str, permissions: Iterable[str]) -> Grant:
+    """What a role's row gives. A permission that there is no more gives nothing."""
+    known = frozenset(Permission(one) for one in permissions if one in Permission.__members__)
+    return Grant(role_id, Reach(reach), known & GRANTABLE[Reach(reach)])
 
 
 def require_an_administrator_stays(others: int) -> None:

@@ -1,10 +1,11 @@
 """Who acts: a person, a partner's key or the system itself, for one organization, with what they may do."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from app.kernel.errors import NotPermitted
-from app.kernel.permissions import CUSTOMER_ROLES, Permission, Role, permissions_of
+from app.kernel.permissions import REACHES, Grant, Permission, Reach, Role, permissions_of
 
 
 class ActorKind(StrEnum):
@@ -34,9 +35,13 @@ class Actor:
     technician_id: str | None = None
     customer_id: str | None = None
     session_id: str | None = None
+    grants: frozenset[Grant] = frozenset()
+    """The organization's own roles that are held; what they allow is among the permissions."""
     scope_key: int = field(init=False, compare=False, repr=False)
+    reach: Reach = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reach", _reach_of(self.roles, self.grants))
         shape = (
             self.kind,
             tuple(sorted(self.permissions)),
@@ -51,12 +56,12 @@ class Actor:
     @property
     def is_customer(self) -> bool:
         """Whether this is a customer's person, who sees that account only."""
-        return bool(self.roles) and self.roles <= CUSTOMER_ROLES
+        return self.reach is Reach.ACCOUNT
 
     @property
     def is_technician_only(self) -> bool:
         """Whether this is a technician without an office role, who sees the own work only."""
-        return self.roles == {Role.TECHNICIAN}
+        return self.reach is Reach.OWN_WORK
 
     def holds(self, permission: Permission) -> bool:
         """Whether the permission is held."""
@@ -68,6 +73,12 @@ class Actor:
             raise NotPermitted(permission)
 
 
+def _reach_of(roles: Iterable[Role], grants: Iterable[Grant]) -> Reach:
+    """The widest reach of all roles; keys and the system have no roles that narrow them."""
+    reaches = {REACHES[role] for role in roles} | {grant.reach for grant in grants}
+    return reaches.pop() if len(reaches) == 1 else Reach.ORGANIZATION
+
+
 def user_actor(
     organization_id: str,
     user_id: str,
@@ -76,17 +87,19 @@ def user_actor(
     technician_id: str | None = None,
     customer_id: str | None = None,
     session_id: str | None = None,
+    grants: frozenset[Grant] = frozenset(),
 ) -> Actor:
-    """The actor of a signed-in person, with all that the roles allow."""
+    """The actor of a signed-in person, with all that the roles allow, the organization's own included."""
     return Actor(
         organization_id,
         ActorKind.USER,
         user_id,
         roles,
-        permissions_of(roles),
+        permissions_of(roles).union(*(grant.permissions for grant in grants)),
         technician_id=technician_id,
         customer_id=customer_id,
         session_id=session_id,
+        grants=grants,
     )
 
 

@@ -1,11 +1,15 @@
 """The one table of who may do what. Commands, the reader, subscriptions and the tests use it and no other.
 
-A permission says what may be done; *to which rows* is each model's ``visible_to(actor)``. A person may hold several roles.
+A permission says what may be done; *to which rows* is each model's ``visible_to(actor)``, by the reach of the roles. A person
+may hold several roles: built-in ones, which stand here, and an organization's own, which are rows. Nothing here can be
+changed while a process runs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from types import MappingProxyType
 
 
 class Permission(StrEnum):
@@ -16,6 +20,7 @@ class Permission(StrEnum):
     VIEW_USERS = "VIEW_USERS"
     MANAGE_USERS = "MANAGE_USERS"
     MANAGE_SECURITY = "MANAGE_SECURITY"
+    MANAGE_ROLES = "MANAGE_ROLES"
     MANAGE_API_KEYS = "MANAGE_API_KEYS"
     VIEW_CUSTOMERS = "VIEW_CUSTOMERS"
     MANAGE_CUSTOMERS = "MANAGE_CUSTOMERS"
@@ -69,6 +74,14 @@ class Role(StrEnum):
     PARTNER = "PARTNER"
 
 
+class Reach(StrEnum):
+    """Whose rows a role opens. Who holds several roles reaches as far as the widest of them."""
+
+    ORGANIZATION = "ORGANIZATION"
+    OWN_WORK = "OWN_WORK"
+    ACCOUNT = "ACCOUNT"
+
+
 CUSTOMER_ROLES = frozenset({Role.ACCOUNT_ADMINISTRATOR, Role.CUSTOMER_USER, Role.RESIDENTIAL_CUSTOMER, Role.GUEST})
 
 P = Permission
@@ -82,7 +95,7 @@ _DISPATCH = _STAFF | {P.VIEW_POSITIONS, P.VIEW_ACCESS_CODES, P.MANAGE_CUSTOMERS,
                       P.EXECUTE_APPOINTMENTS, P.EXECUTE_WORK_ORDERS, P.OVERRIDE_SCHEDULE_CONFLICTS,
                       P.MANAGE_ALERTS, P.IMPORT_DATA}  # fmt: skip
 
-ROLES: dict[Role, frozenset[Permission]] = {
+_ROLES: dict[Role, frozenset[Permission]] = {
     Role.ADMINISTRATOR: frozenset(Permission) - {P.REPORT_OWN_STATUS},
     Role.OPERATIONS_MANAGER: _DISPATCH
     | {P.MANAGE_TECHNICIANS, P.VIEW_TECHNICIAN_COSTS, P.APPROVE_WORK_ORDERS, P.EXPORT_DATA, P.VIEW_OPERATIONS},
@@ -133,6 +146,39 @@ ROLES: dict[Role, frozenset[Permission]] = {
         }
     ),
 }
+
+ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(_ROLES)
+REACHES: Mapping[Role, Reach] = MappingProxyType(
+    {
+        role: Reach.ACCOUNT
+        if role in CUSTOMER_ROLES
+        else Reach.OWN_WORK
+        if role is Role.TECHNICIAN
+        else Reach.ORGANIZATION
+        for role in Role
+    }
+)
+# What an organization's own role of a reach may allow at most. What lies beyond is about the whole organization: such a
+# permission would open more rows than the reach promises.
+GRANTABLE: Mapping[Reach, frozenset[Permission]] = MappingProxyType(
+    {
+        Reach.ORGANIZATION: frozenset(Permission) - {P.REPORT_OWN_STATUS},
+        Reach.OWN_WORK: ROLES[Role.TECHNICIAN]
+        | {P.VIEW_PRICES, P.MANAGE_WORK_ORDERS, P.MANAGE_EQUIPMENT, P.EXPORT_DATA},
+        Reach.ACCOUNT: frozenset().union(*(ROLES[role] for role in CUSTOMER_ROLES)),
+    }
+)
+# The name would be a way to change the table.
+del _ROLES
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What one of an organization's own roles gives to who holds it."""
+
+    role_id: str
+    reach: Reach
+    permissions: frozenset[Permission]
 
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:

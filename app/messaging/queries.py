@@ -5,12 +5,13 @@ from typing import Any
 
 from app import database
 from app.identity.models import ApiKey, User
+from app.identity.queries import actor_of, grants_of, may_be_technician
 from app.identity.rules import UserStatus
 from app.infrastructure import journal
 from app.infrastructure.conditions import Condition, Writer, column
 from app.infrastructure.tables import BY_PREFIX, find_rows, walk_rows
 from app.kernel.actor import Actor, ActorKind
-from app.kernel.permissions import Permission, Role, permissions_of
+from app.kernel.permissions import Permission, Role
 from app.messaging.models import (
     HELD_ASSIGNMENT_STATUSES,
     Alert,
@@ -107,19 +108,22 @@ async def find_recipients(conversation: Conversation, message: Message) -> list[
     of_work = {user.id: user for user in crew.values()}
     others = sorted(await _find_authors(conversation) - set(of_work))
     people = await find_rows(User, _active(conversation.organization_id) & column("id").one_of(others))
+    actors = await _actors_of(people)
     # Of the technicians who wrote, those whose work it is no more read no more.
-    chosen = [*of_work.values(), *(user for user in people if not _only_technician(user))]
+    chosen = [*of_work.values(), *(user for user in people if not actors[user.id].is_technician_only)]
     theirs = [user for user in chosen if user.customer_id is not None and user.customer_id == conversation.customer_id]
     chosen = [user for user in chosen if user.customer_id is None]
     if message.author_kind in (AuthorKind.CUSTOMER, AuthorKind.TECHNICIAN):
         of_us = [user for user in chosen if user.customer_id is None and user.id != message.author_id]
         if message.author_kind == AuthorKind.TECHNICIAN:
-            of_us = [user for user in of_us if not _only_technician(user)]
+            actors |= await _actors_of(of_us)
+            of_us = [user for user in of_us if not actors[user.id].is_technician_only]
         if not of_us:
             chosen += await _office(conversation.organization_id, (Role.DISPATCHER, Role.SUPPORT))
     if message.visibility == MessageVisibility.EVERYONE:
         chosen += theirs or await _customers_of(conversation)
-    return [user for user in chosen if user.id != message.author_id and _may(user, Permission.VIEW_MESSAGES)]
+    actors |= await _actors_of(chosen)
+    return [user for user in chosen if user.id != message.author_id and actors[user.id].holds(Permission.VIEW_MESSAGES)]
 
 
 async def find_dispatchers(organization_id: str) -> list[User]:
@@ -151,7 +155,9 @@ async def find_users_of_technicians(organization_id: str, technician_ids: Iterab
 async def find_technicians_who_are(organization_id: str, users: Iterable[User]) -> dict[str, str]:
     """The technicians that people are, by user: named by the user or, as a higher room's table does, naming the user."""
     found = {user.id: user.technician_id for user in users if user.technician_id is not None}
-    unnamed = [user.id for user in users if user.id not in found and Role.TECHNICIAN in user.roles]
+    others = [user for user in users if user.id not in found]
+    grants = await grants_of(others)
+    unnamed = [user.id for user in others if may_be_technician(user, grants[user.id])]
     table = BY_PREFIX.get("tech")
     if unnamed and table is not None:
         rows = await find_rows(
@@ -189,12 +195,11 @@ def _active(organization_id: str) -> Condition:
     return (column("organization_id") == organization_id) & (column("status") == UserStatus.ACTIVE.value)
 
 
-def _may(user: User, permission: Permission) -> bool:
-    return permission in permissions_of(Role(role) for role in user.roles)
-
-
-def _only_technician(user: User) -> bool:
-    return set(user.roles) == {Role.TECHNICIAN}
+async def _actors_of(users: Iterable[User]) -> dict[str, Actor]:
+    """People as actors, by id."""
+    people = list(users)
+    grants = await grants_of(people)
+    return {user.id: actor_of(user, None, grants[user.id]) for user in people}
 
 
 async def _office(organization_id: str, roles: tuple[Role, ...]) -> list[User]:

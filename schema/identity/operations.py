@@ -6,16 +6,20 @@ from app.identity import commands, confirmation, queries, sign_in
 from app.identity.secret import Secret, Slip
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.errors import AlreadyExists, ConfirmationRequired, Conflict, IllegalTransition, StaleVersion
-from app.kernel.permissions import Permission, Role
+from app.kernel.permissions import Permission, Reach, Role
+from schema.company.types import Organization
 from schema.identity.types import (
     ApiKey,
     ApiKeyFilter,
     ApiKeyOrder,
+    CustomRole,
     IssuedApiKey,
     LoginAttempt,
     LoginAttemptFilter,
     LoginAttemptOrder,
     RateLimit,
+    RoleFilter,
+    RoleOrder,
     Session,
     SessionFilter,
     SessionOrder,
@@ -24,6 +28,7 @@ from schema.identity.types import (
     UserFilter,
     UserOrder,
     Viewer,
+    held_roles,
 )
 from schema.kit import (
     ANYONE,
@@ -58,6 +63,10 @@ class Queries:
         return Viewer(
             kind=actor.kind,
             roles=sorted(actor.roles),
+            custom_roles=held_roles(
+                [[row.id, row.name, row.description] for row in await queries.find_held_roles(actor)]
+            ),
+            reach=actor.reach,
             permissions=sorted(actor.permissions),
             organization_id=actor.organization_id,
             user_id=actor.id if actor.kind is ActorKind.USER else None,
@@ -75,6 +84,13 @@ class Queries:
             return None
         return RateLimit(maximum=balance.maximum, available=balance.available, restore_rate=balance.restore_rate)
 
+    role: CustomRole | None = one("One of the organization's own roles.", permission=Permission.VIEW_USERS)
+    roles: Connection[CustomRole] = many(
+        "The organization's own roles, by name unless you say otherwise.",
+        permission=Permission.VIEW_USERS,
+        filter=RoleFilter,
+        order=RoleOrder,
+    )
     user: User | None = one("One user; your own always.", permission=SIGNED_IN)
     users: Connection[User] = many(
         "The users you may see, by name unless you say otherwise.",
@@ -148,13 +164,46 @@ class RevokeAllSessionsInput:
 
 
 @inputs
+class CreateRoleInput:
+    """A role of the organization's own."""
+
+    id: ID | None = about(NEW_ID, default=None)
+    name: str = about("What it is called; no other role of the organization is.")
+    description: str = about("What it is for.", default="")
+    reach: Reach = about("Whose rows it opens; this never changes.", default=Reach.ORGANIZATION)
+    permissions: list[Permission] = about("What it allows: some of what you may do yourself, as far as its reach goes.")
+
+
+@inputs
+class UpdateRoleInput:
+    """Only what is given is changed."""
+
+    id: ID = about("Which role.")
+    version: int | None = about(VERSION, default=None)
+    name: Maybe[str] = about("What it is called.")
+    description: Maybe[str] = about("What it is for.")
+    permissions: Maybe[list[Permission]] = about("What it allows; it holds from the next request of whoever has it.")
+
+
+@inputs
+class DeleteRoleInput:
+    """A role that nobody needs any more."""
+
+    id: ID = about("Which role.")
+    version: int | None = about(VERSION, default=None)
+
+
+@inputs
 class CreateUserInput:
     """Somebody to let in."""
 
     id: ID | None = about(NEW_ID, default=None)
     email: str = about("The e-mail address, which is also the login. It is one person's everywhere.")
     legal_name: str = about("The person's name.")
-    roles: list[Role] = about("What the person is here; roles of the company, or of a customer, not both.")
+    roles: list[Role] = about(
+        "What the person is here; roles of the company, or of a customer, not both. It may be empty beside customRoleIds."
+    )
+    custom_role_ids: list[ID] | None = about("The organization's own roles that the person holds.", default=None)
     password: str | None = about(f"{PASSWORD} Without one, nobody signs in until one is set.", default=None)
     phone: str | None = about(
         "The phone number; without a country code it is taken to be of the company's country.", default=None
@@ -176,6 +225,9 @@ class UpdateUserInput:
     email: Maybe[str] = about("The e-mail address, which is also the login.")
     legal_name: Maybe[str] = about("The person's name.")
     roles: Maybe[list[Role]] = about("What the person is here; it holds from the next request.")
+    custom_role_ids: Maybe[list[ID]] = about(
+        "The organization's own roles, all of them; it holds from the next request."
+    )
     phone: Maybe[str | None] = about("The phone number.")
     time_zone: Maybe[str | None] = about("The person's own IANA time zone.")
     language: Maybe[str | None] = about("The person's language, such as de.")
@@ -321,6 +373,40 @@ class Mutations:
         return await commands.revoke_all_sessions(actor, input.user_id)
 
     @mutation(
+        CustomRole,
+        "Makes a role of the organization's own. It allows nothing that you may not do yourself.",
+        permission=Permission.MANAGE_ROLES,
+        problems=(AlreadyExists, Conflict, ConfirmationRequired),
+    )
+    async def create_role(actor: Actor, input: CreateRoleInput) -> str:
+        return await commands.create_role(
+            actor,
+            id=input.id,
+            name=input.name,
+            description=input.description,
+            reach=input.reach,
+            permissions=input.permissions,
+        )
+
+    @mutation(
+        CustomRole,
+        "Changes what a role of the organization's own is called or allows. You change only what you could give.",
+        permission=Permission.MANAGE_ROLES,
+        problems=(StaleVersion, AlreadyExists, ConfirmationRequired),
+    )
+    async def update_role(actor: Actor, input: UpdateRoleInput) -> str:
+        return await commands.update_role(actor, input.id, version=input.version, **given(input))
+
+    @mutation(
+        Organization,
+        "Deletes a role of the organization's own that no user holds. The answer is the organization.",
+        permission=Permission.MANAGE_ROLES,
+        problems=(StaleVersion, Conflict, ConfirmationRequired),
+    )
+    async def delete_role(actor: Actor, input: DeleteRoleInput) -> str:
+        return await commands.delete_role(actor, input.id, version=input.version)
+
+    @mutation(
         User,
         "Lets somebody in.",
         permission=Permission.MANAGE_USERS,
@@ -333,6 +419,7 @@ class Mutations:
             email=input.email,
             legal_name=input.legal_name,
             roles=input.roles,
+            custom_role_ids=list(input.custom_role_ids or ()),
             password=Secret(input.password) if input.password is not None else None,
             phone=input.phone,
             time_zone=input.time_zone,
@@ -420,4 +507,7 @@ class Mutations:
 class Subscriptions:
     """What clients may hear."""
 
+    role_changed = changed(
+        CustomRole, "A role of the organization's own was made, changed or deleted.", permission=Permission.VIEW_USERS
+    )
     user_changed = changed(User, "A user was added, changed, shut out or let in.", permission=Permission.VIEW_USERS)

@@ -2,11 +2,14 @@
 
 from datetime import datetime
 
+import orjson
+
 from app.identity import models, rules
-from app.infrastructure.conditions import Condition, column
+from app.infrastructure.conditions import Condition, Writer, column, quoted
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.calendar import utc_now
-from app.kernel.permissions import Permission, Role
+from app.kernel.dialects import Dialect
+from app.kernel.permissions import Permission, Reach, Role
 from schema.company.types import Organization
 from schema.kit import (
     ID,
@@ -65,6 +68,15 @@ describe_enum(
     },
 )
 describe_enum(
+    Reach,
+    "Whose rows a role opens. Who holds several roles reaches as far as the widest of them.",
+    {
+        Reach.ORGANIZATION: "All of the organization, as for people of the office.",
+        Reach.OWN_WORK: "The own work and what belongs to it, as for a technician.",
+        Reach.ACCOUNT: "One customer's account, as for people of a customer.",
+    },
+)
+describe_enum(
     Permission,
     "Everything that can be allowed.",
     {
@@ -73,6 +85,7 @@ describe_enum(
         P.VIEW_USERS: "See the company's users.",
         P.MANAGE_USERS: "Add, change and deactivate users, and end their sessions.",
         P.MANAGE_SECURITY: "See and change what is asked of people's passwords, second factors and sessions.",
+        P.MANAGE_ROLES: "Make, change and delete the company's own roles.",
         P.MANAGE_API_KEYS: "See, make, rotate and revoke partners' keys.",
         P.VIEW_CUSTOMERS: "See customers, contacts and sites.",
         P.MANAGE_CUSTOMERS: "Change customers, contacts and sites.",
@@ -154,6 +167,28 @@ def _is_living(actor: Actor, value: bool) -> Condition:
 
 def _is_current(actor: Actor, id: str) -> bool:
     return actor.session_id == id
+
+
+@filterable(models.CustomRole)
+class RoleFilter:
+    """Which of the organization's own roles."""
+
+    id: IdFilter | None = by("Its id.")
+    name: StringFilter | None = by("What it is called.")
+    description: StringFilter | None = by("What it is for.")
+    reach: EnumFilter[Reach] | None = by("Whose rows it opens.")
+    created_at: DateTimeFilter | None = by("When it was made.")
+
+
+RoleOrder = orderable(
+    "RoleOrder",
+    models.CustomRole,
+    default=("name",),
+    name="What it is called.",
+    description="What it is for.",
+    reach="Whose rows it opens.",
+    created_at="When it was made.",
+)
 
 
 @filterable(models.User)
@@ -252,6 +287,49 @@ LoginAttemptOrder = orderable(
 )
 
 
+@readable(models.CustomRole, permission=Permission.VIEW_USERS)
+class CustomRole(Node):
+    """A role that the organization made itself: some permissions under a name, given beside or instead of built-in roles."""
+
+    version: int = col("Counts up with every change.")
+    name: str = col("What it is called.")
+    description: str = col("What it is for.")
+    reach: Reach = col("Whose rows it opens; this never changes.", facet=True)
+    permissions: list[Permission] = col("What it allows.")
+    created_at: datetime = col("When it was made.")
+
+
+@plain
+class HeldRole:
+    """One of the organization's own roles, as somebody holds it."""
+
+    role_id: ID = about("Its id.")
+    name: str = about("What it is called.")
+    description: str = about("What it is for.")
+
+
+def _roles_of(writer: Writer, alias: str, actor: Actor) -> str:
+    """Id, name and description of each of the organization's own roles that a user holds: a JSON list, or nothing."""
+    inner, ids = writer.alias(), f'{quoted(alias)}."custom_role_ids"'
+    parts = ", ".join(f"{quoted(inner)}.{quoted(name)}" for name in ("id", "name", "description"))
+    if writer.dialect is Dialect.SQLITE:
+        listed, held = f"json_group_array(json_array({parts}))", f"SELECT value FROM json_each({ids})"
+    else:
+        listed, held = (
+            f"json_agg(json_build_array({parts}))",
+            f"SELECT jsonb_array_elements_text(CAST({ids} AS jsonb))",
+        )
+    mine = f'{quoted(inner)}."organization_id" = {quoted(alias)}."organization_id"'
+    return f'(SELECT {listed} FROM "custom_role" {quoted(inner)} WHERE {mine} AND {quoted(inner)}."id" IN ({held}))'
+
+
+def held_roles(roles: list[list[str]] | str | None) -> list[HeldRole]:
+    """The roles by name."""
+    known: list[list[str]] = orjson.loads(roles) if isinstance(roles, str) else roles or []
+    named = sorted(known, key=lambda one: (one[1], one[0]))
+    return [HeldRole(role_id=ID(id), name=name, description=description) for id, name, description in named]
+
+
 @readable(models.User, permission=None)
 class User(Node):
     """A person who can sign in, or could. Users are deactivated, never deleted, because the past names them."""
@@ -261,6 +339,10 @@ class User(Node):
     legal_name: str = col("The person's name.")
     phone: str | None = col("The phone number, E.164.")
     roles: list[Role] = col("What the person is here.")
+    custom_role_ids: list[ID] = col("The organization's own roles that the person holds.")
+    custom_roles: list[HeldRole] = computed(
+        "The organization's own roles that the person holds, by name.", held_roles, needs=(_roles_of,)
+    )
     status: rules.UserStatus = col("Whether the person may sign in.", facet=True)
     time_zone: str | None = col("The person's own IANA time zone; without it, the organization's.")
     language: str | None = col("The person's language, such as de.")
@@ -359,7 +441,9 @@ class Viewer:
 
     kind: ActorKind = about("What is asking.")
     roles: list[Role] = about("The roles, by name.")
-    permissions: list[Permission] = about("Everything that is allowed, by name.")
+    custom_roles: list[HeldRole] = about("The organization's own roles, by name.")
+    reach: Reach = about("Whose rows that is about.")
+    permissions: list[Permission] = about("Everything that is allowed, by name, whichever role it comes from.")
     organization: Organization | None = link("The organization.", "organization_id")
     user: User | None = link("The user, if it is one.", "user_id")
     session: Session | None = link("The session, if there is one.", "session_id")

@@ -56,6 +56,7 @@ VALUES: dict[str, Any] = {
     "timeZone": "Europe/Berlin",
     "roles": ["DISPATCHER"],
     "reason": "Because",
+    "permissions": ["VIEW_CUSTOMERS"],
 }
 
 
@@ -176,7 +177,7 @@ def value_of(type: Any, path: tuple[str, ...], choose: Choose) -> Any:
     if isinstance(type, GraphQLNonNull):
         return value_of(type.of_type, path, choose)
     if isinstance(type, GraphQLList):
-        return VALUES[path[-1]] if path[-1] in ("roles",) else [value_of(type.of_type, path, choose)]
+        return VALUES[path[-1]] if path[-1] in ("roles", "permissions") else [value_of(type.of_type, path, choose)]
     if isinstance(type, GraphQLInputObjectType):
         if type.is_one_of:
             name, field = next(iter(type.fields.items()))
@@ -240,6 +241,7 @@ _BY_NAME = {
     "calendarId": "cal",
     "categoryId": "ecat",
     "conversationId": "conv",
+    "customRoleIds": "role",
     "customerId": "cus",
     "equipmentId": "eq",
     "messageId": "msg",
@@ -265,6 +267,8 @@ _SUBJECTS = {
     "confirmSlot": "hold",
     "dataExport": "exp",
     "dataImport": "imp",
+    "createRole": "role",
+    "deleteRole": "role",
     "depart": "apt",
     "discardPlan": "run",
     "equipmentItem": "eq",
@@ -279,11 +283,14 @@ _SUBJECTS = {
     "releaseSlot": "hold",
     "resetPassword": "usr",
     "resumeWork": "apt",
+    "role": "role",
+    "roleChanged": "role",
     "startTimer": "te",
     "startWork": "apt",
     "stopTimer": "te",
     "turnBack": "apt",
     "undoPlan": "run",
+    "updateRole": "role",
 }
 
 

@@ -19,7 +19,7 @@ from app.customers import commands as customers
 from app.customers.models import Contact, Customer, Site
 from app.equipment import commands as equipment
 from app.equipment.models import Category, Equipment, EquipmentModel
-from app.identity.models import ApiKey, LoginAttempt, Session, User
+from app.identity.models import ApiKey, CustomRole, LoginAttempt, Session, User
 from app.infrastructure.models import JournalHead
 from app.infrastructure.tables import Table, add_row, table_of
 from app.integrations.models import BulkExport, Import
@@ -160,7 +160,11 @@ async def _company_rows(writer: Writer, tenant: Tenant) -> None:
     narrow = await add(Category)
     await add(EquipmentModel, category_id=narrow)
     await add(Category, parent_id=narrow)
-    user = await add(User, email=f"{writer.text(tenant.mark)}@example.com", roles=["ADMINISTRATOR"], time_zone=None)
+    role = await add(CustomRole, permissions=["VIEW_CUSTOMERS"])
+    user = await add(
+        User, email=f"{writer.text(tenant.mark)}@example.com", roles=["ADMINISTRATOR"], time_zone=None,
+        custom_role_ids=[role],
+    )  # fmt: skip
     hour = timedelta(hours=1)
     await add(
         Session, user_id=user, access_expires_at=NINE, refresh_expires_at=NINE + hour, absolute_expires_at=NINE + hour,

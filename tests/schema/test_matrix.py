@@ -30,7 +30,7 @@ from schema.kit.declarations import READABLE_BY_PREFIX, KitField, Many, Secret
 from schema.kit.filters import spec_of
 from schema.kit.reading import grouping
 from schema.kit.reading.selection import BACKREF
-from tests.schema import documents
+from tests.schema import asking, documents
 from tests.schema.asking import (
     NO_ANSWER,
     OF_AN_ACCOUNT,
@@ -91,7 +91,7 @@ async def test_an_operation_that_is_open_by_mistake_is_noticed(tenants: Both, mo
 
 
 async def test_a_role_that_holds_too_little_is_noticed(tenants: Both, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ROLES, Role.GUEST, ROLES[Role.GUEST] | {Permission.MANAGE_CUSTOMERS})
+    monkeypatch.setattr(asking, "ROLES", {**ROLES, Role.GUEST: ROLES[Role.GUEST] | {Permission.MANAGE_CUSTOMERS}})
     assert await differences(tenants[0].actors, NOTICED) == {("createCustomer", Role.GUEST)}
 
 

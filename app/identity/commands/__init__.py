@@ -1,6 +1,7 @@
 """What people do to accounts, sessions and keys. Signing in and staying signed in is in ``sign_in``."""
 
 from app.identity.commands.api_keys import create_api_key, revoke_api_key, rotate_api_key
+from app.identity.commands.roles import create_role, delete_role, update_role
 from app.identity.commands.security import set_security_policy
 from app.identity.commands.sessions import (
     end_session,
@@ -21,8 +22,10 @@ from app.identity.commands.users import (
 
 __all__ = [
     "create_api_key",
+    "create_role",
     "create_user",
     "deactivate_user",
+    "delete_role",
     "end_session",
     "end_sessions",
     "log_out",
@@ -35,5 +38,6 @@ __all__ = [
     "rotate_api_key",
     "set_security_policy",
     "update_profile",
+    "update_role",
     "update_user",
 ]

@@ -5,6 +5,7 @@ from typing import Any, TypedDict, Unpack
 
 from app.company.models import Organization
 from app.identity import events, models, queries, rules
+from app.identity.commands.roles import require_grants
 from app.identity.commands.sessions import end_sessions, require_person
 from app.identity.secret import Secret
 from app.infrastructure import journal, tokens
@@ -45,6 +46,7 @@ class UserDetails(ProfileChanges, total=False):
     customer_id: str | None
     department: str | None
     employee_number: str | None
+    custom_role_ids: list[str]
 
 
 class UserChanges(UserDetails, total=False):
@@ -64,11 +66,13 @@ PROFILE_FIELDS: dict[str, Cleaner] = {
     "time_zone": lambda value: zone(value).key if value else None,
     "language": _text("language", 16),
 }
+LINKS = ("roles", "custom_role_ids", "customer_id", "technician_id")
 USER_FIELDS: dict[str, Cleaner] = {
     **PROFILE_FIELDS,
     "email": rules.require_login,
     "legal_name": lambda value: require_text(value, "legalName", longest=200),
     "roles": list,
+    "custom_role_ids": list,
     "technician_id": lambda value: value or None,
     "customer_id": lambda value: value or None,
     "department": _text("department", 120),
@@ -76,7 +80,7 @@ USER_FIELDS: dict[str, Cleaner] = {
 }
 
 # Whoever changes these can make somebody else of a person, or of themselves.
-DANGEROUS = frozenset({"email", "roles", "customer_id", "technician_id"})
+DANGEROUS = frozenset({"email", *LINKS})
 
 
 async def _cleaned(actor: Actor, cleaners: Mapping[str, Cleaner], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +104,7 @@ async def create_user(
 ) -> str:
     """Let somebody in, with roles the actor could hold. Without a password nobody signs in until one is set."""
     values = await _cleaned(actor, USER_FIELDS, {**details, "email": email, "legal_name": legal_name})
-    values["roles"] = await _fitting_roles(actor, roles, values.get("customer_id"), values.get("technician_id"))
+    values |= await _fitting_roles(actor, {**values, "roles": roles})
     await _require_one_user(actor, values.get("technician_id"))
     if password is not None:
         values |= await _hashed(password, [values["email"], values["legal_name"]])
@@ -116,15 +120,10 @@ async def update_user(actor: Actor, id: str, *, version: int | None = None, **ch
         await require_confirmed(actor)
     await _lock_roles(actor)
     row = await lock_one(models.User, actor, id, version=version)
-    rules.require_may_grant(actor, row.roles)
+    await _require_may_grant(actor, row)
     values = await _cleaned(actor, USER_FIELDS, changes)
-    if values.keys() & {"roles", "customer_id", "technician_id"}:
-        values["roles"] = await _fitting_roles(
-            actor,
-            values.get("roles", row.roles),
-            values.get("customer_id", row.customer_id),
-            values.get("technician_id", row.technician_id),
-        )
+    if values.keys() & set(LINKS):
+        values |= await _fitting_roles(actor, {name: values.get(name, getattr(row, name)) for name in LINKS})
         await _require_one_user(actor, values.get("technician_id"), by=row.id)
         if Role.ADMINISTRATOR not in values["roles"]:
             await _require_other_administrators(row)
@@ -153,7 +152,7 @@ async def deactivate_user(actor: Actor, id: str, *, version: int | None = None) 
         raise Conflict("You cannot deactivate yourself.", path=["id"])
     await _lock_roles(actor)
     row = await lock_one(models.User, actor, id, version=version)
-    rules.require_may_grant(actor, row.roles)
+    await _require_may_grant(actor, row)
     await _require_other_administrators(row)
     changed = await _change_status(row, rules.UserStatus.DEACTIVATED)
     await end_sessions(row, rules.RevocationReason.USER_DEACTIVATED)
@@ -165,7 +164,7 @@ async def deactivate_user(actor: Actor, id: str, *, version: int | None = None) 
 async def reactivate_user(actor: Actor, id: str, *, version: int | None = None) -> str:
     """Let somebody in again, with the roles and the password there were."""
     row = await lock_one(models.User, actor, id, version=version)
-    rules.require_may_grant(actor, row.roles)
+    await _require_may_grant(actor, row)
     changed = await _change_status(row, rules.UserStatus.ACTIVE)
     journal.record(events.UserReactivated(subject_id=row.id, changes=changed))
     return row.id
@@ -175,7 +174,7 @@ async def reactivate_user(actor: Actor, id: str, *, version: int | None = None) 
 async def reset_password(actor: Actor, id: str, *, password: Secret, version: int | None = None) -> str:
     """Give somebody a new password; all sessions of that person end."""
     row = await lock_one(models.User, actor, id, version=version)
-    rules.require_may_grant(actor, row.roles)
+    await _require_may_grant(actor, row)
     await change_row(row, **await _hashed(password, [row.email, row.legal_name]))
     await end_sessions(row, rules.RevocationReason.PASSWORD_CHANGED)
     journal.record(events.PasswordChanged(subject_id=row.id))
@@ -187,20 +186,25 @@ async def _change_status(row: models.User, to: rules.UserStatus) -> dict[str, li
     return await change_row(row, status=to.value)
 
 
-async def _fitting_roles(
-    actor: Actor, roles: Iterable[str], customer_id: str | None, technician_id: str | None
-) -> list[str]:
+async def _fitting_roles(actor: Actor, links: Mapping[str, Any]) -> dict[str, list[str]]:
     """The roles, if they fit together, the actor may grant them, and whom they name exists.
 
     Customers and technicians belong to higher rooms; their tables are found by the prefixes of their ids.
     """
-    wanted = rules.require_roles(roles, customer_id=customer_id, technician_id=technician_id)
-    rules.require_may_grant(actor, wanted)
+    customer_id, technician_id = links.get("customer_id"), links.get("technician_id")
+    grants = await require_grants(actor, links.get("custom_role_ids", ()))
+    wanted = rules.require_roles(links["roles"], customer_id=customer_id, technician_id=technician_id, grants=grants)
+    rules.require_may_grant(actor, wanted, grants)
     if customer_id is not None:
         await require_visible(BY_PREFIX["cus"], actor, [customer_id], "customerId")
     if technician_id is not None:
         await require_visible(BY_PREFIX["tech"], actor, [technician_id], "technicianId")
-    return wanted
+    return {"roles": wanted, "custom_role_ids": [grant.role_id for grant in grants]}
+
+
+async def _require_may_grant(actor: Actor, row: models.User) -> None:
+    """Nobody touches the account of somebody who may do more."""
+    rules.require_may_grant(actor, row.roles, (await queries.grants_of([row]))[row.id])
 
 
 async def _require_one_user(actor: Actor, technician_id: str | None, *, by: str = "") -> None:

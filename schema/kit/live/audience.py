@@ -51,6 +51,7 @@ class Viewers(Actor):
     technician_id = _nobody("technician_id")
     customer_id = _nobody("customer_id")
     roles = _nobody("roles")
+    grants = _nobody("grants")
     is_customer = False
     is_technician_only = False
 
@@ -62,6 +63,7 @@ class Account(Actor):
     session_id = _nobody("session_id")
     technician_id = _nobody("technician_id")
     roles = _nobody("roles")
+    grants = _nobody("grants")
     is_customer = True
     is_technician_only = False
 

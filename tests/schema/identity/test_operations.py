@@ -3,7 +3,7 @@
 import pytest
 import pytest_asyncio
 
-from app.identity import queries
+from app.identity import models, queries
 from app.kernel.errors import NotAuthenticated
 from app.kernel.permissions import Permission, Role
 from schema.identity.operations import AUTHENTICATION_MUTATIONS
@@ -185,3 +185,42 @@ async def test_only_signing_in_and_ones_own_budget_are_open_to_anyone():
 def test_no_type_shows_a_hash_or_a_secret_of_the_row():
     shown = {name.lower() for type in API._schema.type_map.values() for name in getattr(type, "fields", {})}
     assert not {name for name in shown if "hash" in name or "rotation" in name or "family" in name}
+
+
+async def test_roles_of_the_organizations_own_are_made_given_shown_and_deleted(lamp, ada):
+    made = await sent(
+        ada,
+        "createRole",
+        {"name": "Window", "description": "Looks on", "permissions": ["VIEW_WORK_ORDERS"]},
+        "customRole { id name reach permissions version }",
+    )
+    assert made["errors"] == []
+    role = made["customRole"]
+    assert role == {
+        "id": role["id"], "name": "Window", "reach": "ORGANIZATION", "permissions": ["VIEW_WORK_ORDERS"], "version": 1,
+    }  # fmt: skip
+    given = await sent(
+        ada,
+        "createUser",
+        {"email": "eve@lamp.example", "legalName": "Eve", "roles": [], "customRoleIds": [role["id"]]},
+        "user { id roles customRoleIds customRoles { roleId name } }",
+    )
+    held = {"roleId": role["id"], "name": "Window"}
+    user = given["user"]
+    assert user == {"id": user["id"], "roles": [], "customRoleIds": [role["id"]], "customRoles": [held]}
+    [row] = await models.User.filter(id=user["id"])
+    eve = queries.actor_of(row, None, (await queries.grants_of([row]))[row.id])
+    seen = await data(eve, "{ viewer { roles permissions reach customRoles { roleId name } } }")
+    assert seen["viewer"] == {
+        "roles": [], "permissions": ["VIEW_WORK_ORDERS"], "reach": "ORGANIZATION", "customRoles": [held],
+    }  # fmt: skip
+    listed = await data(ada, "{ roles { nodes { name } facets { reach { values { value count } } } } }")
+    assert listed["roles"]["nodes"] == [{"name": "Window"}]
+    assert listed["roles"]["facets"]["reach"]["values"][0] == {"value": "ORGANIZATION", "count": 1}
+    kept = await sent(ada, "deleteRole", {"id": role["id"]}, "organization { id }")
+    assert [one["code"] for one in kept["errors"]] == ["CONFLICT"]
+    await sent(ada, "deactivateUser", {"id": user["id"]}, "user { id }")
+    await sent(ada, "updateUser", {"id": user["id"], "roles": ["SUPPORT"], "customRoleIds": []}, "user { id }")
+    gone = await sent(ada, "deleteRole", {"id": role["id"]}, "organization { id }")
+    assert (gone["organization"], gone["errors"]) == ({"id": lamp.id}, [])
+    assert (await data(ada, "{ roles { totalCount } }")) == {"roles": {"totalCount": 0}}
