@@ -23,6 +23,7 @@ from app.infrastructure import (
     links,
     logs,
     outbox,
+    personal_data,
     retention,
     roads,
     sealing,
@@ -100,6 +101,7 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
     links.configure(settings.public_address, settings.allowed_origins)
     await database.connect(settings.database_url, pool_max=settings.database_pool_max)
     try:
+        personal_data.require_rules()
         await keyring.start(settings.encryption_keys, settings.data_folder)
         yield
     finally:

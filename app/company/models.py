@@ -6,6 +6,7 @@ from tortoise.indexes import Index
 
 from app.company.rules import ARRIVAL_RADIUS_METRES_DEFAULT, POSITION_HISTORY_DAYS_DEFAULT
 from app.infrastructure.conditions import Condition, column
+from app.infrastructure.personal_data import impersonal
 from app.infrastructure.tables import OwnedTable, Table, register
 from app.kernel.actor import Actor
 from app.kernel.work import Priority
@@ -128,3 +129,9 @@ class Territory(OwnedTable):
     class Meta:
         table = "territory"
         unique_together = (("organization_id", "code"),)
+
+
+impersonal(
+    "a company, its places, its calendar and what it offers", Organization, BusinessCalendar, Holiday, NumberSeries
+)
+impersonal("a company, its places, its calendar and what it offers", ServiceType, Territory)

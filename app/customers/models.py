@@ -6,6 +6,7 @@ from tortoise.models import Model
 
 from app.customers.rules import ContactRole, CustomerStatus, SlaTier
 from app.infrastructure.conditions import Condition, column, exists
+from app.infrastructure.personal_data import CONTACT, CUSTOMER, ERASED, of, personal, same_person
 from app.infrastructure.search import searched
 from app.infrastructure.tables import OwnedTable, listed, listed_by_rank, register
 from app.kernel.actor import Actor
@@ -172,3 +173,42 @@ EXTRAS = [
     searched(Contact, a=("name",), b=("email", "phone")),
     searched(Site, a=("name", "external_id"), b=("address_line", "city"), c=("postal_code", "region")),
 ]
+
+same_person(Contact, "customer_id", CUSTOMER, both_ways=False)
+personal(
+    Customer,
+    of(
+        CUSTOMER,
+        "id",
+        erase={"name": ERASED, "email": None, "phone": None, "language": None, "external_id": None, "notes": ""},
+    ),
+    keeps={"account_manager_id": "who among us looked after the account"},
+    mentions=("notes",),
+)
+personal(
+    Contact,
+    of(CONTACT, "id", erase={"name": ERASED, "email": None, "phone": None}),
+    keeps={"customer_id": "at which account somebody was"},
+)
+personal(
+    Site,
+    of(
+        CUSTOMER,
+        "customer_id",
+        erase={
+            "name": ERASED,
+            "address_line": "",
+            "postal_code": "",
+            "latitude": None,
+            "longitude": None,
+            "access_instructions": "",
+            "parking": "",
+            "hazards": "",
+            "opening_hours": {},
+            "external_id": None,
+        },
+    ),
+    keeps={"city": "figures by region", "region": "figures by region"},
+    mentions=("parking", "hazards"),
+    hidden=("access_instructions",),
+)

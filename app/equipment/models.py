@@ -7,6 +7,7 @@ from tortoise.models import Model
 from app.customers.models import visited_by
 from app.equipment.rules import BY_NEED, EquipmentStatus
 from app.infrastructure.conditions import Condition, column
+from app.infrastructure.personal_data import CUSTOMER, ERASED, impersonal, of, personal
 from app.infrastructure.search import searched
 from app.infrastructure.tables import OwnedTable, listed, listed_by_rank, register
 from app.kernel.actor import Actor
@@ -122,3 +123,11 @@ EXTRAS = [
     searched(EquipmentModel, a=("name",), b=("manufacturer",)),
     searched(Equipment, a=("serial_number", "asset_tag", "external_id"), b=("name",), c=("room",)),
 ]
+
+impersonal("kinds of things", Category, EquipmentModel)
+personal(
+    Equipment,
+    of(CUSTOMER, "customer_id", erase={"name": ERASED, "room": "", "external_id": None}),
+    keeps=dict.fromkeys(("specifications", "serial_number", "asset_tag"), "what a thing is, technically"),
+    mentions=("name",),
+)

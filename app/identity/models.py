@@ -8,6 +8,7 @@ from tortoise.indexes import Index
 
 from app.identity.rules import UserStatus
 from app.infrastructure.conditions import Condition, column, nothing
+from app.infrastructure.personal_data import CUSTOMER, ERASED, TECHNICIAN, USER, impersonal, of, personal, same_person
 from app.infrastructure.tables import OwnedTable, Table, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
@@ -205,3 +206,44 @@ class LoginAttempt(Table):
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
         return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+
+
+HISTORY = "the past names who did something; the id alone says no more than that it was the same person"
+
+same_person(User, "technician_id", TECHNICIAN)
+same_person(User, "customer_id", CUSTOMER, both_ways=False)
+personal(
+    User,
+    of(
+        USER,
+        "id",
+        erase={
+            "email": lambda row: f"{row.id}@erased.invalid",
+            "legal_name": ERASED,
+            "phone": None,
+            "password_hash": None,
+            "time_zone": None,
+            "language": None,
+            "department": None,
+            "employee_number": None,
+        },
+    ),
+    keeps={
+        "technician_id": HISTORY,
+        "customer_id": "whose account it was; of an account that is erased, nothing says more",
+        "roles": "what somebody was allowed explains what they did",
+        "custom_role_ids": "what somebody was allowed explains what they did",
+    },
+    hidden=("password_hash",),
+)
+personal(
+    Session,
+    of(USER, "user_id", drop=True),
+    hidden=("family", "rotation_secret", "access_hash", "refresh_hash", "previous_refresh_hash"),
+)
+personal(
+    ApiKey,
+    keeps={"name": "what a partner's system is called", "scopes": "permissions", "created_by_user_id": HISTORY},
+)
+personal(LoginAttempt, of(USER, "user_id", drop=True))
+impersonal("rules for everybody, and about nobody", SecurityPolicy, CustomRole)

@@ -7,6 +7,7 @@ from tortoise.indexes import Index
 from tortoise.models import Model
 
 from app.infrastructure.conditions import Condition, column, nothing
+from app.infrastructure.personal_data import USER, impersonal, of, personal
 from app.infrastructure.search import DOCUMENTS
 from app.infrastructure.tables import OwnedTable, register
 from app.kernel.actor import Actor
@@ -230,3 +231,28 @@ def _of_operations(actor: Actor) -> Condition:
 
 
 EXTRAS = [DOCUMENTS]
+
+MACHINES = "how far machines are, what they stumbled over, and points on the map that are about no customer"
+
+impersonal(MACHINES, JournalHead, JournalSeal, FollowerCursor, Timer, RoadRow, FieldKey)
+personal(
+    JournalEntry,
+    keeps={
+        "actor_kind": "what kind of somebody acted",
+        "actor_id": "who did something; the id says no more than that it was the same person",
+        "customer_id": "of which account a fact tells",
+        "technician_ids": "of whose work a fact tells",
+        "payload": "erased fact by fact, see redaction",
+    },
+)
+personal(
+    IdempotencyKey,
+    of(USER, "actor_id", drop=True),
+)
+personal(ParkedFact, mentions=("error",))
+personal(
+    Job,
+    keeps={"requested_by": "who asked for work", "open_key": "ids"},
+    mentions=("payload", "progress", "result", "error"),
+)
+personal(OutboxMessage, recipient="recipient", keeps={"effect_key": "ids"}, mentions=("subject", "text"))

@@ -7,6 +7,7 @@ from tortoise import fields
 from tortoise.indexes import Index
 
 from app.infrastructure.conditions import Condition, column, nothing
+from app.infrastructure.personal_data import personal
 from app.infrastructure.tables import OwnedTable, register
 from app.integrations.rules import ExportStatus, ImportStatus
 from app.kernel.actor import Actor
@@ -106,3 +107,17 @@ class BulkExport(OwnedTable):
         if actor.holds(Permission.MANAGE_ORGANIZATION) and not actor.is_customer:
             return ours
         return ours & (column("requested_by") == actor.id)
+
+
+BY = "who took data in or out is part of the record of it"
+
+personal(
+    Import, keeps={"started_by": BY, "mapping": "the name of one of ours"}, mentions=("file_name", "errors", "error")
+)
+personal(
+    BulkExport,
+    keeps={"requested_by": BY, "customer_id": BY, "access": "permissions", "position": "places in a file", "cursor": "a place",
+           "root": "the name of a list"},
+    mentions=("document", "variables", "file_name", "error"),
+    hidden=("link_secret",),
+)  # fmt: skip

@@ -7,6 +7,7 @@ from tortoise.indexes import Index
 from tortoise.migrations.constraints import UniqueConstraint
 
 from app.infrastructure.conditions import Condition, any_of, column, everything, exists, nothing
+from app.infrastructure.personal_data import CUSTOMER, ERASED, TECHNICIAN, USER, Through, of, personal
 from app.infrastructure.tables import OwnedTable, listed, listed_by_rank, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
@@ -248,3 +249,23 @@ class NotificationPreference(OwnedTable):
 
 
 EXTRAS = [listed_by_rank(Alert, "severity", AlertSeverity)]
+
+WHO = "ids say who was concerned; what they were called is with them"
+
+personal(
+    Alert,
+    of(CUSTOMER, "customer_id", erase={"message": ERASED}),
+    keeps={"technician_ids": WHO, "acknowledged_by_id": WHO, "resolved_by_id": WHO, "cause": "ids and times"},
+    mentions=("message",),
+)
+personal(Conversation, of(CUSTOMER, "customer_id"), of(TECHNICIAN, "technician_id"))
+personal(ConversationReader, of(USER, "user_id", drop=True))
+personal(
+    Message,
+    of(USER, "author_id", erase={"author_name": ERASED, "text": ERASED}),
+    of(CUSTOMER, "customer_id", erase={"text": ERASED}),
+    of(TECHNICIAN, Through("conversation_id", Conversation, "technician_id"), erase={"text": ERASED}),
+    mentions=("text",),
+)
+personal(Notification, of(USER, "user_id", drop=True), mentions=("title", "body"))
+personal(NotificationPreference, of(USER, "user_id", drop=True))

@@ -9,6 +9,7 @@ from tortoise.migrations.constraints import CheckConstraint
 
 from app.database import RunDialectSQL
 from app.infrastructure.conditions import Condition, column, exists, nothing
+from app.infrastructure.personal_data import CUSTOMER, TECHNICIAN, of, personal
 from app.infrastructure.tables import OwnedTable, listed, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
@@ -327,3 +328,28 @@ EXTRAS = [
         name="assignment_no_overlap",
     )
 ]
+
+VISITS = "which account was visited, by whom and when, is the company's record of its work"
+
+personal(
+    Appointment,
+    of(CUSTOMER, "customer_id", erase={"arrived_latitude": None, "arrived_longitude": None}),
+    keeps={"technician_ids": VISITS, "reason_code": VISITS},
+)
+personal(Assignment, of(TECHNICIAN, "technician_id", erase={"reason": None}), keeps={"customer_id": VISITS})
+personal(
+    PlanRun,
+    keeps={
+        "requested_by": VISITS,
+        "technician_ids": VISITS,
+        "work_order_ids": VISITS,
+        "territory_ids": VISITS,
+        "score": "figures",
+        "progress": "figures",
+        "base": "versions",
+    },
+    mentions=("question", "error"),
+)
+personal(PlannedVisit, of(TECHNICIAN, "technician_id"), keeps={"before": "ids and times"}, mentions=("reasons",))
+personal(SlotHold, of(CUSTOMER, "customer_id"), keeps={"technician_ids": VISITS, "held_by": VISITS})
+personal(VisitShare, of(CUSTOMER, "customer_id", drop=True), hidden=("secret_hash",))

@@ -6,6 +6,7 @@ from tortoise.migrations.constraints import CheckConstraint
 from tortoise.models import Model
 
 from app.infrastructure.conditions import Condition, column, exists, nothing
+from app.infrastructure.personal_data import ERASED, TECHNICIAN, USER, impersonal, of, personal, same_person
 from app.infrastructure.search import searched
 from app.infrastructure.tables import OwnedTable, listed, register
 from app.kernel.actor import Actor
@@ -288,3 +289,23 @@ def _own_or_staff(actor: Actor, technician: str = "technician_id") -> Condition:
 
 # Not by phone number and e-mail address, which customers may not read.
 EXTRAS = [searched(Technician, a=("number",), b=("name",), numbers=("number",))]
+
+HOURS = "working hours are pay, and part of what work cost"
+
+same_person(Technician, "user_id", USER)
+personal(
+    Technician,
+    of(
+        TECHNICIAN,
+        "id",
+        erase={"name": ERASED, "phone": None, "email": None, "home_latitude": None, "home_longitude": None},
+    ),
+    keeps={"user_id": "the same person's account, which is erased with them"},
+)
+personal(Absence, of(TECHNICIAN, "technician_id", drop=True))
+personal(Position, of(TECHNICIAN, "technician_id", drop=True))
+personal(PositionSample, of(TECHNICIAN, "technician_id", drop=True))
+personal(TechnicianSkill, of(TECHNICIAN, "technician_id", drop=True))
+personal(Shift, of(TECHNICIAN, "technician_id"), keeps={"technician_id": HOURS})
+personal(Duty, of(TECHNICIAN, "technician_id"), keeps={"technician_id": HOURS})
+impersonal("what can be learned", Skill)

@@ -7,6 +7,7 @@ from tortoise.models import Model
 
 from app.customers.models import Customer, Site
 from app.infrastructure.conditions import Condition, column, exists, nothing
+from app.infrastructure.personal_data import CUSTOMER, ERASED, TECHNICIAN, USER, Through, of, personal
 from app.infrastructure.search import Borrowed, searched
 from app.infrastructure.tables import OwnedTable, listed, listed_by_rank, register
 from app.kernel.actor import Actor
@@ -237,3 +238,26 @@ EXTRAS = [
     ),
     searched(Note, a=("text",), b=("author_name",)),
 ]
+
+WORK = "what was done, by whom and for which account, is the company's record of its work and its money"
+
+personal(
+    WorkOrder,
+    of(CUSTOMER, "customer_id", erase={"summary": ERASED, "description": "", "hold_reason": None, "external_id": None}),
+    keeps={
+        "customer_id": WORK,
+        "opened_by_user_id": WORK,
+        "required_skills": WORK,
+        "reason_code": WORK,
+        "category": WORK,
+    },
+    mentions=("summary", "description", "hold_reason"),
+)
+personal(LineItem, keeps={"description": "what was sold is on the invoice"}, mentions=("description",))
+personal(
+    Note,
+    of(USER, "author_id", erase={"author_name": ERASED}),
+    of(CUSTOMER, Through("work_order_id", WorkOrder, "customer_id"), erase={"text": ERASED}),
+    mentions=("text", "author_name"),
+)
+personal(TimeEntry, of(TECHNICIAN, "technician_id"), keeps={"technician_id": "hours are pay and invoices"})
