@@ -114,7 +114,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams, GraphQLSockets]:
             allow_origins=list(settings.allowed_origins),
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "idempotency-key", "last-event-id"],
-            expose_headers=["x-request-id", "retry-after"],
+            expose_headers=["x-request-id", "retry-after", "ratelimit", "ratelimit-policy"],
             max_age=600,
         )
     return Envelope(app), endpoint.streams, sockets

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from app.kernel.addresses import Declared
-from app.kernel.budgets import Allowance, Caller, read_budgets
+from app.kernel.allowances import Allowance
+from app.kernel.budgets import Caller, read_budgets
 from app.kernel.errors import ConfigurationError
 from app.kernel.field_keys import read_field_keys
 from app.kernel.traffic import SlowHours, read_slow_hours

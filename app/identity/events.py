@@ -91,6 +91,21 @@ class ApiKeyCreated(Fact):
     noun = "API key"
 
 
+class ApiKeyUpdated(Fact):
+    """A key has another name, end, budget or network."""
+
+    noun = "API key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKeyExpiring(Fact):
+    """A key ends soon."""
+
+    noun = "API key"
+    name: str
+    expires_at: str
+
+
 class ApiKeyRotated(Fact):
     """A key has a new secret."""
 

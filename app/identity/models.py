@@ -149,7 +149,10 @@ class Session(OwnedTable):
 
 @register
 class ApiKey(OwnedTable):
-    """A partner's key: the permissions it was given and no more. Only a hash of the secret is kept."""
+    """A partner's key: the permissions it was given and no more. Only a hash of the secret is kept.
+
+    ``networks`` are those it may be used from, null for all. ``expiry_told_at`` is when people were told that it ends soon.
+    """
 
     prefix = "key"
     noun = "API key"
@@ -165,10 +168,17 @@ class ApiKey(OwnedTable):
     last_used_at: datetime | None = fields.DatetimeField(null=True)
     revoked_at: datetime | None = fields.DatetimeField(null=True)
     created_by_user_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    budget_points = fields.IntField(null=True)
+    budget_per_second = fields.IntField(null=True)
+    requests_per_minute = fields.IntField(null=True)
+    networks: fields.JSONField[list[str] | None] = fields.JSONField(null=True)
+    use_count = fields.BigIntField(default=0, db_default=0)
+    last_used_from = fields.CharField(max_length=64, null=True)
+    expiry_told_at: datetime | None = fields.DatetimeField(null=True)
 
     class Meta:
         table = "api_key"
-        indexes = [Index(fields=("organization_id", "name"))]
+        indexes = [Index(fields=("organization_id", "name")), Index(fields=("expires_at",))]
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:

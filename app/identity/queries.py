@@ -1,13 +1,15 @@
 """Who a token stands for, and how earlier attempts to sign in went."""
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import orjson
+from tortoise.expressions import F
 
 from app import database
 from app.identity import models, rules
@@ -16,6 +18,7 @@ from app.infrastructure.conditions import Condition, column, quoted
 from app.infrastructure.journal import mark, moment
 from app.infrastructure.tables import BY_PREFIX, find_rows, table_of
 from app.kernel.actor import Actor, ActorKind, user_actor
+from app.kernel.allowances import Allowance, KeyTerms
 from app.kernel.calendar import utc_now
 from app.kernel.errors import NotAuthenticated
 from app.kernel.ids import prefix_of
@@ -50,22 +53,29 @@ class _Found:
 
 
 _known: OrderedDict[str, _Known] = OrderedDict()
+_uses: Counter[str] = Counter()
+"""How often each key opened since that was last noted."""
 
 
 async def actor_of_token(token: str, address: str = "") -> Actor:
     """Whom an access token or an API key stands for; else ``NotAuthenticated``, which does not say why."""
     hashed = tokens.hash_token(token)
     known = _known.get(hashed)
+    found = None
     if known is None or known.fresh_until < time.monotonic():
         found = (await _look_up({hashed: token})).get(hashed)
         if found is None:
             raise NotAuthenticated()
         known = found.known
-        if found.unnoted_for > USE_NOTED_EVERY:
-            await _note_use(type(found.row), [found.row.id], address)
     if known.expires_at is not None and known.expires_at <= utc_now():
         _known.pop(hashed, None)
         raise NotAuthenticated()
+    if known.actor.terms is not None:
+        if not known.actor.terms.admit(address):
+            raise NotAuthenticated()
+        _uses[known.actor.id] += 1
+    if found is not None and found.unnoted_for > USE_NOTED_EVERY:
+        await _note_use(type(found.row), [found.row.id], address)
     return known.actor
 
 
@@ -258,6 +268,13 @@ def _actor_of_key(key: models.ApiKey) -> Actor:
         key.id,
         frozenset({Role.PARTNER}),
         frozenset(Permission(scope) for scope in key.scopes if scope in Permission.__members__),
+        terms=KeyTerms(
+            Allowance(key.budget_points, key.budget_per_second)
+            if key.budget_points is not None and key.budget_per_second is not None
+            else None,
+            key.requests_per_minute,
+            tuple(ip_network(one) for one in key.networks or ()),
+        ),
     )
 
 
@@ -278,16 +295,19 @@ async def _note_use(
 ) -> None:
     """When something was last used is worth knowing, but not worth refusing a request for."""
     values: dict[str, object] = {"last_used_at": utc_now()}
-    if address and model is models.Session:
-        values["address"] = address[:64]
+    if address:
+        values["address" if model is models.Session else "last_used_from"] = address[:64]
+    counts = {id: _uses.pop(id) for id in ids if id in _uses} if model is models.ApiKey else {}
 
     async def work() -> None:
         await model.filter(id__in=list(ids)).update(**values)
+        for id, count in counts.items():
+            await models.ApiKey.filter(id=id).update(use_count=F("use_count") + count)
 
     try:
         await database.unit_of_work(work, attempts=1)
     except database.RetryableError:
-        return
+        _uses.update(counts)  # they are noted the next time
 
 
 async def grants_of(users: Iterable[models.User]) -> dict[str, frozenset[Grant]]:

@@ -1,5 +1,6 @@
 """Roles that fit together, passwords worth having, how guessing slows down, and how long a session lasts. Pure."""
 
+import ipaddress
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
@@ -9,6 +10,7 @@ from enum import StrEnum
 
 from app.identity.common_passwords import COMMON_WORDS, RUNS
 from app.kernel.actor import Actor, ActorKind
+from app.kernel.budgets import SMALLEST
 from app.kernel.contact_details import email_address
 from app.kernel.errors import Conflict, InvalidInput, NotPermitted
 from app.kernel.lifecycle import Lifecycle
@@ -46,6 +48,12 @@ ATTEMPTS_KEPT = timedelta(days=90)
 SESSIONS_KEPT = timedelta(days=30)
 
 KEY_LASTS_MAX = timedelta(days=730)
+KEY_ENDS_SOON = timedelta(days=14)
+KEYS_TOLD_AT_ONCE = 100
+KEY_NETWORKS_MAX = 50
+KEY_REQUESTS_PER_MINUTE_MAX = 100_000
+KEY_POINTS_MAX = 1_000_000
+KEY_POINTS_PER_SECOND_MAX = 100_000
 OVERLAP_MINUTES_MAX = 7 * 24 * 60
 
 WRONG_LOGIN = "The login or the password is wrong."
@@ -319,6 +327,38 @@ def require_key_end(expires_at: datetime | None, now: datetime) -> datetime | No
 def is_confirmed(confirmed_at: datetime, now: datetime, minutes: int = CONFIRMATION_MINUTES) -> bool:
     """Whether somebody who proved who they are at a moment need not do so again."""
     return now - confirmed_at < timedelta(minutes=minutes)
+
+
+def require_key_limits(points: int | None, per_second: int | None, requests_per_minute: int | None) -> None:
+    """A key's own budget, whole or not at all, and its requests in a minute. The server's own limits hold besides."""
+    if (points is None) != (per_second is None):
+        raise InvalidInput("A budget has both points and points per second, or neither.", path=["budgetPoints"])
+    # Less would not pay for one request of the size that is allowed, and waiting would not help.
+    if points is not None and not SMALLEST <= points <= KEY_POINTS_MAX:
+        raise InvalidInput(f"A budget has {SMALLEST} to {KEY_POINTS_MAX} points.", path=["budgetPoints"])
+    if per_second is not None and not 1 <= per_second <= KEY_POINTS_PER_SECOND_MAX:
+        raise InvalidInput(
+            f"Of a budget 1 to {KEY_POINTS_PER_SECOND_MAX} points come back each second.", path=["budgetPerSecond"]
+        )
+    if requests_per_minute is not None and not 1 <= requests_per_minute <= KEY_REQUESTS_PER_MINUTE_MAX:
+        raise InvalidInput(
+            f"A key has 1 to {KEY_REQUESTS_PER_MINUTE_MAX} requests per minute.", path=["requestsPerMinute"]
+        )
+
+
+def require_networks(networks: Iterable[str] | None) -> list[str] | None:
+    """The networks a key may be used from, each once, in their usual form; None, or none of them, for everywhere."""
+    found: dict[str, None] = {}
+    for text in networks or ():
+        try:
+            found[str(ipaddress.ip_network(text.strip()))] = None
+        except ValueError:
+            raise InvalidInput(
+                f"{text[:60]!r} is not a network such as 198.51.100.0/24 or 2001:db8::/32.", path=["networks"]
+            ) from None
+    if len(found) > KEY_NETWORKS_MAX:
+        raise InvalidInput(f"A key has at most {KEY_NETWORKS_MAX} networks.", path=["networks"])
+    return list(found) or None
 
 
 def require_own_session(actor: Actor) -> str:

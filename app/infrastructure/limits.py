@@ -22,7 +22,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from app.infrastructure.scripts import RedisScript
-from app.kernel.budgets import Allowance
+from app.kernel.allowances import Allowance
 from app.kernel.errors import RateLimited
 
 KEYS_MAX = 50_000

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from app.kernel.allowances import KeyTerms
 from app.kernel.errors import NotPermitted
 from app.kernel.permissions import REACHES, Grant, Permission, Reach, Role, permissions_of
 
@@ -37,6 +38,8 @@ class Actor:
     session_id: str | None = None
     grants: frozenset[Grant] = frozenset()
     """The organization's own roles that are held; what they allow is among the permissions."""
+    terms: KeyTerms | None = None
+    """What a key is held to besides its permissions; None for people and for the system."""
     scope_key: int = field(init=False, compare=False, repr=False)
     reach: Reach = field(init=False, compare=False, repr=False)
 

@@ -1,33 +1,28 @@
 """How much a caller may ask for: points that are spent by asking and come back with time.
 
-One point is about one object of an answer. Who asks decides how many points there are; see ``CALLERS``.
+One point is about one object of an answer. Who asks decides how many points there are; see ``CALLERS``. A customer's account
+and an organization have a budget for all their callers together, so that some cannot use up what is there for others.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from app.kernel.actor import Actor, ActorKind
+from app.kernel.allowances import Allowance
 from app.kernel.errors import ConfigurationError
 
 OFF = "off"
 
 
 class Caller(StrEnum):
-    """The kinds of callers that have a budget of their own size."""
+    """The kinds of callers that have a budget of their own size; accounts and organizations are all callers of theirs."""
 
     PEOPLE = "people"
     KEYS = "keys"
     CUSTOMERS = "customers"
     ANONYMOUS = "anonymous"
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """At most ``maximum`` points, of which ``per_second`` come back each second."""
-
-    maximum: int
-    per_second: int
+    ACCOUNTS = "accounts"
+    ORGANIZATIONS = "organizations"
 
 
 CALLERS: Mapping[Caller, Allowance] = {
@@ -35,6 +30,8 @@ CALLERS: Mapping[Caller, Allowance] = {
     Caller.KEYS: Allowance(20_000, 1000),
     Caller.CUSTOMERS: Allowance(5000, 100),
     Caller.ANONYMOUS: Allowance(5000, 50),
+    Caller.ACCOUNTS: Allowance(20_000, 400),
+    Caller.ORGANIZATIONS: Allowance(200_000, 5000),
 }
 SMALLEST = 5000  # one request may cost as much, so a full budget always pays for it
 

@@ -134,6 +134,11 @@ async def find_dispatchers(organization_id: str) -> list[User]:
     return []
 
 
+async def find_administrators(organization_id: str) -> list[User]:
+    """Who administers the organization."""
+    return await _office(organization_id, (Role.ADMINISTRATOR,))
+
+
 async def find_users_of_technicians(organization_id: str, technician_ids: Iterable[str]) -> dict[str, User]:
     """The people that technicians are, by technician; one without a login is left out."""
     ids = sorted(set(technician_ids))

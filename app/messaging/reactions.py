@@ -1,5 +1,6 @@
 """What this room does in the background: tells people of messages and alerts, and forgets what is old."""
 
+from app.identity.events import ApiKeyExpiring
 from app.identity.models import User
 from app.infrastructure.conditions import column
 from app.infrastructure.followers import follows
@@ -60,6 +61,16 @@ async def tell_of_alerts(actor: Actor, entry: Entry) -> None:
         subject_id=alert.id,
         cause=entry.id,
     )
+
+
+@follows(ApiKeyExpiring)
+async def tell_of_keys_that_end(actor: Actor, entry: Entry) -> None:
+    """That a partner's key ends soon goes to the administrators, while there is time to give the partner another."""
+    users = await queries.find_administrators(actor.organization_id)
+    title = f"The key {entry.payload['name']} ends soon"
+    ends = f"It ends on {entry.payload['expires_at'][:10]}. Prolong it, or make another and give it to the partner."
+    kind = NotificationKind.API_KEY_EXPIRING
+    await commands.notify(actor, users, kind, title, ends, subject_id=entry.subject_id, cause=entry.id)
 
 
 def _eased(entry: Entry) -> bool:

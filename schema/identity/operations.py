@@ -23,6 +23,7 @@ from schema.identity.types import (
     Session,
     SessionFilter,
     SessionOrder,
+    SharedBudget,
     SignedIn,
     User,
     UserFilter,
@@ -45,6 +46,8 @@ from schema.kit import (
     one,
     query,
 )
+from schema.kit.budgets import ACCOUNT, ORGANIZATION, OWN
+from schema.kit.context import Balance
 from schema.kit.live import changed
 
 # Where a secret may be guessed. A document may hold one of these fields, once: else it would be many guesses in a request.
@@ -53,6 +56,13 @@ AUTHENTICATION_MUTATIONS = frozenset({"logIn", "refreshSession", "setPassword", 
 VERSION = "The version you saw; refused when it is not the current one. Leave it out to change whatever is there."
 NEW_ID = "Your own id for it, so that you may send this again; without it we make one."
 PASSWORD = "12 to 128 characters; not one of those that are tried first. Several unrelated words do well."
+
+KEY_POINTS = (
+    "The most points of its own budget, 5000 to 1000000, together with budgetPerSecond; without them it has what the server "
+    "gives each key, which is also the most that counts."
+)
+KEY_REQUESTS = "The operations it may ask for in a minute, 1 to 100000; without it, as many as its budget pays for."
+KEY_NETWORKS = "The networks it may be used from, such as 198.51.100.0/24, at most 50; without them, from everywhere."
 
 
 class Queries:
@@ -79,10 +89,18 @@ class Queries:
         permission=ANYONE,
     )
     async def rate_limit(context: Context) -> RateLimit | None:
-        balance = context.balance
-        if balance is None:
+        own = context.balances.get(OWN)
+        if own is None:
             return None
-        return RateLimit(maximum=balance.maximum, available=balance.available, restore_rate=balance.restore_rate)
+        terms = context.actor.terms if context.actor else None
+        return RateLimit(
+            maximum=own.maximum,
+            available=own.available,
+            restore_rate=own.restore_rate,
+            requests_per_minute=terms.requests_per_minute if terms else None,
+            account=_shared_budget(context.balances.get(ACCOUNT)),
+            organization=_shared_budget(context.balances.get(ORGANIZATION)),
+        )
 
     role: CustomRole | None = one("One of the organization's own roles.", permission=Permission.VIEW_USERS)
     roles: Connection[CustomRole] = many(
@@ -280,6 +298,24 @@ class CreateApiKeyInput:
     name: str = about("What it is for.")
     scopes: list[Permission] = about("What it allows: some of what you may do yourself.")
     expires_at: datetime | None = about("When it ends, within two years; without it, it does not.", default=None)
+    budget_points: int | None = about(KEY_POINTS, default=None)
+    budget_per_second: int | None = about("The points of that budget that come back each second.", default=None)
+    requests_per_minute: int | None = about(KEY_REQUESTS, default=None)
+    networks: list[str] | None = about(KEY_NETWORKS, default=None)
+
+
+@inputs
+class UpdateApiKeyInput:
+    """Only what is given is changed."""
+
+    id: ID = about("Which key.")
+    version: int | None = about(VERSION, default=None)
+    name: Maybe[str] = about("What it is for.")
+    expires_at: Maybe[datetime | None] = about("When it ends, within two years; null: it does not.")
+    budget_points: Maybe[int | None] = about(KEY_POINTS)
+    budget_per_second: Maybe[int | None] = about("The points of that budget that come back each second.")
+    requests_per_minute: Maybe[int | None] = about(KEY_REQUESTS)
+    networks: Maybe[list[str] | None] = about(KEY_NETWORKS)
 
 
 @inputs
@@ -295,6 +331,12 @@ class RevokeApiKeyInput:
     """A key to shut."""
 
     id: ID = about("Which key.")
+
+
+def _shared_budget(balance: Balance | None) -> SharedBudget | None:
+    if balance is None:
+        return None
+    return SharedBudget(maximum=balance.maximum, available=balance.available, restore_rate=balance.restore_rate)
 
 
 async def _signed_in(context: Context, session: sign_in.SignedIn) -> SignedIn:
@@ -479,9 +521,27 @@ class Mutations:
     async def create_api_key(actor: Actor, input: CreateApiKeyInput) -> IssuedApiKey:
         slip = Slip()
         id = await commands.create_api_key(
-            actor, slip, id=input.id, name=input.name, scopes=input.scopes, expires_at=input.expires_at
+            actor,
+            slip,
+            id=input.id,
+            name=input.name,
+            scopes=input.scopes,
+            expires_at=input.expires_at,
+            budget_points=input.budget_points,
+            budget_per_second=input.budget_per_second,
+            requests_per_minute=input.requests_per_minute,
+            networks=input.networks,
         )
         return IssuedApiKey(secret=slip.secret, api_key_id=id)
+
+    @mutation(
+        ApiKey,
+        "Changes a key's name, end, budget or networks. Its scopes stay: make another key for other ones.",
+        permission=Permission.MANAGE_API_KEYS,
+        problems=(StaleVersion, ConfirmationRequired),
+    )
+    async def update_api_key(actor: Actor, input: UpdateApiKeyInput) -> str:
+        return await commands.update_api_key(actor, input.id, version=input.version, **given(input))
 
     @mutation(
         IssuedApiKey,

@@ -17,6 +17,7 @@ from schema.kit import (
     DateTimeFilter,
     EnumFilter,
     IdFilter,
+    IntFilter,
     Node,
     Private,
     StringFilter,
@@ -403,6 +404,11 @@ class ApiKeyFilter:
     previous_expires_at: DateTimeFilter | None = by("Until when the secret before the last rotation opens, too.")
     created_by_user_id: IdFilter | None = by("Who made it.")
     created_at: DateTimeFilter | None = by("When it was made.")
+    use_count: IntFilter | None = by("How often it was used.")
+    last_used_from: StringFilter | None = by("The address that it was last used from.")
+    budget_points: IntFilter | None = by("The most points of its own budget; isNull for keys without one.")
+    budget_per_second: IntFilter | None = by("The points of its own budget that come back each second.")
+    requests_per_minute: IntFilter | None = by("The operations it may ask for in a minute; isNull for any number.")
 
 
 ApiKeyOrder = orderable(
@@ -416,6 +422,11 @@ ApiKeyOrder = orderable(
     shown_prefix="The first characters of its secret, to tell keys apart.",
     revoked_at="When it was revoked.",
     previous_expires_at="Until when the secret before the last rotation opens, too.",
+    use_count="How often it was used.",
+    last_used_from="The address that it was last used from; those never used come last.",
+    budget_points="The most points of its own budget; those without one come last.",
+    budget_per_second="The points of its own budget that come back each second; those without one come last.",
+    requests_per_minute="The operations it may ask for in a minute; those without a limit come last.",
 )
 
 
@@ -429,6 +440,12 @@ class ApiKey(Node):
     scopes: list[Permission] = col("What it allows.")
     expires_at: datetime | None = col("When it ends; null if it does not.")
     last_used_at: datetime | None = col("When it was last used, to the minute.")
+    last_used_from: str | None = col("The address that it was last used from.")
+    use_count: int = col("How often it was used: requests over HTTP and sockets opened, counted once a minute or so.")
+    budget_points: int | None = col("The most points of its own budget; null: what the server gives each key.")
+    budget_per_second: int | None = col("The points of its own budget that come back each second.")
+    requests_per_minute: int | None = col("The operations it may ask for in a minute; null for any number.")
+    networks: list[str] | None = col("The networks it may be used from; null for all.")
     revoked_at: datetime | None = col("When it was revoked.")
     previous_expires_at: datetime | None = col("Until when the secret before the last rotation opens, too.")
     created_by: User = parent("Who made it.", via="created_by_user_id")
@@ -453,12 +470,28 @@ class Viewer:
 
 
 @plain
-class RateLimit:
-    """What the asker's budget holds. Every answer says the same in `extensions.cost.budget`."""
+class SharedBudget:
+    """What a budget holds from which several callers pay, besides from their own."""
 
     maximum: int = about("The most points it can hold.")
     available: int = about("The points it holds, once this request is paid for.")
     restore_rate: int = about("The points that come back each second, until it is full.")
+
+
+@plain
+class RateLimit:
+    """What the asker's budget holds. Every answer says the same in `extensions.cost.budget`, and in the header `ratelimit`."""
+
+    maximum: int = about("The most points it can hold.")
+    available: int = about("The points it holds, once this request is paid for.")
+    restore_rate: int = about("The points that come back each second, until it is full.")
+    requests_per_minute: int | None = about(
+        "The operations that this key may ask for in a minute; null for any number."
+    )
+    account: SharedBudget | None = about(
+        "What all people of your customer's account have left together; null for others."
+    )
+    organization: SharedBudget | None = about("What the whole organization has left together; null before you sign in.")
 
 
 @plain

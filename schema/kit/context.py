@@ -15,7 +15,7 @@ OPERATION_SECONDS_MAX = 10.0
 
 @dataclass(slots=True)
 class Balance:
-    """What the asker's budget holds, in points."""
+    """What a budget of the asker's holds, in points."""
 
     maximum: int
     available: int
@@ -41,7 +41,8 @@ class Context:
     """How many rows the lists at the operation's root held, by their key in the answer."""
     waiting: dict[Any, Any] = field(default_factory=dict)
     """The rows that fields of one list wait for, to be read together."""
-    balance: Balance | None = None
+    balances: dict[str, Balance] = field(default_factory=dict)
+    """What the budgets hold that pay for this, by name; none where nobody keeps count."""
     started: float = field(default_factory=time.monotonic)
     pay: Callable[[float], Awaitable[object]] | None = None
     """Takes points from the asker's budget; None where nobody keeps count."""

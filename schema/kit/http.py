@@ -16,6 +16,7 @@ from graphql import OperationType
 from app import database
 from app.infrastructure import metrics
 from app.kernel.errors import Problem, RateLimited, Unavailable
+from schema.kit.budgets import rate_headers
 from schema.kit.compression import encodings, matches, pack, tag_for, tag_of
 from schema.kit.context import Context
 from schema.kit.limits import BODY_BYTES_MAX, DOCUMENT_BYTES_MAX, BadRequest, GraphQLRequest, read_body, request_of
@@ -177,6 +178,8 @@ class GraphQLEndpoint:
         status, media_type = status_of(outcome, exchange.media_type, self._edition)
         body = self._service.encode(response)
         headers = [CONTENT_TYPES[media_type], CACHED if may_be_kept else NO_STORE]
+        if "extensions" in response:
+            headers += rate_headers(response["extensions"]["cost"])
         encoding = exchange.encodings.of(len(body))
         # Mutations answer with tokens and keys. How well a body packs tells what is in it (BREACH), and theirs are small.
         if encoding is not None and self._service.kind_of(request) is not OperationType.QUERY:

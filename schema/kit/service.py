@@ -9,7 +9,8 @@ import strawberry
 from graphql import FieldNode, GraphQLError, Node, OperationDefinitionNode, OperationType, VariableNode
 from graphql.execution.values import get_argument_values
 
-from app.kernel.budgets import Allowance, Caller
+from app.kernel.allowances import Allowance
+from app.kernel.budgets import Caller
 from app.kernel.errors import Problem, RateLimited
 from schema.kit import execution
 from schema.kit.budgets import Budgets

@@ -52,7 +52,7 @@ class Session:
 
     def checked(self, actor: Actor | None) -> None:
         """Take over who the token stands for now; None ends the session."""
-        if actor is None:
+        if actor is None or (actor.terms is not None and not actor.terms.admit(self.address)):
             if self.on_end is not None:
                 self.on_end()
         elif actor != self.actor:

@@ -293,6 +293,7 @@ describe_enum(
         N.WORK_COMPLETED: "The work that a customer asked for is done.",
         N.MESSAGE_RECEIVED: "Somebody wrote.",
         N.ALERT_RAISED: "Something needs a dispatcher's attention, or is graver than it was.",
+        N.API_KEY_EXPIRING: "A partner's key ends within two weeks.",
     },
 )
 

@@ -1,6 +1,12 @@
 """What people do to accounts, sessions and keys. Signing in and staying signed in is in ``sign_in``."""
 
-from app.identity.commands.api_keys import create_api_key, revoke_api_key, rotate_api_key
+from app.identity.commands.api_keys import (
+    create_api_key,
+    revoke_api_key,
+    rotate_api_key,
+    tell_of_keys_that_end,
+    update_api_key,
+)
 from app.identity.commands.roles import create_role, delete_role, update_role
 from app.identity.commands.security import set_security_policy
 from app.identity.commands.sessions import (
@@ -37,6 +43,8 @@ __all__ = [
     "revoke_session",
     "rotate_api_key",
     "set_security_policy",
+    "tell_of_keys_that_end",
+    "update_api_key",
     "update_profile",
     "update_role",
     "update_user",

@@ -22,6 +22,7 @@ class NotificationKind(StrEnum):
     WORK_COMPLETED = "WORK_COMPLETED"
     MESSAGE_RECEIVED = "MESSAGE_RECEIVED"
     ALERT_RAISED = "ALERT_RAISED"
+    API_KEY_EXPIRING = "API_KEY_EXPIRING"
 
 
 def shortened(text: str, longest: int) -> str:

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from app.infrastructure import limits, scripts
 from app.infrastructure.limits import MemoryBuckets, MemoryCounter, RedisBuckets, RedisCounter, Taken
-from app.kernel.budgets import Allowance
+from app.kernel.allowances import Allowance
 from app.kernel.errors import RateLimited
 from tests.app.infrastructure.redis_server import RedisServer
 

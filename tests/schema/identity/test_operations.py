@@ -176,6 +176,32 @@ async def test_a_keys_secret_is_shown_when_it_is_made_and_never_again(lamp, ada)
     )
 
 
+async def test_a_keys_limits_are_set_shown_and_told_to_who_asks_with_it(lamp, ada):
+    wanted = {"budgetPoints": 6000, "budgetPerSecond": 20, "requestsPerMinute": 30, "networks": ["198.51.100.0/24"]}
+    shown = "id budgetPoints budgetPerSecond requestsPerMinute networks useCount lastUsedFrom version"
+    made = await sent(
+        ada,
+        "createApiKey",
+        {"name": "ERP", "scopes": ["VIEW_CUSTOMERS"], **wanted},
+        f"issuedApiKey {{ secret apiKey {{ {shown} }} }}",
+    )
+    key, secret = made["issuedApiKey"]["apiKey"], made["issuedApiKey"]["secret"]
+    assert {name: key[name] for name in wanted} == wanted
+    assert (key["useCount"], key["lastUsedFrom"]) == (0, None)
+    partner = await queries.actor_of_token(secret, "198.51.100.7")
+    assert partner.terms.requests_per_minute == 30
+    changed = await sent(
+        ada, "updateApiKey", {"id": key["id"], "networks": None, "requestsPerMinute": 5}, f"apiKey {{ {shown} }}"
+    )
+    assert changed["apiKey"] == key | {
+        "networks": None, "requestsPerMinute": 5, "version": 2, "useCount": 1, "lastUsedFrom": "198.51.100.7",
+    }  # fmt: skip
+    assert await refused(ada, "updateApiKey", {"id": key["id"], "version": 1, "name": "x"}) == "STALE_VERSION"
+    assert (
+        await refused(lamp.someone(Role.DISPATCHER), "updateApiKey", {"id": key["id"], "name": "x"}) == "NOT_PERMITTED"
+    )
+
+
 async def test_only_signing_in_and_ones_own_budget_are_open_to_anyone():
     here = {one.name: one for one in OPERATIONS.values() if one.module == "schema.identity.operations"}
     assert {name for name, one in here.items() if one.access is ANYONE} == {"logIn", "refreshSession", "rateLimit"}

@@ -24,7 +24,8 @@ from app.integrations.commands.exports import JOB
 from app.integrations.models import BulkExport
 from app.integrations.rules import ExportFormat
 from app.kernel.actor import Actor, ActorKind
-from app.kernel.budgets import Allowance, Caller
+from app.kernel.allowances import Allowance
+from app.kernel.budgets import Caller
 from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
 from app.kernel.ids import new_id

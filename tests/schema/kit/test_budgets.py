@@ -9,9 +9,11 @@ import pytest
 
 from app.infrastructure import broadcast, journal, limits, tail
 from app.kernel.actor import Actor, ActorKind
-from app.kernel.budgets import CALLERS, Allowance, Caller, caller_of, read_budgets
+from app.kernel.allowances import Allowance, KeyTerms
+from app.kernel.budgets import CALLERS, Caller, caller_of, read_budgets
 from app.kernel.errors import ConfigurationError, RateLimited
 from schema.kit import Context, plain_data
+from schema.kit.budgets import rate_headers
 from schema.kit.limits import COST_MAX, GraphQLRequest
 from schema.kit.service import GraphQLService
 from tests.schema.kit import scratch_models as models
@@ -19,7 +21,10 @@ from tests.schema.kit.conftest import CUSTOMER, MANAGER, ORGANIZATION
 from tests.schema.kit.scratch_api import rename_job
 from tests.schema.listening import answers
 
-SMALL = {caller: Allowance(100, 10) for caller in Caller}
+SMALL = {caller: Allowance(100, 10) for caller in Caller} | {
+    Caller.ACCOUNTS: Allowance(250, 20),
+    Caller.ORGANIZATIONS: Allowance(1000, 50),
+}
 RENAME = 'mutation { renameScratchJob(id: "job_01jd0000000000000000000001", title: "new") { job { title } errors { code } } }'
 LIST = "{ scratchJobs(first: %d) { nodes { id title } } }"
 
@@ -70,8 +75,14 @@ async def make_jobs(count: int) -> None:
 async def test_every_answer_says_what_it_cost_and_what_is_left(scratch: Any, asker: Asker) -> None:
     await make_jobs(3)
     budget = {"maximum": 100, "available": 96, "restoreRate": 10}
-    assert await asker.cost(LIST % 50) == {"requested": 51, "actual": 4, "budget": budget}
-    assert await asker.cost("{ __typename }") == {"requested": 1, "actual": 1, "budget": budget | {"available": 95}}
+    shared = {"maximum": 1000, "available": 996, "restoreRate": 50}
+    assert await asker.cost(LIST % 50) == {"requested": 51, "actual": 4, "budget": budget, "organization": shared}
+    assert await asker.cost("{ __typename }") == {
+        "requested": 1,
+        "actual": 1,
+        "budget": budget | {"available": 95},
+        "organization": shared | {"available": 995},
+    }
     answer = await asker(RENAME)
     assert answer["extensions"]["cost"]["requested"] == 10 + 1 + 1  # the payload and its row; no problems are expected
 
@@ -122,6 +133,79 @@ async def test_each_person_key_and_address_has_a_budget_of_its_own(scratch: Any,
         Caller.CUSTOMERS,
         Caller.ANONYMOUS,
     ]
+
+
+async def test_one_caller_of_an_organization_cannot_use_up_what_there_is_for_the_others(
+    scratch: Any, asker: Asker
+) -> None:
+    with pytest.raises(RateLimited, match=r"^(You have no|This costs more points than you)"):
+        while True:
+            await asker("{ " + " ".join(f"a{n}: __typename" for n in range(10)) + LIST % 40 + " }")
+    other = dataclasses.replace(MANAGER, id="usr_2")
+    assert (await asker.cost("{ __typename }", other))["organization"]["available"] >= 800
+
+
+async def test_all_callers_of_an_organization_together_have_an_end_and_another_organization_does_not_feel_it(
+    scratch: Any, asker: Asker
+) -> None:
+    crowd = [dataclasses.replace(MANAGER, id=f"usr_{number}") for number in range(12)]
+    for one in crowd[:10]:
+        await limits.take(f"organization:{ORGANIZATION}", SMALL[Caller.ORGANIZATIONS], 99)
+        await asker("{ __typename }", one)
+    with pytest.raises(RateLimited, match="all of your organization have left together"):
+        await asker("{ __typename }", crowd[10])
+    elsewhere = dataclasses.replace(MANAGER, organization_id="org_2")
+    cost = await asker.cost("{ __typename }", elsewhere)
+    assert cost["organization"]["available"] == 999
+
+
+async def test_who_is_refused_for_the_others_pays_nothing(scratch: Any, asker: Asker) -> None:
+    await limits.take(f"organization:{ORGANIZATION}", SMALL[Caller.ORGANIZATIONS], 995)
+    with pytest.raises(RateLimited, match="organization"):
+        await asker(LIST % 50)
+    assert (await asker.cost("{ __typename }"))["budget"]["available"] == 99
+
+
+async def test_the_people_of_a_customers_account_share_a_budget(scratch: Any, asker: Asker) -> None:
+    colleague = dataclasses.replace(CUSTOMER, id="usr_colleague")
+    await asker("{ __typename }", CUSTOMER)
+    cost = await asker.cost("{ __typename }", colleague)
+    assert (cost["budget"]["available"], cost["account"]["available"]) == (99, 248)
+    await limits.take(f"account:{CUSTOMER.customer_id}", SMALL[Caller.ACCOUNTS], 248)
+    with pytest.raises(RateLimited, match="all of your account"):
+        await asker("{ __typename }", colleague)
+    assert "account" not in await asker.cost("{ __typename }")
+
+
+async def test_a_key_has_the_budget_it_was_given_but_no_more_than_the_servers(scratch: Any, asker: Asker) -> None:
+    key = dataclasses.replace(MANAGER, kind=ActorKind.API_KEY, id="key_1")
+    asked = [
+        (await asker.cost("{ __typename }", dataclasses.replace(key, id=f"key_{n}", terms=KeyTerms(allowance))))[
+            "budget"
+        ]
+        for n, allowance in enumerate((None, Allowance(50, 5), Allowance(500, 5), Allowance(50, 500)))
+    ]
+    assert [(one["maximum"], one["restoreRate"]) for one in asked] == [(100, 10), (50, 5), (100, 5), (50, 10)]
+
+
+async def test_a_key_may_ask_so_often_in_a_minute_and_no_more(scratch: Any, asker: Asker) -> None:
+    key = dataclasses.replace(MANAGER, kind=ActorKind.API_KEY, id="key_1", terms=KeyTerms(requests_per_minute=3))
+    for _ in range(3):
+        await asker("{ __typename }", key)
+    with pytest.raises(RateLimited, match="Too many tries") as refused:
+        await asker("{ __typename }", key)
+    assert 1 <= refused.value.retry_after_seconds <= 60
+    await asker("{ __typename }", dataclasses.replace(key, id="key_2"))
+
+
+def test_headers_say_what_is_left_and_when_it_is_full_again() -> None:
+    own = {"maximum": 100, "available": 95, "restoreRate": 10}
+    shared = {"maximum": 1000, "available": 1000, "restoreRate": 30}
+    assert dict(rate_headers({"requested": 1, "actual": 1, "budget": own, "organization": shared})) == {
+        b"ratelimit": b'"budget";r=95;t=1, "organization";r=1000;t=0',
+        b"ratelimit-policy": b'"budget";q=100;w=10, "organization";q=1000;w=34',
+    }
+    assert rate_headers({"requested": 1, "actual": 1, "budget": None}) == []
 
 
 async def test_who_is_not_signed_in_pays_with_their_network_however_many_addresses_it_has(

@@ -13,7 +13,8 @@ import pytest_asyncio
 from app import database as db
 from app.infrastructure import limits
 from app.kernel.actor import Actor
-from app.kernel.budgets import Allowance, Caller
+from app.kernel.allowances import Allowance
+from app.kernel.budgets import Caller
 from app.kernel.errors import NotAuthenticated
 from schema.kit import execution
 from schema.kit.http import GRAPHQL, JSON, GraphQLEndpoint

@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from app.infrastructure import limits, texts
 from app.kernel.actor import Actor
-from app.kernel.budgets import CALLERS, Allowance, Caller
+from app.kernel.allowances import Allowance
+from app.kernel.budgets import CALLERS, Caller
 from app.kernel.errors import ConfigurationError
 from schema.kit import persisted
 from schema.kit.budgets import REFUSED_COST

@@ -16,7 +16,8 @@ from app import database as db
 from app import serving
 from app.infrastructure import limits, logs
 from app.kernel.actor import Actor
-from app.kernel.budgets import Allowance, Caller
+from app.kernel.allowances import Allowance
+from app.kernel.budgets import Caller
 from app.kernel.dialects import Dialect
 from app.kernel.errors import NotAuthenticated
 from schema.kit import Context, context
