@@ -253,7 +253,13 @@ personal(
 )
 personal(
     ApiKey,
-    keeps={"name": "what a partner's system is called", "scopes": "permissions", "created_by_user_id": HISTORY},
+    keeps={
+        "name": "what a partner's system is called",
+        "scopes": "permissions",
+        "networks": "where a partner's system is",
+        "last_used_from": "where a partner's system is",
+        "created_by_user_id": HISTORY,
+    },
 )
 personal(LoginAttempt, of(USER, "user_id", drop=True))
 impersonal("rules for everybody, and about nobody", SecurityPolicy, CustomRole)
