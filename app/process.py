@@ -22,6 +22,7 @@ from app.infrastructure import (
     limits,
     links,
     logs,
+    notes,
     outbox,
     personal_data,
     retention,
@@ -130,7 +131,10 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
         storage.configure(settings.data_folder / "files")
         storage.configure_exports(settings.data_folder / "exports", settings.export_megabytes_max)
         outbox.configure(settings.data_folder / "outbox")
-        loops = _start_background(settings) if background else []
+        notes.start()
+        loops = [asyncio.create_task(notes.run_notes(), name="notes")]
+        if background:
+            loops += _start_background(settings)
         # What is there now stays. Not frozen, each full collection would look through all of it, for a tenth of a second.
         gc.collect()
         gc.freeze()

@@ -4,6 +4,7 @@ from functools import cache
 
 from graphql import print_schema
 
+import schema.audit.operations
 import schema.company.operations
 import schema.customers.operations
 import schema.equipment.operations
@@ -42,6 +43,7 @@ ROOMS = (
     schema.scheduling.forecasts,
     schema.integrations.operations,
     schema.journal.operations,
+    schema.audit.operations,
     schema.search.operations,
 )
 

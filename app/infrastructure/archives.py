@@ -22,7 +22,7 @@ from typing import IO, Any, Self, cast
 
 import orjson
 
-from app.infrastructure.journal import Entry, Record
+from app.infrastructure.journal import Entry, Origin, Record
 from app.infrastructure.storage import sync_folder, write_whole
 from app.kernel.errors import ConfigurationError
 
@@ -189,14 +189,17 @@ def _line(record: Record) -> bytes:
     entry = record.entry
     fields: dict[str, Any] = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
     seal = {"request_id": record.request_id, "previous_hash": record.previous_hash, "hash": record.hash}
-    return orjson.dumps(fields | seal, option=orjson.OPT_APPEND_NEWLINE)
+    place = record.origin
+    origin = {"origin": [place.address, place.user_agent, place.session_id, place.operation]} if place.is_known else {}
+    return orjson.dumps(fields | seal | origin, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _record(line: bytes) -> Record:
     try:
         told = orjson.loads(line)
         seal = {name: told.pop(name) for name in ("request_id", "previous_hash", "hash")}
+        origin = Origin(*told.pop("origin", ()))
         told |= {"at": datetime.fromisoformat(told["at"]), "technician_ids": tuple(told["technician_ids"])}
-        return Record(Entry(**told), **seal)
+        return Record(Entry(**told), **seal, origin=origin)
     except (KeyError, TypeError) as damage:
         raise ValueError(f"this is no fact: {damage}") from damage

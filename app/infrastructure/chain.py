@@ -18,6 +18,7 @@ import orjson
 from app.infrastructure.journal import Record
 
 VERSION = "truckroll-journal-1"
+VERSION_WITH_ORIGIN = "truckroll-journal-2"
 PLAIN = "sha256-"
 KEYED = "hmac-sha256-"
 
@@ -83,10 +84,12 @@ class Chain:
 
 
 def _content(record: Record, previous: str) -> bytes:
-    entry = record.entry
+    entry, origin = record.entry, record.origin
+    # Facts from before there was an origin are sealed without one. Whose origin is taken away later no longer fits.
+    known = [origin.address, origin.user_agent, origin.session_id, origin.operation] if origin.is_known else []
     return orjson.dumps(
         [
-            VERSION,
+            VERSION_WITH_ORIGIN if known else VERSION,
             entry.organization_id,
             entry.seq,
             entry.id,
@@ -101,6 +104,7 @@ def _content(record: Record, previous: str) -> bytes:
             list(entry.technician_ids),
             entry.payload,
             record.request_id,
+            *known,
             previous,
         ],
         option=orjson.OPT_SORT_KEYS,

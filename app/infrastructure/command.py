@@ -18,7 +18,7 @@ import orjson
 import structlog
 
 from app import database
-from app.infrastructure import broadcast, journal, metrics
+from app.infrastructure import broadcast, journal, metrics, notes
 from app.infrastructure.journal import Recorder
 from app.infrastructure.models import IdempotencyKey
 from app.kernel.actor import Actor
@@ -66,17 +66,22 @@ def command(
         if confirmed:
             CONFIRMED.add(f"{function.__module__}.{name}")
 
-        @wraps(function)
-        async def run(actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        async def admit(actor: Actor) -> None:
             if permission is not None and not actor.holds(permission):
                 log.warning("refused", command=name, permission=permission, actor=actor.id)
                 raise NotPermitted(permission)
             if confirmed:
                 await require_confirmed(actor)
+
+        @wraps(function)
+        async def run(actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
             if journal.current() is not None:
+                await admit(actor)
                 return await function(actor, *args, **kwargs)
-            with _counted(name):
-                result, seq, recorder = await _alone(actor, name, function, args, kwargs)
+            with notes.noting_refusals(actor, name):
+                await admit(actor)
+                with _counted(name):
+                    result, seq, recorder = await _alone(actor, name, function, args, kwargs)
             if seq:
                 metrics.count_facts(len(recorder.facts) if recorder else 0)
                 _last_cursor.set(journal.cursor_at(actor.organization_id, seq))

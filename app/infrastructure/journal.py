@@ -6,7 +6,8 @@ and a reader that asks for ``seq > last`` can neither miss nor repeat a fact. (A
 committer's number is behind the reader's already.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -64,17 +65,39 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """From where a fact came: the client's address and what it says it is, the session, and what was asked for."""
+
+    address: str | None = None
+    user_agent: str | None = None
+    session_id: str | None = None
+    operation: str | None = None
+    caller: str | None = field(default=None, compare=False)
+    """The id of who asks; it is not kept here, as each fact names its actor."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of it."""
+        return self != NOWHERE
+
+
+NOWHERE = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """A fact with all that the journal keeps of it: the request it came with, and its seal, once it has one."""
+    """A fact with all that the journal keeps of it: the request it came with, from where, and its seal, once it has one."""
 
     entry: Entry
     request_id: str | None
     previous_hash: str | None
     hash: str | None
+    origin: Origin = NOWHERE
 
 
 _recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+origin: ContextVar[Origin] = ContextVar("origin", default=NOWHERE)
 
 
 def record(fact: Fact) -> None:
@@ -107,6 +130,16 @@ def seq_of(cursor: str, organization_id: str, path: str = "after") -> int:
     raise InvalidInput("This cursor does not belong to your journal. Take it from an answer as it is.", path=[path])
 
 
+@contextmanager
+def coming_from(place: Origin) -> Iterator[None]:
+    """What is recorded inside came from there."""
+    token = origin.set(place)
+    try:
+        yield
+    finally:
+        origin.reset(token)
+
+
 async def write(recorder: Recorder) -> int:
     """Put the facts down and return the number of the last one; 0 when there are none. Last thing in a transaction."""
     facts = recorder.facts
@@ -121,7 +154,7 @@ async def write(recorder: Recorder) -> int:
         [organization_id, len(facts)],
     )
     last = int(rows[0]["seq"])
-    now = utc_now()
+    now, place = utc_now(), origin.get()
     entries = [
         JournalEntry(
             id=new_id("fact"),
@@ -138,6 +171,10 @@ async def write(recorder: Recorder) -> int:
             technician_ids=list(fact.technician_ids),
             payload=plain(fact.payload()),
             request_id=request_id.get(),
+            address=place.address,
+            user_agent=place.user_agent,
+            session_id=place.session_id or recorder.actor.session_id,
+            operation=place.operation,
         )
         for index, fact in enumerate(facts)
     ]
@@ -181,8 +218,9 @@ async def read(organization_id: str, after: int, limit: int = 500) -> list[Entry
 
 async def read_records(organization_id: str, after: int, limit: int = 500) -> list[Record]:
     """As ``read``, with all that the journal keeps of them."""
-    rows = await _rows(f'{_COLUMNS}, "request_id", "previous_hash", "hash"', organization_id, after, limit)
-    return [Record(_entry(row), request_id=row[13], previous_hash=row[14], hash=row[15]) for row in rows]
+    more = '"request_id", "previous_hash", "hash", "address", "user_agent", "session_id", "operation"'
+    rows = await _rows(f"{_COLUMNS}, {more}", organization_id, after, limit)
+    return [Record(_entry(row), row[13], row[14], row[15], Origin(*row[16:20])) for row in rows]
 
 
 _COLUMNS = (

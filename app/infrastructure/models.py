@@ -9,7 +9,7 @@ from tortoise.models import Model
 from app.infrastructure.conditions import Condition, column, nothing
 from app.infrastructure.personal_data import USER, impersonal, of, personal
 from app.infrastructure.search import DOCUMENTS
-from app.infrastructure.tables import OwnedTable, register
+from app.infrastructure.tables import IdentifiedTable, OwnedTable, listed, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
 from app.kernel.permissions import Permission
@@ -25,14 +25,15 @@ class JournalHead(Model):
         table = "journal_head"
 
 
-class JournalEntry(Model):
+class JournalEntry(IdentifiedTable):
     """One fact. Append-only; ``seq`` has no gaps within an organization and follows the order of commits.
 
     ``previous_hash`` and ``hash`` are the seal of an organization's chain. A command leaves them empty, so that it never
     waits for the chain: ``sealing`` writes them afterwards, in the order of the facts.
     """
 
-    id = fields.CharField(max_length=ID_LENGTH_MAX, primary_key=True)
+    prefix = "fact"
+
     organization_id = fields.CharField(max_length=ID_LENGTH_MAX)
     seq = fields.BigIntField()
     at = fields.DatetimeField()
@@ -46,13 +47,28 @@ class JournalEntry(Model):
     technician_ids: fields.JSONField[list[str]] = fields.JSONField(default=list)
     payload: fields.JSONField[dict[str, object]] = fields.JSONField(default=dict)
     request_id = fields.CharField(max_length=64, null=True)
+    address = fields.CharField(max_length=64, null=True)
+    user_agent = fields.CharField(max_length=200, null=True)
+    session_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    operation = fields.CharField(max_length=80, null=True)
     previous_hash = fields.CharField(max_length=64, null=True)
     hash = fields.CharField(max_length=64, null=True)
 
     class Meta:
         table = "journal_entry"
         unique_together = (("organization_id", "seq"),)
-        indexes = [Index(fields=("organization_id", "subject_id", "seq"))]
+        indexes = [
+            Index(fields=("organization_id", "subject_id", "seq")),
+            listed("at"),
+            listed("actor_id", "at"),
+            listed("type", "at"),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        if not actor.holds(Permission.VIEW_AUDIT) or actor.is_customer:
+            return nothing()
+        return column("organization_id") == actor.organization_id
 
 
 class JournalSeal(Model):
@@ -243,6 +259,8 @@ personal(
         "customer_id": "of which account a fact tells",
         "technician_ids": "of whose work a fact tells",
         "payload": "erased fact by fact, see redaction",
+        "address": "from where something was done: evidence, sealed with the fact",
+        "user_agent": "with what it was done: evidence, sealed with the fact",
     },
 )
 personal(

@@ -22,7 +22,7 @@ from typing import Any
 
 from app.database import RunDialectSQL
 from app.infrastructure.conditions import Condition, Writer, all_of, any_of, everything, exists, nothing, quoted
-from app.infrastructure.tables import OwnedTable, Table, table_of
+from app.infrastructure.tables import IdentifiedTable, OwnedTable, Table, table_of
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
 from app.kernel.errors import InvalidInput
@@ -65,7 +65,7 @@ class Searched:
     borrows: tuple[Borrowed, ...]
 
 
-SEARCHED: dict[type[Table], Searched] = {}
+SEARCHED: dict[type[IdentifiedTable], Searched] = {}
 
 
 def words_in(text: str, path: str = "search") -> list[str]:
@@ -78,7 +78,7 @@ def words_in(text: str, path: str = "search") -> list[str]:
     return words
 
 
-def found_by(model: type[Table], actor: Actor, text: str) -> Condition:
+def found_by(model: type[IdentifiedTable], actor: Actor, text: str) -> Condition:
     """Every word of the text is the beginning of a word of the row, as far as the actor may know its words."""
     searched, words = SEARCHED[model], " ".join(words_in(text))
     anywhere = Matches(searched.kind, actor.organization_id, words)
@@ -88,7 +88,7 @@ def found_by(model: type[Table], actor: Actor, text: str) -> Condition:
     return anywhere & any_of(known, Matches(searched.kind, actor.organization_id, words, "abc"))
 
 
-def relevance(model: type[Table], actor: Actor, text: str) -> Rank:
+def relevance(model: type[IdentifiedTable], actor: Actor, text: str) -> Rank:
     """SQL of a whole number that is greater the better a row answers the text, for rows of which ``found_by`` is true."""
     searched, words = SEARCHED[model], " ".join(words_in(text))
 

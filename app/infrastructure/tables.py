@@ -24,18 +24,14 @@ from app.kernel.ids import ID_LENGTH_MAX, new_id, require_id
 WALK_SIZE = 500
 
 
-class Table(Model):
-    """A table with a typed id. ``prefix`` is its ids' first part, ``noun`` what people call a row."""
+class IdentifiedTable(Model):
+    """A table with a typed id; ``prefix`` is its ids' first part."""
 
     prefix: ClassVar[str] = ""
-    noun: ClassVar[str] = ""
     # Columns that are kept encrypted: a row has them sealed, ``encryption.opened`` gives the text.
     encrypted: ClassVar[tuple[str, ...]] = ()
 
     id = fields.CharField(max_length=ID_LENGTH_MAX, primary_key=True)
-    version = fields.IntField(default=1, db_default=1)
-    created_at = fields.DatetimeField(auto_now_add=True)
-    updated_at = fields.DatetimeField(auto_now_add=True)
 
     class Meta:
         abstract = True
@@ -48,6 +44,19 @@ class Table(Model):
         actor's ids: the reader writes it once for all actors of one ``scope_key``.
         """
         raise NotImplementedError(f"{cls.__name__} does not say who may see it")
+
+
+class Table(IdentifiedTable):
+    """A table of things that change, and count how often; ``noun`` is what people call a row."""
+
+    noun: ClassVar[str] = ""
+
+    version = fields.IntField(default=1, db_default=1)
+    created_at = fields.DatetimeField(auto_now_add=True)
+    updated_at = fields.DatetimeField(auto_now_add=True)
+
+    class Meta:
+        abstract = True
 
 
 class OwnedTable(Table):
@@ -64,6 +73,7 @@ class OwnedTable(Table):
 
 
 Row = TypeVar("Row", bound=Table)
+Kept = TypeVar("Kept", bound=IdentifiedTable)
 
 BY_PREFIX: dict[str, type[Table]] = {}
 
@@ -95,13 +105,13 @@ def listed_by_rank(model: type[Model], column: str, words: Iterable[str]) -> dat
 
 
 async def find_rows(
-    model: type[Row],
+    model: type[Kept],
     condition: Condition,
     *,
     order: Sequence[str] = (),
     limit: int | None = None,
     lock: bool = False,
-) -> list[Row]:
+) -> list[Kept]:
     """Rows of which a condition is true. ``order`` names columns, ``-`` before one turns it round.
 
     ``lock`` keeps the rows for this transaction (SQLite's transactions are alone anyway).
@@ -121,7 +131,7 @@ async def find_rows(
     return [model._init_from_db(**one) for one in found]
 
 
-async def walk_rows(model: type[Row], condition: Condition, *, size: int = WALK_SIZE) -> AsyncIterator[list[Row]]:
+async def walk_rows(model: type[Kept], condition: Condition, *, size: int = WALK_SIZE) -> AsyncIterator[list[Kept]]:
     """Rows of which a condition is true, page by page in the order of their ids; for work that looks through many."""
     page = await find_rows(model, condition, order=["id"], limit=size)
     while page:

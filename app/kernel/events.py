@@ -11,11 +11,13 @@ class Fact:
     """Something that happened to one subject. Fields are plain JSON values; ``audience`` fields scope who hears it.
 
     ``changes`` maps a column's name to [before, after] for the columns that are audited: those of the subject's row, or of
-    the row whose id is in the field that ``changes_of`` names.
+    the row whose id is in the field that ``changes_of`` names. A ``confidential`` fact is for auditors alone: no feed, no
+    subscription and no device is told of it.
     """
 
     noun: ClassVar[str] = ""
     changes_of: ClassVar[str | None] = None
+    confidential: ClassVar[bool] = False
 
     subject_id: str
     customer_id: str | None = None

@@ -61,6 +61,7 @@ describe_enum(
         R.QUALITY_MANAGER: "Reviews and approves work.",
         R.FINANCE: "Sees prices and costs, and approves work.",
         R.SUPPORT: "Answers customers and takes their requests.",
+        R.AUDITOR: "Reads everything of the company, the audit log included, and changes nothing.",
         R.ACCOUNT_ADMINISTRATOR: "Runs a customer's account.",
         R.CUSTOMER_USER: "Requests work for a customer.",
         R.RESIDENTIAL_CUSTOMER: "A private customer.",
@@ -99,6 +100,7 @@ describe_enum(
         P.VIEW_EQUIPMENT: "See equipment.",
         P.MANAGE_EQUIPMENT: "Change equipment.",
         P.VIEW_WORK_ORDERS: "See work orders.",
+        P.ADD_NOTES: "Write notes on work that one may see.",
         P.REQUEST_WORK: "Ask for work.",
         P.MANAGE_WORK_ORDERS: "Change, triage and hold work orders.",
         P.EXECUTE_WORK_ORDERS: "Record what was done, and complete work.",
@@ -107,6 +109,7 @@ describe_enum(
         P.VIEW_INTERNAL_NOTES: "Read notes that customers do not see.",
         P.VIEW_PRICES: "See and set prices.",
         P.VIEW_SCHEDULE: "See appointments.",
+        P.SHARE_VISITS: "Make and revoke links to visits that one may see.",
         P.MANAGE_SCHEDULE: "Make, move and cancel appointments.",
         P.OVERRIDE_SCHEDULE_CONFLICTS: "Schedule against a rule, with a reason.",
         P.PLAN_SCHEDULE: "Let the planner make plans, and commit them.",
@@ -120,6 +123,7 @@ describe_enum(
         P.IMPORT_DATA: "Import data, and see past imports.",
         P.EXPORT_DATA: "Take whole lists out as files (bulk exports), as far as one may see them.",
         P.VIEW_OPERATIONS: "See how the system itself is doing.",
+        P.VIEW_AUDIT: "Read the audit log: who did, tried and read what, and from where.",
     },
 )
 describe_enum(

@@ -18,7 +18,7 @@ from tortoise.fields import FloatField
 
 from app.infrastructure.conditions import Condition, Writer, quoted
 from app.infrastructure.encryption import unseal
-from app.infrastructure.tables import Table, table_of
+from app.infrastructure.tables import IdentifiedTable, table_of
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
 from schema.kit.filters import spec_of
@@ -40,7 +40,7 @@ class Declaration:
 
     permission: Permission | None = None
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         """Take the name and the model, and refuse what does not fit them."""
 
 
@@ -55,7 +55,7 @@ class Column(Declaration):
     totals: bool = False
     places: int = 0
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         self.column = self.column or name
         self.kind, self.nullable = column_kind(model, self.column)
         self.places = getattr(model._meta.fields_map.get(self.column), "decimal_places", 0)
@@ -73,7 +73,7 @@ class Parent(Declaration):
     via: str = ""
     facet: str = ""
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         self.via = self.via or f"{name}_id"
         column_kind(model, self.via)
 
@@ -86,7 +86,7 @@ class Single(Declaration):
     ours: str = "id"
     where: Where | None = None
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         column_kind(model, self.ours)
 
 
@@ -96,7 +96,7 @@ class Either(Declaration):
 
     via: str = ""
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         self.via = self.via or f"{name}_id"
         if column_kind(model, self.via)[0] is not Kind.TEXT:
             raise TypeError(f"{self.via} holds no ids")
@@ -112,7 +112,7 @@ class Children(Declaration):
     order: Order | None = None
     where: Where | None = None
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         column_kind(model, self.ours)
 
 
@@ -124,7 +124,7 @@ class Group(Declaration):
     null_without: str | None = None
     kinds: dict[str, Kind] = field(default_factory=dict)
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         self.kinds = {part: column_kind(model, column)[0] for part, column in self.columns.items()}
         if self.null_without is not None and self.null_without not in self.columns:
             raise TypeError(f"{name} has no part {self.null_without}")
@@ -146,7 +146,7 @@ class Computed(Declaration):
     actor: bool = False
     kinds: dict[str, Kind] = field(default_factory=dict)
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         for need in self.needs:
             if isinstance(need, str):
                 try:
@@ -161,7 +161,7 @@ class Secret(Computed):
 
     column: str = ""
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         column = self.column = self.column or name
         if column not in model.encrypted:
             raise TypeError(f"{column} is not encrypted")
@@ -365,7 +365,7 @@ class Readable:
     """A type that is read from a model."""
 
     name: str
-    model: type[Table]
+    model: type[IdentifiedTable]
     permission: Permission | None
     sql_values: dict[str, KitField]
     shows: Any
@@ -384,7 +384,7 @@ READABLE_BY_PREFIX: dict[str, Readable] = {}
 """Of several types that are read from one model, the first is what ``node`` shows."""
 
 
-def readable(model: type[Table], *, permission: Permission | None) -> Callable[[type[T]], type[T]]:
+def readable(model: type[IdentifiedTable], *, permission: Permission | None) -> Callable[[type[T]], type[T]]:
     """Show a model's rows to clients as the decorated class says."""
 
     def decorate(cls: type[T]) -> type[T]:

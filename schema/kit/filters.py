@@ -17,7 +17,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from app.infrastructure.conditions import Condition, all_of, any_of, exists
 from app.infrastructure.search import found_by
-from app.infrastructure.tables import Table, table_of
+from app.infrastructure.tables import IdentifiedTable, table_of
 from app.kernel.actor import Actor
 from app.kernel.errors import InvalidInput
 from app.kernel.permissions import Permission
@@ -52,7 +52,7 @@ class FilterField:
     of_column: Permission | None = field(default=None, kw_only=True)
     deprecation_reason: str | None = field(default=None, kw_only=True)
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         """Take the name and the model, and refuse what does not fit them."""
 
     def shows(self, column: str) -> bool:
@@ -72,7 +72,7 @@ class ByColumn(FilterField):
     kind: Kind = Kind.TEXT
     nullable: bool = False
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         self.column = self.column or name
         self.kind, self.nullable = column_kind(model, self.column)
 
@@ -134,7 +134,7 @@ class ByRelation(FilterField):
 class ByParent(ByRelation):
     """The row that our column points to."""
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         self.ours, self.theirs = self.ours or f"{name}_id", "id"
         column_kind(model, self.ours)
 
@@ -146,7 +146,7 @@ class ByParent(ByRelation):
 class ByChildren(ByRelation):
     """The rows whose column points to us: some, none or every one of those that may be seen."""
 
-    def bind(self, name: str, model: type[Table]) -> None:
+    def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         self.ours = "id"
         column_kind(self.target.model, self.theirs)
 
@@ -164,7 +164,7 @@ class FilterSpec:
     """The fields of a filter by their GraphQL names. ``permission`` is what a row of the model asks of its reader."""
 
     name: str
-    model: type[Table]
+    model: type[IdentifiedTable]
     fields: dict[str, FilterField]
     permission: Permission | None = None
     listed: type[Any] | None = None
@@ -218,7 +218,7 @@ def by(
     return ByColumn(description, permission, column or "")
 
 
-def by_search(places: str, model: type[Table]) -> Any:
+def by_search(places: str, model: type[IdentifiedTable]) -> Any:
     """Declare free-text search in a filter of a model that says what of it is searched, and where that is."""
     return by(
         f"Every word begins a word in {places}. Case, accents of Latin letters and signs do not count.",
@@ -239,7 +239,7 @@ def by_children(description: str, *, via: str) -> Any:
     return ByChildren(description, theirs=via)
 
 
-def filterable(model: type[Table]) -> Callable[[type[T]], type[T]]:
+def filterable(model: type[IdentifiedTable]) -> Callable[[type[T]], type[T]]:
     """Make a class of ``by`` fields a filter of a model's rows; ``and``, ``or`` and ``not`` come by themselves."""
 
     def decorate(cls: type[T]) -> type[T]:

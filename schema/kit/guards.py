@@ -10,7 +10,7 @@ from typing import Any
 from graphql import GraphQLObjectType, GraphQLSchema
 
 from app.infrastructure.search import SEARCHED
-from app.infrastructure.tables import Table
+from app.infrastructure.tables import IdentifiedTable
 from app.kernel.permissions import Permission
 from schema.kit.declarations import Children, Column, Declaration, Either, Group, Many, Parent, readable_of
 from schema.kit.filters import FilterSpec, spec_of
@@ -50,9 +50,9 @@ def guard_lists(schema: GraphQLSchema) -> None:
                 raise TypeError(f"{name} of {owner.__name__} is searched for all, and only some may read it")
 
 
-def _guards(schema: GraphQLSchema) -> dict[type[Table], Guard]:
+def _guards(schema: GraphQLSchema) -> dict[type[IdentifiedTable], Guard]:
     """What the types of a schema ask for each model."""
-    guards: dict[type[Table], Guard] = {}
+    guards: dict[type[IdentifiedTable], Guard] = {}
     for shown in schema.type_map.values():
         origin: Any = getattr(shown.extensions.get(BACKREF), "origin", None)  # a union has none
         if not isinstance(shown, GraphQLObjectType) or not hasattr(origin, "__readable__"):

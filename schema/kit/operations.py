@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -13,6 +13,7 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument, convert_arguments
 from strawberry.utils.str_converters import to_camel_case
 
+from app.infrastructure import journal, notes
 from app.infrastructure.command import idempotency_key, last_cursor
 from app.kernel import errors
 from app.kernel.permissions import Permission
@@ -101,7 +102,8 @@ class OperationField(KitField):
             return
         actor = context.require_actor()
         if isinstance(self.access, Permission):
-            actor.require(self.access)
+            with notes.noting_refusals(actor, self.python_name):
+                actor.require(self.access)
 
 
 def one(description: str, *, permission: Access, where: Function | None = None) -> Any:
@@ -291,9 +293,11 @@ async def answer_mutation(field: OperationField, info: Info, raw: dict[str, Any]
     assert isinstance(declaration, Call) and declaration.function is not None
     before = last_cursor()
     try:
-        field.admit(info.context)
-        with idempotency_key(_key_of(info)):
-            value = await _called(declaration.function, field, info, raw)
+        assert field.operation is not None
+        with journal.coming_from(replace(journal.origin.get(), operation=field.operation.name)):
+            field.admit(info.context)
+            with idempotency_key(_key_of(info)):
+                value = await _called(declaration.function, field, info, raw)
     except errors.IdempotencyMismatch:
         # Named by the key as the client sent it.
         return Outcome(errors=[problem_types.shown_problem(errors.IdempotencyMismatch(info.context.idempotency_key))])

@@ -15,7 +15,7 @@ from tortoise.fields import FloatField
 
 from app.infrastructure.conditions import Condition, Writer, quoted, rank_of
 from app.infrastructure.search import SEARCHED, relevance
-from app.infrastructure.tables import Table, table_of
+from app.infrastructure.tables import IdentifiedTable, table_of
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
 from app.kernel.errors import InvalidInput
@@ -48,7 +48,7 @@ describe_enum(
 class ParentColumn:
     """A column of the row that our column ``via`` points to, if the actor may see that row."""
 
-    model: type[Table]
+    model: type[IdentifiedTable]
     via: str
     seen: Condition | None = None
 
@@ -141,12 +141,12 @@ class FromParent:
     """A column of the row that ours points to."""
 
     description: str
-    model: type[Table]
+    model: type[IdentifiedTable]
     via: str
     column: str
 
 
-def from_parent(description: str, model: type[Table], column: str, *, via: str) -> FromParent:
+def from_parent(description: str, model: type[IdentifiedTable], column: str, *, via: str) -> FromParent:
     """Sort by a column of the row that our column ``via`` points to; without one, or one that may be seen, it is missing."""
     return FromParent(description, model, via, column)
 
@@ -156,7 +156,7 @@ class Order:
     """What a list of a model can be sorted by."""
 
     name: str
-    model: type[Table]
+    model: type[IdentifiedTable]
     terms: dict[str, OrderTerm]
     default: Sorted
     input: type[Any]
@@ -169,7 +169,7 @@ class Order:
                 self.terms[name] = _asking(term, permission)
 
     def protect_parents(
-        self, model: type[Table], permission: Permission | None, columns: dict[str, Permission]
+        self, model: type[IdentifiedTable], permission: Permission | None, columns: dict[str, Permission]
     ) -> None:
         """Ask for what a type asks for wherever rows of its model are sorted by."""
         for name, term in self.terms.items():
@@ -232,7 +232,7 @@ OLDEST_ID_FIRST: Sorted = ((ID_TERM, False),)
 
 def orderable(
     name: str,
-    model: type[Table],
+    model: type[IdentifiedTable],
     /,
     *,
     default: Sequence[str],
@@ -261,7 +261,11 @@ def orderable(
 
 
 def _term(
-    name: str, word: str, model: type[Table], term: OfColumn | Ranked | FromParent, permission: Permission | None
+    name: str,
+    word: str,
+    model: type[IdentifiedTable],
+    term: OfColumn | Ranked | FromParent,
+    permission: Permission | None,
 ) -> OrderTerm:
     """What was declared, unless it does not fit the model."""
     if isinstance(term, Ranked):
@@ -281,7 +285,7 @@ def _term(
     return OrderTerm(word, term.column, kind, nullable, permissions=_set_of(permission), is_float=is_float)
 
 
-def _is_float(model: type[Table], column: str) -> bool:
+def _is_float(model: type[IdentifiedTable], column: str) -> bool:
     return isinstance(model._meta.fields_map.get(column), FloatField)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from app.infrastructure import journal
+from app.infrastructure.journal import Origin
 from app.kernel.actor import Actor
 from app.kernel.addresses import network_of
 from app.kernel.errors import NotAuthenticated
@@ -61,7 +62,10 @@ class Session:
                 self.on_change()
 
     def context(self, idempotency_key: str | None = None) -> Context:
-        """A context for one operation or event, with the actor as they are now."""
+        """A context for one operation or event, with the actor as they are now. The journal learns from where they ask."""
+        asker = self.actor
+        session_id, caller = (asker.session_id, asker.id) if asker is not None else (None, None)
+        journal.origin.set(Origin(self.address, self.user_agent, session_id, caller=caller))
         return Context(self.actor, journal.request_id.get() or "", self.address, self.user_agent, idempotency_key)
 
 

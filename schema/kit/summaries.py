@@ -21,7 +21,7 @@ from strawberry.types.base import StrawberryObjectDefinition, StrawberryOptional
 from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
 
-from app.infrastructure.tables import Table
+from app.infrastructure.tables import IdentifiedTable
 from app.kernel.pages import PAGE_SIZE_DEFAULT
 from schema.kit.connections import Connection
 from schema.kit.declarations import Column, Declaration, KitField, Parent, Readable, about, plain, readable_of
@@ -181,7 +181,7 @@ def _facets(rows: Any, name: str) -> list[StrawberryField]:
     return [_facet(field, type, shown, readable_of(rows).model) for field, type in columns]
 
 
-def _facet(field: KitField, type: Any, shown: Any, model: type[Table]) -> KitField:
+def _facet(field: KitField, type: Any, shown: Any, model: type[IdentifiedTable]) -> KitField:
     declaration, says = field.declaration, field.description or ""
     name = field.python_name
     if isinstance(declaration, Column) and declaration.kind is Kind.MOMENT:

@@ -170,7 +170,7 @@ class Mutations:
     @mutation(
         Conversation,
         "Notes that you have read a conversation; others' counts of unread messages stay as they are.",
-        permission=Permission.VIEW_MESSAGES,
+        permission=Permission.SEND_MESSAGES,
     )
     async def mark_conversation_read(actor: Actor, input: MarkConversationReadInput) -> str:
         """See the command."""

@@ -628,7 +628,7 @@ class Mutations:
         "Makes a link that shows one visit to whoever has it, until 4 hours after its end, and at most 90 days after the "
         "end that is planned or after the link was made, whichever is later: the office to any visit (MANAGE_SCHEDULE), "
         "customers to their own.",
-        permission=Permission.VIEW_SCHEDULE,
+        permission=Permission.SHARE_VISITS,
         problems=(Conflict, LimitReached),
     )
     async def share_visit(actor: Actor, input: ShareVisitInput) -> SharedVisit:
@@ -642,7 +642,7 @@ class Mutations:
         VisitShare,
         "Shuts a link to a visit at once: the office any (MANAGE_SCHEDULE), customers those to their own visits. May be "
         "repeated.",
-        permission=Permission.VIEW_SCHEDULE,
+        permission=Permission.SHARE_VISITS,
     )
     async def revoke_visit_share(actor: Actor, input: RevokeVisitShareInput) -> str:
         """See the command."""

@@ -467,7 +467,7 @@ class Mutations:
     @mutation(
         Note,
         "Writes a note. One for the customer needs REQUEST_WORK, an internal one VIEW_INTERNAL_NOTES.",
-        permission=Permission.VIEW_WORK_ORDERS,
+        permission=Permission.ADD_NOTES,
     )
     async def add_note(actor: Actor, input: AddNoteInput) -> str:
         """See the command."""

@@ -20,8 +20,8 @@ from app.customers.models import Contact, Customer, Site
 from app.equipment import commands as equipment
 from app.equipment.models import Category, Equipment, EquipmentModel
 from app.identity.models import ApiKey, CustomRole, LoginAttempt, Session, User
-from app.infrastructure.models import JournalHead
-from app.infrastructure.tables import Table, add_row, table_of
+from app.infrastructure.models import JournalEntry, JournalHead
+from app.infrastructure.tables import IdentifiedTable, Table, add_row, table_of
 from app.integrations.models import BulkExport, Import
 from app.kernel.actor import Actor, user_actor
 from app.kernel.dialects import Dialect
@@ -64,7 +64,7 @@ class Account:
     mark: Mark
     customer_id: str = ""
     technician_id: str = ""
-    rows: dict[str, Table] = field(default_factory=dict)
+    rows: dict[str, IdentifiedTable] = field(default_factory=dict)
 
 
 @dataclass
@@ -75,16 +75,16 @@ class Tenant:
     mark: Mark
     first: Account
     second: Account
-    rows: dict[str, Table] = field(default_factory=dict)
+    rows: dict[str, IdentifiedTable] = field(default_factory=dict)
     actors: dict[Role, Actor] = field(default_factory=dict)
     ids: frozenset[str] = frozenset()
 
-    def row(self, prefix: str, account: Account | None = None) -> Table:
+    def row(self, prefix: str, account: Account | None = None) -> IdentifiedTable:
         """The row of a kind: an account's, or the company's own."""
         return (account or self.first).rows.get(prefix) or self.rows[prefix]
 
     @property
-    def every_row(self) -> list[Table]:
+    def every_row(self) -> list[IdentifiedTable]:
         """All rows that were put down by hand."""
         return [*self.rows.values(), *self.first.rows.values(), *self.second.rows.values()]
 
@@ -96,7 +96,7 @@ class Writer:
         self.organization_id = organization_id
         self._serial = iter(range(1, 10_000))
 
-    async def add(self, rows: dict[str, Table], mark: Mark, model: type[Table], **values: Any) -> str:
+    async def add(self, rows: dict[str, IdentifiedTable], mark: Mark, model: type[Table], **values: Any) -> str:
         """A new row; its id."""
         filled = dict(self._filled(model, mark, values))
         row = await add_row(model, organization_id=self.organization_id, **filled, **values)
@@ -143,6 +143,7 @@ async def found(letter: str, number: int) -> Tenant:
     await _plan_rows(writer, tenant)
     await _people(writer, tenant)
     await _deeds(tenant)
+    tenant.rows["fact"] = await JournalEntry.get(organization_id=organization.id, subject_id=first.customer_id)
     tenant.ids = frozenset(await ids_of(organization.id))
     return tenant
 
@@ -180,7 +181,9 @@ async def _company_rows(writer: Writer, tenant: Tenant) -> None:
     await _export(writer, tenant.rows, tenant.mark, user, None)
 
 
-async def _export(writer: Writer, rows: dict[str, Table], mark: Mark, requested_by: str, customer: str | None) -> None:
+async def _export(
+    writer: Writer, rows: dict[str, IdentifiedTable], mark: Mark, requested_by: str, customer: str | None
+) -> None:
     access = {"permissions": ["EXPORT_DATA"], "customer_id": customer, "technician_id": None}
     await writer.add(
         rows, mark, BulkExport, format="NDJSON", status="READY", requested_by=requested_by, customer_id=customer,

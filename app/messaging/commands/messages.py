@@ -79,7 +79,7 @@ async def send_message(
     return message.id
 
 
-@command(Permission.VIEW_MESSAGES)
+@command(Permission.SEND_MESSAGES)
 async def mark_conversation_read(actor: Actor, id: str, *, message_id: str | None = None) -> str:
     """Note that the actor has read a conversation, up to a message or to its end. What was read stays so."""
     conversation = await find_one(Conversation, actor, id)

@@ -17,7 +17,7 @@ from app.scheduling.rules import AppointmentStatus
 FORGOTTEN_AT_ONCE = 1000
 
 
-@command(Permission.VIEW_SCHEDULE)
+@command(Permission.SHARE_VISITS)
 async def share_visit(actor: Actor, slip: Slip, appointment_id: str) -> str:
     """Make a link to a visit: the office to any, a customer to the own. Its secret comes on the slip, this once."""
     _require_office_or_customer(actor)
@@ -40,7 +40,7 @@ async def share_visit(actor: Actor, slip: Slip, appointment_id: str) -> str:
     return share.id
 
 
-@command(Permission.VIEW_SCHEDULE)
+@command(Permission.SHARE_VISITS)
 async def revoke_visit_share(actor: Actor, id: str) -> str:
     """Shut a link, at once and for good. One that is shut stays so."""
     _require_office_or_customer(actor)

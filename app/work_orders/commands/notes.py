@@ -15,7 +15,7 @@ from app.work_orders.rules import NoteVisibility
 TEXT_LENGTH_MAX = 10_000
 
 
-@command(Permission.VIEW_WORK_ORDERS)
+@command(Permission.ADD_NOTES)
 async def add_note(
     actor: Actor, work_order_id: str, text: str, *, visibility: str | None = None, id: str | None = None
 ) -> str:

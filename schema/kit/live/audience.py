@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 from app.infrastructure import journal
 from app.infrastructure.journal import Entry
 from app.kernel.actor import Actor, ActorKind
+from app.kernel.events import FACTS
 from app.kernel.ids import prefix_of
 from schema.kit.declarations import READABLE_BY_PREFIX
 from schema.kit.reading.stand_in import stand_in_for
@@ -19,6 +20,9 @@ class Personal(Exception):
 def hears(actor: Actor, entry: Entry) -> bool:
     """Whether a fact is for an actor: one about a kind of thing the roles may see, with a customer or technician in its
     audience when it is one of these who asks."""
+    fact = FACTS.get(entry.type)
+    if fact is not None and fact.confidential:
+        return False
     kind = READABLE_BY_PREFIX.get(prefix_of(entry.subject_id))
     if kind is None or not kind.allows(actor):
         return False

@@ -12,7 +12,7 @@ from graphql import FieldNode, get_named_type
 from graphql.execution.values import VariableValues
 
 from app.infrastructure.conditions import Condition, Writer, all_of, quoted
-from app.infrastructure.tables import Table
+from app.infrastructure.tables import IdentifiedTable
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
 from app.kernel.errors import InvalidInput
@@ -341,7 +341,7 @@ class Builder:
         self._aliases += 1
         return f"t{self._aliases}"
 
-    def visible(self, model: type[Table], alias: str) -> None:
+    def visible(self, model: type[IdentifiedTable], alias: str) -> None:
         """The model's own condition on what the actor may see."""
         self.lasting(lambda writer, actor: model.visible_to(actor).write(writer, alias))
 
