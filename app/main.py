@@ -87,6 +87,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams, GraphQLSockets]:
         routes=[
             Route("/", show_board, methods=["GET"]),
             Route("/track", show_tracking, methods=["GET"]),
+            Route("/invitation", show_account, methods=["GET"]),
             Route("/schema.graphql", show_schema, methods=["GET"]),
             Route("/docs{path:path}", documentation.handle, methods=["GET"]),
             *downloads.routes(),
@@ -128,6 +129,11 @@ async def show_board(request: Request) -> Response:
 async def show_tracking(request: Request) -> Response:
     """The page of one visit, for whoever has its link: the secret stays in the browser."""
     return FileResponse(BOARD / "track.html")
+
+
+async def show_account(request: Request) -> Response:
+    """The page on which somebody sets a password by a link: the secret stays in the browser."""
+    return FileResponse(BOARD / "account.html")
 
 
 def server_of(settings: Settings) -> uvicorn.Server:

@@ -8,6 +8,7 @@ import schema.audit.operations
 import schema.company.operations
 import schema.customers.operations
 import schema.equipment.operations
+import schema.identity.invitations
 import schema.identity.operations
 import schema.identity.security
 import schema.integrations.operations
@@ -30,6 +31,7 @@ ROOMS = (
     schema.company.operations,
     schema.identity.operations,
     schema.identity.security,
+    schema.identity.invitations,
     schema.messaging.operations,
     schema.customers.operations,
     schema.technicians.operations,

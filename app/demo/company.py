@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from random import Random
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.company import commands as company
@@ -158,9 +157,23 @@ async def furnish_company(actor: Actor, seed: int) -> str:
     return actor.organization_id
 
 
-async def _let_in(actor: Actor, name: str, legal_name: str, role: Role, **links: Any) -> str:
+async def _let_in(
+    actor: Actor,
+    name: str,
+    legal_name: str,
+    role: Role,
+    *,
+    technician_id: str | None = None,
+    customer_id: str | None = None,
+) -> str:
     return await identity.create_user(
-        actor, email=f"{name}@{DOMAIN}", legal_name=legal_name, roles=[role], password=Secret(PASSWORD), **links
+        actor,
+        email=f"{name}@{DOMAIN}",
+        legal_name=legal_name,
+        roles=[role],
+        password=Secret(PASSWORD),
+        technician_id=technician_id,
+        customer_id=customer_id,
     )
 
 

@@ -35,6 +35,30 @@ class UserUpdated(Fact):
     noun = "user"
 
 
+class UserInvited(Fact):
+    """Somebody new got a link by which to come in."""
+
+    noun = "invitation"
+
+
+class InvitationResent(Fact):
+    """Somebody new got another link; the one before opens nothing any more."""
+
+    noun = "invitation"
+
+
+class InvitationRevoked(Fact):
+    """A link opens nothing any more; whom it was for is shut out."""
+
+    noun = "invitation"
+
+
+class InvitationAccepted(Fact):
+    """Somebody new set a password and may sign in from now on."""
+
+    noun = "invitation"
+
+
 class UserDeactivated(Fact):
     """Somebody may no longer sign in; the sessions ended with it."""
 

@@ -1,6 +1,6 @@
 """Tables of people, their sessions, partners' keys, and attempts to sign in."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from tortoise import fields
 from tortoise.fields import OnDelete
@@ -62,13 +62,20 @@ class User(OwnedTable):
     status = fields.CharField(max_length=32, default=UserStatus.ACTIVE.value)
     time_zone = fields.CharField(max_length=64, null=True)
     language = fields.CharField(max_length=16, null=True)
+    # One person's in the organization; signing in with it names the organization as well: ``name@domain``.
+    username = fields.CharField(max_length=254, null=True)
+    preferred_name = fields.CharField(max_length=120, null=True)
     department = fields.CharField(max_length=120, null=True)
+    team = fields.CharField(max_length=120, null=True)
+    manager_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    start_date: date | None = fields.DateField(null=True)
     employee_number = fields.CharField(max_length=40, null=True)
     last_login_at: datetime | None = fields.DatetimeField(null=True)
     password_changed_at: datetime | None = fields.DatetimeField(null=True)
 
     class Meta:
         table = "user"
+        unique_together = (("organization_id", "username"),)
         indexes = [
             Index(fields=("organization_id", "legal_name")),
             Index(fields=("organization_id", "status")),
@@ -79,6 +86,54 @@ class User(OwnedTable):
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
         return _staff_or_self(actor, Permission.VIEW_USERS, "id")
+
+
+@register
+class Invitation(OwnedTable):
+    """A link by which somebody new sets a password and comes in. Only a hash of its token is kept."""
+
+    prefix = "inv"
+    noun = "invitation"
+
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "truckroll.User", related_name=False, on_delete=OnDelete.RESTRICT
+    )
+    user_id: str
+    email = fields.CharField(max_length=254)
+    customer_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    token_hash = fields.CharField(max_length=64, unique=True)
+    invited_by_user_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    sent_at = fields.DatetimeField()
+    sent_count = fields.IntField(default=1)
+    expires_at = fields.DatetimeField()
+    accepted_at: datetime | None = fields.DatetimeField(null=True)
+    revoked_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "invitation"
+        indexes = [Index(fields=("organization_id", "user")), Index(fields=("organization_id", "sent_at"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+
+
+class UsedPassword(OwnedTable):
+    """A password that somebody had, as a hash: it may not be taken again for a while."""
+
+    prefix = "upw"
+    noun = "used password"
+
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "truckroll.User", related_name=False, on_delete=OnDelete.CASCADE
+    )
+    user_id: str
+    password_hash = fields.CharField(max_length=200)
+    used_until = fields.DatetimeField()
+
+    class Meta:
+        table = "used_password"
+        indexes = [Index(fields=("organization_id", "user", "used_until"))]
 
 
 class SecurityPolicy(OwnedTable):
@@ -93,6 +148,8 @@ class SecurityPolicy(OwnedTable):
     password_history = fields.IntField(default=5)
     password_days_max: int | None = fields.IntField(null=True)
     username_convention = fields.CharField(max_length=32, default="EMAIL")
+    # What stands behind the @ of a user name for signing in: one organization's in the whole installation.
+    login_domain = fields.CharField(max_length=40, null=True, unique=True)
     mfa_roles: fields.JSONField[list[str]] = fields.JSONField(default=list)
     mfa_methods: fields.JSONField[list[str]] = fields.JSONField(default=list)  # none: all
     # Role → the minutes a session may be idle, and the minutes it lasts.
@@ -234,11 +291,16 @@ personal(
             "password_hash": None,
             "time_zone": None,
             "language": None,
+            "username": None,
+            "preferred_name": None,
             "department": None,
+            "team": None,
+            "start_date": None,
             "employee_number": None,
         },
     ),
     keeps={
+        "manager_id": HISTORY,
         "technician_id": HISTORY,
         "customer_id": "whose account it was; of an account that is erased, nothing says more",
         "roles": "what somebody was allowed explains what they did",
@@ -261,5 +323,12 @@ personal(
         "created_by_user_id": HISTORY,
     },
 )
+personal(
+    Invitation,
+    of(USER, "user_id", drop=True),
+    keeps={"invited_by_user_id": HISTORY, "customer_id": "whose account it was"},
+    hidden=("token_hash",),
+)
+personal(UsedPassword, of(USER, "user_id", drop=True), hidden=("password_hash",))
 personal(LoginAttempt, of(USER, "user_id", drop=True))
 impersonal("rules for everybody, and about nobody", SecurityPolicy, CustomRole)

@@ -62,6 +62,7 @@ class SecurityPolicy:
     password_history: int = 5
     password_days_max: int | None = None
     username_convention: UsernameConvention = UsernameConvention.EMAIL
+    login_domain: str | None = None
     mfa_roles: frozenset[Role] = frozenset()
     mfa_methods: frozenset[FactorKind] = frozenset(FactorKind)
     session_limits: Mapping[Role, SessionLimit] | None = None
@@ -95,6 +96,7 @@ def as_policy(row: models.SecurityPolicy) -> SecurityPolicy:
         password_history=row.password_history,
         password_days_max=row.password_days_max,
         username_convention=UsernameConvention(row.username_convention),
+        login_domain=row.login_domain,
         mfa_roles=frozenset(Role(one) for one in row.mfa_roles if one in Role.__members__),
         mfa_methods=frozenset(FactorKind(one) for one in row.mfa_methods or FactorKind),
         session_limits={

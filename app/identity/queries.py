@@ -12,7 +12,7 @@ import orjson
 from tortoise.expressions import F
 
 from app import database
-from app.identity import models, rules
+from app.identity import models, rules, usernames
 from app.infrastructure import tokens
 from app.infrastructure.conditions import Condition, column, quoted
 from app.infrastructure.journal import mark, moment
@@ -376,8 +376,14 @@ def actor_of(user: models.User, session_id: str | None = None, grants: Iterable[
 
 
 async def find_user(login: str) -> models.User | None:
-    """The user of a login name, in whichever organization."""
-    found = await find_rows(models.User, column("email") == login)
+    """The user of a login, in whichever organization: an e-mail address, or a user name and the organization's domain.
+
+    Both are looked for whatever the login is, so that it takes as long for each.
+    """
+    name, domain = usernames.split_login(login)
+    policies = await find_rows(models.SecurityPolicy, column("login_domain") == domain)
+    there = column("organization_id").one_of([one.organization_id for one in policies] or [""])
+    found = await find_rows(models.User, (column("email") == login) | (there & (column("username") == name)))
     return found[0] if found else None
 
 

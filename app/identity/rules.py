@@ -20,6 +20,7 @@ from app.kernel.permissions import GRANTABLE, REACHES, Grant, Permission, Reach,
 ACCESS_TOKEN = "tra"
 REFRESH_TOKEN = "trr"
 API_KEY = "trk"
+INVITATION_TOKEN = "tri"
 
 PASSWORD_LENGTH_MIN = 12
 PASSWORD_LENGTH_MAX = 128
@@ -47,6 +48,13 @@ KNOWN_NETWORK_LASTS = timedelta(days=30)
 ATTEMPTS_KEPT = timedelta(days=90)
 SESSIONS_KEPT = timedelta(days=30)
 
+USED_PASSWORDS_KEPT = 24
+
+INVITATION_LASTS = timedelta(days=7)
+INVITATIONS_OPEN_MAX = 500
+INVITATION_MAILS_MAX = 10
+INVITATION_MAILS_APART = timedelta(minutes=1)
+
 KEY_LASTS_MAX = timedelta(days=730)
 KEY_ENDS_SOON = timedelta(days=14)
 KEYS_TOLD_AT_ONCE = 100
@@ -62,6 +70,7 @@ WRONG_LOGIN = "The login or the password is wrong."
 class UserStatus(StrEnum):
     """Whether a person may sign in."""
 
+    INVITED = "INVITED"
     ACTIVE = "ACTIVE"
     DEACTIVATED = "DEACTIVATED"
 
@@ -69,6 +78,7 @@ class UserStatus(StrEnum):
 USER_LIFECYCLE: Lifecycle[UserStatus] = Lifecycle(
     "user",
     {
+        UserStatus.INVITED: frozenset({UserStatus.ACTIVE, UserStatus.DEACTIVATED}),
         UserStatus.ACTIVE: frozenset({UserStatus.DEACTIVATED}),
         UserStatus.DEACTIVATED: frozenset({UserStatus.ACTIVE}),
     },
@@ -170,25 +180,43 @@ def require_an_administrator_stays(others: int) -> None:
         raise Conflict("This is the last active administrator. Make somebody else one first.", path=["id"])
 
 
-def require_password(password: str, about: Collection[str] = ()) -> str:
-    """A password in the form in which it is hashed: 12 to 128 characters, not made of what everybody tries first.
+def require_password(
+    password: str,
+    about: Collection[str] = (),
+    *,
+    length_min: int = PASSWORD_LENGTH_MIN,
+    classes_min: int = 0,
+    path: str = "password",
+) -> str:
+    """A password in the form in which it is hashed: long enough, at most 128 characters, not made of what everybody tries
+    first.
 
     ``about`` holds what others know of the person, such as the e-mail address; it does not count as secret.
-    There are no rules of composition, because they make passwords worse. Source: NIST SP 800-63B, 3.1.1.2.
+    Kinds of characters are asked for only where an organization wants that, because such rules make passwords worse.
+    Source: NIST SP 800-63B, 3.1.1.2.
     """
     text = normal_password(password)
-    if not PASSWORD_LENGTH_MIN <= len(text) <= PASSWORD_LENGTH_MAX:
-        raise InvalidInput(
-            f"A password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters.", path=["password"]
-        )
+    if not length_min <= len(text) <= PASSWORD_LENGTH_MAX:
+        raise InvalidInput(f"A password has {length_min} to {PASSWORD_LENGTH_MAX} characters.", path=[path])
     if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in text):
-        raise InvalidInput("A password has no control characters.", path=["password"])
+        raise InvalidInput("A password has no control characters.", path=[path])
+    if count_classes(text) < classes_min:
+        raise InvalidInput(
+            f"A password has at least {classes_min} of small letters, capitals, digits and signs.", path=[path]
+        )
     if is_common(text, about):
         raise InvalidInput(
-            "This password is among the first that are tried. Take several unrelated words.",
-            path=["password"],
+            "This password is among the first that are tried. Take several unrelated words.", path=[path]
         )
     return text
+
+
+def count_classes(text: str) -> int:
+    """How many kinds of characters a text has, of small letters, capitals, digits and all others."""
+    kinds = {
+        "lower" if one.islower() else "upper" if one.isupper() else "digit" if one.isdigit() else "sign" for one in text
+    }
+    return len(kinds)
 
 
 def normal_password(password: str) -> str:

@@ -13,7 +13,8 @@ from datetime import datetime
 
 import structlog
 
-from app.identity import attempts, commands, events, models, queries, rules
+from app.identity import attempts, commands, events, models, passwords, queries, rules
+from app.identity.policy import policy_of
 from app.identity.secret import Secret
 from app.infrastructure import journal, tokens
 from app.infrastructure.command import command, idempotency_key
@@ -196,11 +197,11 @@ async def set_password(actor: Actor, current: Secret, new: Secret, *, address: s
         await attempts.end_attempt(attempt, rules.LoginOutcome.WRONG_PASSWORD)
         raise InvalidInput("The current password is wrong.", path=["currentPassword"])
     await attempts.end_attempt(attempt, rules.LoginOutcome.CONFIRMED)
-    text = rules.require_password(new.value, [user.email, user.legal_name])
-    if text == rules.normal_password(current.value):
+    if rules.normal_password(new.value) == rules.normal_password(current.value):
         raise InvalidInput("The new password is the current one.", path=["password"])
+    hashed = await passwords.fitting_hash(user, new, await policy_of(user.organization_id))
     with idempotency_key(None):
-        return await store_password(actor, user.password_hash, Secret(await tokens.hash_password(text)))
+        return await store_password(actor, user.password_hash, Secret(hashed))
 
 
 @command(None)
@@ -209,7 +210,7 @@ async def store_password(actor: Actor, seen_hash: str | None, new_hash: Secret) 
     user = await lock_one(models.User, actor, actor.id)
     if user.password_hash != seen_hash:
         raise InvalidInput("The current password is wrong.", path=["currentPassword"])
-    await change_row(user, password_hash=new_hash.value, password_changed_at=utc_now())
+    await passwords.keep(user, new_hash.value)
     await commands.end_sessions(user, rules.RevocationReason.PASSWORD_CHANGED, but=actor.session_id)
     journal.record(events.PasswordChanged(subject_id=user.id))
     return user.id

@@ -12,8 +12,11 @@ TEXT_LENGTH_MAX = 100_000
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
-async def send(actor: Actor, to: str, subject: str, text: str, *, effect_key: str | None = None) -> str:
-    """Send a mail once the transaction is committed; the message's id. The same ``effect_key`` sends it once only."""
+async def send(
+    actor: Actor, to: str, subject: str, text: str, *, effect_key: str | None = None, secret: bool = False
+) -> str:
+    """Send a mail once the transaction is committed; the message's id. The same ``effect_key`` sends it once only. What a
+    ``secret`` one says is kept until it is delivered, and no longer."""
     return await outbox.post(
         actor,
         outbox.MAIL,
@@ -21,6 +24,7 @@ async def send(actor: Actor, to: str, subject: str, text: str, *, effect_key: st
         _require_length(outbox.require_one_line(subject, "subject"), "subject", SUBJECT_LENGTH_MAX),
         _require_length(text, "text", TEXT_LENGTH_MAX),
         effect_key,
+        secret=secret,
     )
 
 

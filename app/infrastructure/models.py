@@ -228,6 +228,7 @@ class OutboxMessage(OwnedTable):
     subject = fields.CharField(max_length=400, default="")
     text = fields.TextField()
     effect_key = fields.CharField(max_length=200, null=True)
+    is_secret = fields.BooleanField(default=False, db_default=False)
     sent_at = fields.DatetimeField(null=True)
 
     class Meta:

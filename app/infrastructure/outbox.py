@@ -77,9 +77,19 @@ def configure(folder: Path) -> None:
 
 
 async def post(
-    actor: Actor, channel: str, recipient: str, subject: str, text: str, effect_key: str | None = None
+    actor: Actor,
+    channel: str,
+    recipient: str,
+    subject: str,
+    text: str,
+    effect_key: str | None = None,
+    *,
+    secret: bool = False,
 ) -> str:
-    """Store a message, to be delivered after the transaction; its id. With a key that was used before: the first one's."""
+    """Store a message, to be delivered after the transaction; its id. With a key that was used before: the first one's.
+
+    What a ``secret`` message says, such as a link that lets somebody in, is forgotten once it is delivered.
+    """
     if effect_key is not None and not 1 <= len(effect_key) <= KEY_LENGTH_MAX:
         raise InvalidInput(f"A message's key has 1 to {KEY_LENGTH_MAX} characters.", path=["effectKey"])
     now = utc_now()
@@ -93,6 +103,7 @@ async def post(
         subject=subject,
         text=text,
         effect_key=effect_key,
+        is_secret=secret,
     )
 
     async def work() -> str:
@@ -125,6 +136,7 @@ async def deliver_message(context: JobContext) -> None:
 
 async def _note_sent(id: str, now: datetime) -> None:
     await OutboxMessage.filter(id=id).update(sent_at=now, updated_at=now, version=F("version") + 1)
+    await OutboxMessage.filter(id=id, is_secret=True).update(text="")
 
 
 def require_one_line(text: str, path: str) -> str:

@@ -1,6 +1,6 @@
 """What clients may ask about people, sessions and keys, and do to them; and how they sign in."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from app.identity import commands, confirmation, queries, sign_in
 from app.identity.secret import Secret, Slip
@@ -51,7 +51,7 @@ from schema.kit.context import Balance
 from schema.kit.live import changed
 
 # Where a secret may be guessed. A document may hold one of these fields, once: else it would be many guesses in a request.
-AUTHENTICATION_MUTATIONS = frozenset({"logIn", "refreshSession", "setPassword", "confirmIdentity"})
+AUTHENTICATION_MUTATIONS = frozenset({"logIn", "refreshSession", "setPassword", "confirmIdentity", "acceptInvitation"})
 
 VERSION = "The version you saw; refused when it is not the current one. Leave it out to change whatever is there."
 NEW_ID = "Your own id for it, so that you may send this again; without it we make one."
@@ -141,7 +141,7 @@ class Queries:
 class LogInInput:
     """A login and its password."""
 
-    email: str = about("The login: an e-mail address.")
+    email: str = about("The login: an e-mail address, or a user name and its login domain as in alovelace@lamp.")
     password: str = about("The password.")
 
 
@@ -223,12 +223,17 @@ class CreateUserInput:
     )
     custom_role_ids: list[ID] | None = about("The organization's own roles that the person holds.", default=None)
     password: str | None = about(f"{PASSWORD} Without one, nobody signs in until one is set.", default=None)
+    username: str | None = about("The user name; made by the organization's convention when left out.", default=None)
+    preferred_name: str | None = about("What the person is called.", default=None)
     phone: str | None = about(
         "The phone number; without a country code it is taken to be of the company's country.", default=None
     )
     time_zone: str | None = about("The person's own IANA time zone.", default=None)
     language: str | None = about("The person's language, such as de.", default=None)
     department: str | None = about("Where in the company the person works.", default=None)
+    team: str | None = about("With whom the person works.", default=None)
+    manager_id: ID | None = about("To whom the person reports.", default=None)
+    start_date: date | None = about("The person's first day.", default=None)
     employee_number: str | None = about("The company's own number for the person.", default=None)
     technician_id: ID | None = about("The technician this person is.", default=None)
     customer_id: ID | None = about("The customer this person belongs to; needed for a customer's roles.", default=None)
@@ -249,7 +254,12 @@ class UpdateUserInput:
     phone: Maybe[str | None] = about("The phone number.")
     time_zone: Maybe[str | None] = about("The person's own IANA time zone.")
     language: Maybe[str | None] = about("The person's language, such as de.")
+    username: Maybe[str | None] = about("The user name.")
+    preferred_name: Maybe[str | None] = about("What the person is called.")
     department: Maybe[str | None] = about("Where in the company the person works.")
+    team: Maybe[str | None] = about("With whom the person works.")
+    manager_id: Maybe[ID | None] = about("To whom the person reports.")
+    start_date: Maybe[date | None] = about("The person's first day.")
     employee_number: Maybe[str | None] = about("The company's own number for the person.")
     technician_id: Maybe[ID | None] = about("The technician this person is.")
     customer_id: Maybe[ID | None] = about("The customer this person belongs to.")
@@ -260,6 +270,7 @@ class UpdateProfileInput:
     """Only what is given is changed."""
 
     version: int | None = about(VERSION, default=None)
+    preferred_name: Maybe[str | None] = about("What you are called.")
     phone: Maybe[str | None] = about("Your phone number.")
     time_zone: Maybe[str | None] = about("Your own IANA time zone.")
     language: Maybe[str | None] = about("Your language, such as de.")
@@ -466,7 +477,12 @@ class Mutations:
             phone=input.phone,
             time_zone=input.time_zone,
             language=input.language,
+            username=input.username,
+            preferred_name=input.preferred_name,
             department=input.department,
+            team=input.team,
+            manager_id=input.manager_id,
+            start_date=input.start_date,
             employee_number=input.employee_number,
             technician_id=input.technician_id,
             customer_id=input.customer_id,

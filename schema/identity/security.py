@@ -5,7 +5,7 @@ from typing import Any
 from app.identity import commands
 from app.identity.policy import FactorKind, SecurityPolicy, UsernameConvention, policy_of, shown_limits
 from app.kernel.actor import Actor
-from app.kernel.errors import ConfirmationRequired, StaleVersion
+from app.kernel.errors import AlreadyExists, ConfirmationRequired, StaleVersion
 from app.kernel.permissions import Permission, Role
 from schema.kit import Maybe, about, describe_enum, given, inputs, mutation, plain, query
 
@@ -13,7 +13,7 @@ describe_enum(
     UsernameConvention,
     "What a new user's name for signing in is made of.",
     {
-        UsernameConvention.EMAIL: "The e-mail address.",
+        UsernameConvention.EMAIL: "None is made: the e-mail address does.",
         UsernameConvention.INITIAL_SURNAME: "The first letter of the name and the surname, such as alovelace.",
         UsernameConvention.EMPLOYEE_NUMBER: "The company's own number for the person; without one, initial and surname.",
     },
@@ -49,6 +49,10 @@ class OrganizationSecurityPolicy:
     password_history: int = about("How many of the last passwords may not be taken again.")
     password_days_max: int | None = about("After how many days a new password is needed; null: never.")
     username_convention: UsernameConvention = about("What a new user's name for signing in is made of.")
+    login_domain: str | None = about(
+        "What stands behind the @ of a user name for signing in, as in alovelace@lamp; null: people sign in with their "
+        "e-mail address alone."
+    )
     mfa_roles: list[Role] = about("Who may not sign in by the password alone.")
     mfa_methods: list[FactorKind] = about("What may be asked for besides the password.")
     session_limits: list[RoleSessionLimit] = about(
@@ -82,6 +86,10 @@ class SetSecurityPolicyInput:
     password_history: Maybe[int] = about("How many of the last passwords may not be taken again, 0 to 24.")
     password_days_max: Maybe[int | None] = about("After how many days a new password is needed; null: never.")
     username_convention: Maybe[UsernameConvention] = about("What a new user's name for signing in is made of.")
+    login_domain: Maybe[str | None] = about(
+        "What stands behind the @ of a user name for signing in: 2 to 40 small letters, digits and hyphens that no other "
+        "organization has; null: people sign in with their e-mail address alone."
+    )
     mfa_roles: Maybe[list[Role]] = about("Who may not sign in by the password alone.")
     mfa_methods: Maybe[list[FactorKind]] = about("What may be asked for besides the password.")
     session_limits: Maybe[list[RoleSessionLimitInput]] = about(
@@ -102,6 +110,7 @@ def shown_policy(policy: SecurityPolicy) -> OrganizationSecurityPolicy:
         password_history=policy.password_history,
         password_days_max=policy.password_days_max,
         username_convention=policy.username_convention,
+        login_domain=policy.login_domain,
         mfa_roles=[role for role in Role if role in policy.mfa_roles],
         mfa_methods=[kind for kind in FactorKind if kind in policy.mfa_methods],
         session_limits=[
@@ -131,7 +140,7 @@ class Mutations:
         OrganizationSecurityPolicy,
         "Changes what your organization asks of its people. Passwords are held to it when they are next set.",
         permission=Permission.MANAGE_SECURITY,
-        problems=(ConfirmationRequired, StaleVersion),
+        problems=(AlreadyExists, ConfirmationRequired, StaleVersion),
         noun="security_policy",
     )
     async def set_security_policy(actor: Actor, input: SetSecurityPolicyInput) -> OrganizationSecurityPolicy:

@@ -1,6 +1,6 @@
 """What clients may see of people, sessions, keys and attempts to sign in."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import orjson
 
@@ -14,6 +14,7 @@ from schema.company.types import Organization
 from schema.kit import (
     ID,
     Connection,
+    DateFilter,
     DateTimeFilter,
     EnumFilter,
     IdFilter,
@@ -130,6 +131,7 @@ describe_enum(
     rules.UserStatus,
     "Whether a person may sign in.",
     {
+        rules.UserStatus.INVITED: "Got a link to set a password, and may not sign in before.",
         rules.UserStatus.ACTIVE: "May sign in.",
         rules.UserStatus.DEACTIVATED: "May not; the past keeps the name.",
     },
@@ -210,7 +212,12 @@ class UserFilter:
     phone: StringFilter | None = by("The phone number, E.164.")
     time_zone: StringFilter | None = by("The person's own IANA time zone; without it, the organization's.")
     language: StringFilter | None = by("The person's language, such as de.")
+    username: StringFilter | None = by("Their user name.")
+    preferred_name: StringFilter | None = by("What the person is called.")
     department: StringFilter | None = by("Where in the company the person works.")
+    team: StringFilter | None = by("With whom the person works.")
+    manager_id: IdFilter | None = by("To whom the person reports.")
+    start_date: DateFilter | None = by("The person's first day.")
     employee_number: StringFilter | None = by("The company's own number for the person.")
     password_changed_at: DateTimeFilter | None = by("When the password was last set; null while there is none.")
     created_at: DateTimeFilter | None = by("When the person was added.")
@@ -229,7 +236,11 @@ UserOrder = orderable(
     status="Whether the person may sign in.",
     time_zone="The person's own IANA time zone; without it, the organization's.",
     language="The person's language, such as de.",
+    username="Their user name.",
+    preferred_name="What the person is called.",
     department="Where in the company the person works.",
+    team="With whom the person works.",
+    start_date="The person's first day.",
     employee_number="The company's own number for the person.",
     password_changed_at="When the password was last set; null while there is none.",
 )
@@ -351,7 +362,16 @@ class User(Node):
     status: rules.UserStatus = col("Whether the person may sign in.", facet=True)
     time_zone: str | None = col("The person's own IANA time zone; without it, the organization's.")
     language: str | None = col("The person's language, such as de.")
+    username: str | None = col(
+        "The user name. One signs in with it and the organization's login domain, as in alovelace@lamp. Null where the "
+        "convention is the e-mail address."
+    )
+    preferred_name: str | None = col("What the person is called.")
     department: str | None = col("Where in the company the person works.")
+    team: str | None = col("With whom the person works.")
+    manager_id: ID | None = col("To whom the person reports.")
+    manager: "User" = parent("To whom the person reports.", via="manager_id")
+    start_date: date | None = col("The person's first day.")
     employee_number: str | None = col("The company's own number for the person.")
     technician_id: ID | None = col("The technician this person is, if one.")
     customer_id: ID | None = col("The customer this person belongs to, if one.")

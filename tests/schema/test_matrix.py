@@ -301,6 +301,8 @@ BESIDES: dict[str, dict[str, Any]] = {
     "sendMessage.id": {"conversationId": "conv"},
     "createUser.technicianId": {"roles": ["TECHNICIAN"]},
     "createUser.customerId": {"roles": ["CUSTOMER_USER"]},
+    "inviteUser.technicianId": {"roles": ["TECHNICIAN"]},
+    "inviteUser.customerId": {"roles": ["CUSTOMER_USER"]},
     "updateUser.customerId": {"roles": ["CUSTOMER_USER"], "technicianId": None},
 }
 Foreign = Callable[[str], str | None]
@@ -354,7 +356,7 @@ def _is_of_a_new_row(name: str, place: tuple[str, ...]) -> bool:
     makes = name.startswith(
         (
             "create", "register", "add", "startTimer", "planDay", "planAbsence", "planDelay", "optimizeRoute", "bulkExport",
-            "sendMessage", "holdSlot", "insertUrgent",
+            "sendMessage", "holdSlot", "insertUrgent", "inviteUser",
         )
     )  # fmt: skip
     return makes and place == ("input", "id")

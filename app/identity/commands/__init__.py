@@ -7,6 +7,13 @@ from app.identity.commands.api_keys import (
     tell_of_keys_that_end,
     update_api_key,
 )
+from app.identity.commands.invitations import (
+    accept_invitation,
+    invite_user,
+    require_open_invitation,
+    resend_invitation,
+    revoke_invitation,
+)
 from app.identity.commands.roles import create_role, delete_role, update_role
 from app.identity.commands.security import set_security_policy
 from app.identity.commands.sessions import (
@@ -27,6 +34,7 @@ from app.identity.commands.users import (
 )
 
 __all__ = [
+    "accept_invitation",
     "create_api_key",
     "create_role",
     "create_user",
@@ -34,12 +42,16 @@ __all__ = [
     "delete_role",
     "end_session",
     "end_sessions",
+    "invite_user",
     "log_out",
     "reactivate_user",
+    "require_open_invitation",
     "require_person",
+    "resend_invitation",
     "reset_password",
     "revoke_all_sessions",
     "revoke_api_key",
+    "revoke_invitation",
     "revoke_session",
     "rotate_api_key",
     "set_security_policy",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypedDict, Unpack
 
 from app.company.models import Organization
-from app.identity import events, models, policy
+from app.identity import events, models, policy, usernames
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
@@ -22,6 +22,7 @@ class PolicyChanges(TypedDict, total=False):
     password_history: int
     password_days_max: int | None
     username_convention: str
+    login_domain: str | None
     mfa_roles: Iterable[str]
     mfa_methods: Iterable[str]
     session_limits: Iterable[tuple[str, int, int]]
@@ -41,6 +42,7 @@ POLICY_FIELDS: dict[str, Callable[[Any], Any]] = {
         None if value is None else policy.require_between(value, "passwordDaysMax", 1, policy.PASSWORD_DAYS_MAX)
     ),
     "username_convention": lambda value: policy.UsernameConvention(value).value,
+    "login_domain": lambda value: usernames.require_login_domain(value) if value else None,
     "mfa_roles": policy.roles_in_order,
     "mfa_methods": policy.require_factor_kinds,
     "session_limits": policy.require_session_limits,

@@ -1,12 +1,14 @@
 """Accounts: who is let in, changed and shut out. Signing in and staying signed in is in ``sign_in``."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from typing import Any, TypedDict, Unpack
 
 from app.company.models import Organization
-from app.identity import events, models, queries, rules
+from app.identity import events, models, passwords, queries, rules, usernames
 from app.identity.commands.roles import require_grants
 from app.identity.commands.sessions import end_sessions, require_person
+from app.identity.policy import UsernameConvention, policy_of
 from app.identity.secret import Secret
 from app.infrastructure import journal, tokens
 from app.infrastructure.command import command, require_confirmed
@@ -25,15 +27,17 @@ from app.infrastructure.tables import (
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now, zone
 from app.kernel.contact_details import phone_number
-from app.kernel.errors import Conflict
+from app.kernel.errors import Conflict, InvalidInput
 from app.kernel.permissions import Permission, Role
 
 Cleaner = Callable[[Any], Any]
+MANAGERS_ABOVE_MAX = 50
 
 
 class ProfileChanges(TypedDict, total=False):
     """What everybody may change about themselves."""
 
+    preferred_name: str | None
     phone: str | None
     time_zone: str | None
     language: str | None
@@ -44,7 +48,11 @@ class UserDetails(ProfileChanges, total=False):
 
     technician_id: str | None
     customer_id: str | None
+    username: str | None
     department: str | None
+    team: str | None
+    manager_id: str | None
+    start_date: date | None
     employee_number: str | None
     custom_role_ids: list[str]
 
@@ -62,6 +70,7 @@ def _text(path: str, longest: int) -> Cleaner:
 
 
 PROFILE_FIELDS: dict[str, Cleaner] = {
+    "preferred_name": _text("preferredName", 120),
     "phone": lambda value: value or None,
     "time_zone": lambda value: zone(value).key if value else None,
     "language": _text("language", 16),
@@ -75,15 +84,20 @@ USER_FIELDS: dict[str, Cleaner] = {
     "custom_role_ids": list,
     "technician_id": lambda value: value or None,
     "customer_id": lambda value: value or None,
+    "username": lambda value: usernames.require_username(value) if value else None,
     "department": _text("department", 120),
+    "team": _text("team", 120),
+    "manager_id": lambda value: value or None,
+    "start_date": lambda value: value,
     "employee_number": _text("employeeNumber", 40),
 }
 
 # Whoever changes these can make somebody else of a person, or of themselves.
-DANGEROUS = frozenset({"email", *LINKS})
+DANGEROUS = frozenset({"email", "username", *LINKS})
 
 
-async def _cleaned(actor: Actor, cleaners: Mapping[str, Cleaner], values: Mapping[str, Any]) -> dict[str, Any]:
+async def clean_details(actor: Actor, cleaners: Mapping[str, Cleaner], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The details that were given, each checked. For commands."""
     cleaned = {name: cleaners[name](value) for name, value in values.items()}
     if cleaned.get("phone"):
         organization = await find_one(Organization, actor, actor.organization_id)
@@ -103,14 +117,24 @@ async def create_user(
     **details: Unpack[UserDetails],
 ) -> str:
     """Let somebody in, with roles the actor could hold. Without a password nobody signs in until one is set."""
-    values = await _cleaned(actor, USER_FIELDS, {**details, "email": email, "legal_name": legal_name})
-    values |= await _fitting_roles(actor, {**values, "roles": roles})
-    await _require_one_user(actor, values.get("technician_id"))
-    if password is not None:
-        values |= await _hashed(password, [values["email"], values["legal_name"]])
-    row = await add_row(models.User, id=id, organization_id=actor.organization_id, **values)
-    journal.record(events.UserCreated(subject_id=row.id))
+    hashed = await _hashed(actor, password, [email, legal_name]) if password is not None else {}
+    row = await add_user(actor, id, roles, {**details, "email": email, "legal_name": legal_name}, **hashed)
     return row.id
+
+
+async def add_user(
+    actor: Actor, id: str | None, roles: Iterable[str], details: Mapping[str, Any], **values: Any
+) -> models.User:
+    """A new user with a name for signing in, and the fact of it. For commands."""
+    cleaned = await clean_details(actor, USER_FIELDS, details)
+    cleaned |= await _fitting_roles(actor, {**cleaned, "roles": roles})
+    await _require_one_user(actor, cleaned.get("technician_id"))
+    await _require_manager(actor, cleaned.get("manager_id"))
+    if not cleaned.get("username"):
+        cleaned["username"] = await _free_username(actor, cleaned)
+    row = await add_row(models.User, id=id, organization_id=actor.organization_id, **cleaned, **values)
+    journal.record(events.UserCreated(subject_id=row.id))
+    return row
 
 
 @command(Permission.MANAGE_USERS)
@@ -120,8 +144,10 @@ async def update_user(actor: Actor, id: str, *, version: int | None = None, **ch
         await require_confirmed(actor)
     await _lock_roles(actor)
     row = await lock_one(models.User, actor, id, version=version)
-    await _require_may_grant(actor, row)
-    values = await _cleaned(actor, USER_FIELDS, changes)
+    await require_may_touch(actor, row)
+    values = await clean_details(actor, USER_FIELDS, changes)
+    if "manager_id" in values:
+        await _require_manager(actor, values["manager_id"], of=row.id)
     if values.keys() & set(LINKS):
         values |= await _fitting_roles(actor, {name: values.get(name, getattr(row, name)) for name in LINKS})
         await _require_one_user(actor, values.get("technician_id"), by=row.id)
@@ -136,10 +162,10 @@ async def update_user(actor: Actor, id: str, *, version: int | None = None, **ch
 
 @command(None)
 async def update_profile(actor: Actor, *, version: int | None = None, **changes: Unpack[ProfileChanges]) -> str:
-    """Change what is one's own to change: phone, time zone, language."""
+    """Change what is one's own to change: what one is called, phone, time zone, language."""
     require_person(actor)
     row = await lock_one(models.User, actor, actor.id, version=version)
-    changed = await change_row(row, **await _cleaned(actor, PROFILE_FIELDS, changes))
+    changed = await change_row(row, **await clean_details(actor, PROFILE_FIELDS, changes))
     if changed:
         journal.record(events.UserUpdated(subject_id=row.id, changes=changed))
     return row.id
@@ -152,7 +178,7 @@ async def deactivate_user(actor: Actor, id: str, *, version: int | None = None) 
         raise Conflict("You cannot deactivate yourself.", path=["id"])
     await _lock_roles(actor)
     row = await lock_one(models.User, actor, id, version=version)
-    await _require_may_grant(actor, row)
+    await require_may_touch(actor, row)
     await _require_other_administrators(row)
     changed = await _change_status(row, rules.UserStatus.DEACTIVATED)
     await end_sessions(row, rules.RevocationReason.USER_DEACTIVATED)
@@ -164,7 +190,7 @@ async def deactivate_user(actor: Actor, id: str, *, version: int | None = None) 
 async def reactivate_user(actor: Actor, id: str, *, version: int | None = None) -> str:
     """Let somebody in again, with the roles and the password there were."""
     row = await lock_one(models.User, actor, id, version=version)
-    await _require_may_grant(actor, row)
+    await require_may_touch(actor, row)
     changed = await _change_status(row, rules.UserStatus.ACTIVE)
     journal.record(events.UserReactivated(subject_id=row.id, changes=changed))
     return row.id
@@ -174,8 +200,8 @@ async def reactivate_user(actor: Actor, id: str, *, version: int | None = None) 
 async def reset_password(actor: Actor, id: str, *, password: Secret, version: int | None = None) -> str:
     """Give somebody a new password; all sessions of that person end."""
     row = await lock_one(models.User, actor, id, version=version)
-    await _require_may_grant(actor, row)
-    await change_row(row, **await _hashed(password, [row.email, row.legal_name]))
+    await require_may_touch(actor, row)
+    await passwords.keep(row, await passwords.fitting_hash(row, password, await policy_of(row.organization_id)))
     await end_sessions(row, rules.RevocationReason.PASSWORD_CHANGED)
     journal.record(events.PasswordChanged(subject_id=row.id))
     return row.id
@@ -202,9 +228,34 @@ async def _fitting_roles(actor: Actor, links: Mapping[str, Any]) -> dict[str, li
     return {"roles": wanted, "custom_role_ids": [grant.role_id for grant in grants]}
 
 
-async def _require_may_grant(actor: Actor, row: models.User) -> None:
+async def require_may_touch(actor: Actor, row: models.User) -> None:
     """Nobody touches the account of somebody who may do more."""
     rules.require_may_grant(actor, row.roles, (await queries.grants_of([row]))[row.id])
+
+
+async def _free_username(actor: Actor, details: Mapping[str, Any]) -> str | None:
+    """A name by the organization's convention that nobody there has; none where the e-mail address is the convention. One
+    at a time, so that two do not get the same."""
+    convention = (await policy_of(actor.organization_id)).username_convention
+    if convention is UsernameConvention.EMAIL:
+        return None
+    await _lock_roles(actor)
+    by_number = details.get("employee_number") if convention is UsernameConvention.EMPLOYEE_NUMBER else None
+    name = usernames.proposed_name(details["email"], details["legal_name"], by_number)
+    alike = models.User.filter(organization_id=actor.organization_id, username__startswith=name[: usernames.KEPT])
+    return usernames.first_free(name, frozenset(str(row.username) for row in await alike))
+
+
+async def _require_manager(actor: Actor, manager_id: str | None, *, of: str = "") -> None:
+    """A manager is somebody else whom one may see, and not somebody below."""
+    above = manager_id
+    for _ in range(MANAGERS_ABOVE_MAX):
+        if above is None:
+            return
+        if above == of:
+            raise InvalidInput("Nobody is above themselves.", path=["managerId"])
+        above = (await require_visible(models.User, actor, [above], "managerId"))[above].manager_id
+    raise InvalidInput(f"There are at most {MANAGERS_ABOVE_MAX} managers above somebody.", path=["managerId"])
 
 
 async def _require_one_user(actor: Actor, technician_id: str | None, *, by: str = "") -> None:
@@ -225,6 +276,9 @@ async def _require_other_administrators(row: models.User) -> None:
     rules.require_an_administrator_stays(sum(Role.ADMINISTRATOR in one.roles for one in others))
 
 
-async def _hashed(password: Secret, about: list[str]) -> dict[str, Any]:
-    text = rules.require_password(password.value, about)
+async def _hashed(actor: Actor, password: Secret, about: list[str]) -> dict[str, Any]:
+    policy = await policy_of(actor.organization_id)
+    text = rules.require_password(
+        password.value, about, length_min=policy.password_length_min, classes_min=policy.password_classes_min
+    )
     return {"password_hash": await tokens.hash_password(text), "password_changed_at": utc_now()}
