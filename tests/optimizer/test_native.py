@@ -17,6 +17,8 @@ from optimizer import Stop, check, native, solve, tables
 from tests.optimizer.given import problem, technician, visit
 
 ROOT = Path(__file__).parents[2]
+# Random days for the sanitizers, besides the extreme ones: TRUCKROLL_TEST_MEMORY_CASES=100 before a release.
+CASES = os.environ.get("TRUCKROLL_TEST_MEMORY_CASES", "12")
 GCC = shutil.which("gcc")
 ANN = problem(technician(), [visit("a"), visit("b", "quay")])
 needs_gcc = pytest.mark.skipif(GCC is None, reason="gcc is not installed")
@@ -68,6 +70,7 @@ def test_each_array_has_the_type_that_its_structure_says() -> None:
             assert f"{types[array.dtype.name]} *{name};" in native.header(), name
 
 
+@pytest.mark.slow
 @needs_gcc
 def test_the_source_compiles_without_a_warning(tmp_path: Path) -> None:
     file = tmp_path / "kernel.c"
@@ -139,6 +142,7 @@ def test_a_broken_library_is_built_anew_once(folder: Path, caplog: pytest.LogCap
     assert record.getMessage().startswith("The compiled search is built anew, it did not load: ")
 
 
+@pytest.mark.slow
 @needs_gcc
 def test_two_processes_that_build_at_once_both_have_it(folder: Path) -> None:
     code = "from optimizer import native; native.FLAGS = (*native.FLAGS, '-O0'); assert native.library().anneal"
@@ -186,6 +190,7 @@ def test_without_it_one_line_says_why_and_or_tools_plans(
     assert [line.split(",")[0] for line in lines()] == ["The compiled search has no source"]
 
 
+@pytest.mark.slow
 def test_the_program_compiles_or_says_what_is_missing(tmp_path: Path) -> None:
     made = compiler_that('while [ "$1" != -o ]; do shift; done; echo made > "$2"', tmp_path)
     done = program("-m", "optimizer.native", TRUCKROLL_CACHE=str(tmp_path / "cache"), CC=made)
@@ -218,7 +223,7 @@ def test_the_search_stays_within_its_arrays_and_its_numbers_within_their_types(t
     done = program(
         "-m",
         "tests.optimizer.sanitized",
-        "100",
+        CASES,
         CC=str(GCC),
         LD_PRELOAD=":".join(map(str, preloaded)),
         ASAN_OPTIONS="detect_leaks=0",

@@ -180,7 +180,7 @@ async def test_workers_share_the_parts_and_that_of_a_killed_one_is_done_all_the_
     told = Told(postgres_company)
     with worker(postgres_schema) as good, worker(postgres_schema, "hang") as doomed:
         assert await line_of(good) == await line_of(doomed) == "ready"
-        planning = asyncio.create_task(solved(told, seconds=8))
+        planning = asyncio.create_task(solved(told, seconds=5))
         begun = await line_of(doomed)
         assert (await Job.get(id=begun)).status == "RUNNING"
         doomed.kill()
