@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from optimizer.cp_sat import Literal, Program, Sum, negated
 from optimizer.tables import (
     CREW,
     FETCH_STOCK,
@@ -165,13 +166,11 @@ class _Assembly:
     """The constraint program: one literal for each route, one for each visit that says whether it is served."""
 
     def __init__(self, tables: Tables, columns: Sequence[Column], best_cost: int, wishes_scale: int) -> None:
-        from ortools.sat.python import cp_model
-
         self.tables = tables
         self.columns = columns
-        self.model: Any = cp_model.CpModel()
-        self.chosen = [self.model.new_bool_var("") for _ in columns]
-        self.served = [self.model.new_bool_var("") for _ in range(len(tables.visits))]
+        self.program = Program()
+        self.chosen = [self.program.literal() for _ in columns]
+        self.served = [self.program.literal() for _ in range(len(tables.visits))]
         self.technician: list[int] = tables.vehicles[:, TECHNICIAN].tolist()
         self.kind: list[int] = tables.vehicles[:, KIND].tolist()
         self.fleet: list[int] = np.bincount(tables.vehicles[:, KIND]).tolist()
@@ -185,26 +184,16 @@ class _Assembly:
         self._share_what_is_on_board()
         self._share_stocks()
         out = [left_out_cost(tables, visit, wishes_scale) for visit in range(len(tables.visits))]
-        cost = cp_model.LinearExpr.weighted_sum(self.chosen, [column.cost for column in columns])
-        lost = cp_model.LinearExpr.weighted_sum(self.served, [-each for each in out])
-        self.model.minimize(cost + lost + sum(out))
-        self.model.add(cost + lost + sum(out) <= best_cost - 1)
+        cost = {literal: column.cost for literal, column in zip(self.chosen, columns, strict=True)}
+        cost.update((literal, -each) for literal, each in zip(self.served, out, strict=True))
+        self.program.minimize(cost)
+        self.program.at_most(cost, best_cost - 1 - sum(out))
 
     def solve(self, seconds: float, seed: int, workers: int, effort: float | None = None) -> list[Column] | None:
-        from ortools.sat.python import cp_model
-
-        solver = cp_model.CpSolver()
-        solver.parameters.num_workers = workers
-        solver.parameters.max_time_in_seconds = seconds
-        if effort is not None:
-            solver.parameters.max_deterministic_time = effort
-        solver.parameters.random_seed = seed & 0x7FFFFFFF
-        solver.parameters.linearization_level = 2
-        if solver.solve(self.model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        values = self.program.solve(seconds, seed, workers=workers, effort=effort)
+        if values is None:
             return None
-        return [
-            column for column, literal in zip(self.columns, self.chosen, strict=True) if solver.boolean_value(literal)
-        ]
+        return [column for column, literal in zip(self.columns, self.chosen, strict=True) if values[literal]]
 
     def _slots_of(self, visit: int) -> range:
         first = int(self.tables.visits[visit, FIRST_SLOT])
@@ -214,36 +203,36 @@ class _Assembly:
         """Each slot of a served visit by one route, and no more routes of a kind than there are vehicles."""
         for visit, served in enumerate(self.served):
             for slot in self._slots_of(visit):
-                self.model.add_exactly_one([*(self.chosen[index] for index in self.covering[slot]), ~served])
-        by_kind: dict[int, list[Any]] = defaultdict(list)
+                self.program.exactly_one([*(self.chosen[index] for index in self.covering[slot]), negated(served)])
+        by_kind: dict[int, list[Literal]] = defaultdict(list)
         for column, literal in zip(self.columns, self.chosen, strict=True):
             by_kind[self.kind[column.vehicle]].append(literal)
         for kind, literals in by_kind.items():
             if self.fleet[kind] == 1:
-                self.model.add_at_most_one(literals)
+                self.program.at_most_one(literals)
             else:
-                self.model.add(sum(literals) <= self.fleet[kind])
+                self.program.at_most(Counter(literals), self.fleet[kind])
 
     def _keep_gaps(self) -> None:
         """Crews start together, and sequences keep their gaps."""
-        tables, start, minutes = self.tables, dict[int, Any](), dict[int, Any]()
+        tables, start, minutes = self.tables, dict[int, Sum](), dict[int, Sum]()
         for slot in np.flatnonzero(tables.slots[:, IS_LINKED]).tolist():
-            routes = [self.columns[index] for index in self.covering[slot]]
-            literals = [self.chosen[index] for index in self.covering[slot]]
-            at = [route.starts[route.slots.index(slot)] for route in routes]
-            took = [int(tables.fits[self.technician[route.vehicle], slot, MINUTES]) for route in routes]
-            start[slot] = sum(literal * each for literal, each in zip(literals, at, strict=True))
-            minutes[slot] = sum(literal * each for literal, each in zip(literals, took, strict=True))
+            start[slot], minutes[slot] = Counter(), Counter()
+            for index in self.covering[slot]:
+                route, literal = self.columns[index], self.chosen[index]
+                start[slot][literal] = route.starts[route.slots.index(slot)]
+                minutes[slot][literal] = int(tables.fits[self.technician[route.vehicle], slot, MINUTES])
         for first, then, gap, after_end, before_end in tables.arcs.tolist():
             if first == then:
                 continue  # the row that stands for no arcs at all
-            both = [self.served[int(tables.slots[slot, VISIT])] for slot in (first, then)]
-            bound = start[first] + gap
+            between: Sum = Counter(start[then])
+            between.subtract(start[first])
             if after_end:
-                bound = bound + minutes[first]
+                between.subtract(minutes[first])
             if before_end:
-                bound = bound - minutes[then]
-            self.model.add(start[then] >= bound).only_enforce_if(both)
+                between.update(minutes[then])
+            both = [self.served[int(tables.slots[slot, VISIT])] for slot in (first, then)]
+            self.program.at_least(between, gap, only_if=both)
 
     def _meet(self) -> None:
         """Crew mates are different people, nobody comes before what must come first, and who must be the same is."""
@@ -251,21 +240,22 @@ class _Assembly:
         for visit, served in enumerate(self.served):
             if tables.visits[visit, CREW] > 1:
                 for literals in self._by_person(visit).values():
-                    self.model.add_at_most_one(literals)
+                    self.program.at_most_one(literals)
             for before in tables.before[tables.before_from[visit] : tables.before_from[visit + 1]].tolist():
-                self.model.add_implication(served, self.served[before])
+                self.program.implies(served, self.served[before])
             other = int(tables.visits[visit, SAME_AS])
             if other >= 0:
                 small, large = sorted((visit, other), key=lambda each: int(tables.visits[each, CREW]))
                 there = self._by_person(large)
                 for person, literals in self._by_person(small).items():
-                    same = self.model.add(sum(literals) <= sum(there.get(person, [])))
-                    same.only_enforce_if(self.served[large])
+                    missing: Sum = Counter(literals)
+                    missing.subtract(Counter(there.get(person, [])))
+                    self.program.at_most(missing, 0, only_if=[self.served[large]])
 
-    def _by_person(self, visit: int) -> dict[tuple[bool, int], list[Any]]:
+    def _by_person(self, visit: int) -> dict[tuple[bool, int], list[Literal]]:
         """The routes that lead to a visit, by who drives them. Routes of vehicles that are alike may go to any of
         them, and each of them has but one route: there the route stands for the person."""
-        found: dict[tuple[bool, int], list[Any]] = defaultdict(list)
+        found: dict[tuple[bool, int], list[Literal]] = defaultdict(list)
         for slot in self._slots_of(visit):
             for index in self.covering[slot]:
                 vehicle = self.columns[index].vehicle
@@ -280,24 +270,25 @@ class _Assembly:
         for technician in np.flatnonzero(shifts > 1).tolist():
             own = [index for index, each in enumerate(self.columns) if self.technician[each.vehicle] == technician]
             for part in range(tables.parts_needed.shape[1]):
-                needs = [
-                    sum(int(tables.parts_needed[tables.slots[slot, VISIT], part]) for slot in self.columns[index].slots)
+                used = {
+                    self.chosen[index]: sum(
+                        int(tables.parts_needed[tables.slots[slot, VISIT], part]) for slot in self.columns[index].slots
+                    )
                     for index in own
-                ]
-                if any(needs):
-                    used = sum(self.chosen[index] * amount for index, amount in zip(own, needs, strict=True))
-                    self.model.add(used <= int(tables.parts_carried[technician, part]))
+                }
+                if any(used.values()):
+                    self.program.at_most(used, int(tables.parts_carried[technician, part]))
 
     def _share_stocks(self) -> None:
         """What is fetched from a stock was there, for all together."""
         if not len(self.tables.stocked) or not self.tables.parts_needed.shape[1]:
             return
-        taken: dict[tuple[int, int], list[tuple[Any, int]]] = defaultdict(list)
+        taken: dict[tuple[int, int], Sum] = defaultdict(Counter)
         for column, literal in zip(self.columns, self.chosen, strict=True):
             for place, amount in fetched_by(self.tables, column).items():
-                taken[place].append((literal, amount))
+                taken[place][literal] = amount
         for place, amounts in taken.items():
-            self.model.add(sum(literal * amount for literal, amount in amounts) <= int(self.tables.stocked[place]))
+            self.program.at_most(amounts, int(self.tables.stocked[place]))
 
 
 def fetched_by(tables: Tables, column: Column) -> Counter[tuple[int, int]]:

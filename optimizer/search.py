@@ -95,8 +95,8 @@ class Schedule:
     """How far the search has come, and how hot it is. Counted by iterations where those are limited, so that the clock
     changes nothing; by time otherwise. With many iterations for each visit it heats up again: each time another valley."""
 
-    def __init__(self, stop: Stop, visits: int) -> None:
-        self.stop, self.visits = stop, max(1, visits)
+    def __init__(self, stop: Stop, visits: int, stretch_seconds: float = STRETCH_SECONDS) -> None:
+        self.stop, self.visits, self.stretch_seconds = stop, max(1, visits), stretch_seconds
         self.started = self.improved_at = self.now = time.monotonic()
         self.done = 0
         self.stretch = STRETCH_ITERATIONS
@@ -141,7 +141,7 @@ class Schedule:
         took = max(1e-6, took)
         if self.done == self.stretch:
             self._expect(self.stop.seconds * self.stretch / took)
-        self.stretch = max(1, min(100_000, int(self.stretch * min(4.0, STRETCH_SECONDS / took))))
+        self.stretch = max(1, min(100_000, int(self.stretch * min(4.0, self.stretch_seconds / took))))
 
     def improved(self) -> None:
         self.improved_at = time.monotonic()
@@ -156,6 +156,7 @@ class Search:
     workers: list[Worker]
     seed: int
     assemblies: list[float] = field(default_factory=lambda: list(ASSEMBLIES))
+    stretch_seconds: float = STRETCH_SECONDS
 
     @classmethod
     def of(cls, model: Model, seed: int = 0, workers: int = 1) -> "Search":
@@ -197,7 +198,8 @@ class Search:
 
     def run(self, stop: Stop, *, on_better: OnBetter | None = None, should_stop: ShouldStop | None = None) -> None:
         """Improves the solutions until it is time."""
-        schedule, mean = Schedule(stop, len(self.tables.visits)), self._mean_cents()
+        mean = self._mean_cents()
+        schedule = Schedule(stop, len(self.tables.visits), self.stretch_seconds)
         if stop.seconds < ASSEMBLY_SECONDS_LEAST:
             self.assemblies.clear()
         assembled = 0.0

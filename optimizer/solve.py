@@ -1,14 +1,17 @@
 """Problem in, plan out: construct an answer, let the engines improve it, let nothing out that breaks a rule.
 
-Two engines: `search` (ours, compiled) and `routing` (OR-Tools). Where the compiled one is missing the other takes its
-place, and the log says so.
+Two engines: `search` (ours, compiled) and `routing` (OR-Tools). Told both, they race from the same first plan, each on a
+core. Where the compiled one is missing the other takes its place, and the log says so.
 """
 
 import logging
 import os
+import queue
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from threading import Event
 
 from optimizer.check import check
 from optimizer.construct import fill
@@ -26,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 ENGINES = ("search", "routing")
 PROGRESS_SECONDS = 0.1
+RIVAL_POLL_SECONDS = 0.02
+# OR-Tools' routing keeps Python's lock but for moments; the search asks for it less often while that is at work.
+RACE_STRETCH_SECONDS = 0.2
 # For saying why visits are left out: a share of the time, and a little even when there is none left.
 REASONS_SHARE = 0.05
 REASONS_SECONDS_LEAST = 0.02
@@ -52,8 +58,9 @@ def solve(
     """The best plan found in time, with its score and a reason for each visit left out; it passes `check`.
 
     `on_progress(elapsed_seconds, score)` hears of better plans, `should_stop()` is asked often and ends the
-    search with the best plan so far. Exceptions from either come out of here. `engines` take their turns with the
-    time, each going on where the one before ended; `workers` search side by side, each on a core. With `in_parts`
+    search with the best plan so far. Both are called in the caller's thread, and exceptions from either come out of
+    here. Of two `engines`, each on a core, the better answer counts, the search's where they are equal, and of
+    `PARTS_FROM` visits and more always the search's; `workers` search side by side, each on a core. With `in_parts`
     the search improves the day part by part (see `decompose.py`), parts being solved wherever it says; days of
     `PARTS_FROM` visits and more are always improved so, by the workers unless told.
     """
@@ -81,22 +88,27 @@ class _Solving:
     started: float = 0.0
     told_at: float = -1.0
     told: Score | None = None
+    rival: "_Rival | None" = None
 
     def run(self) -> Plan:
         self.started = time.monotonic()
         model = Model(self.problem)
         draft = None
-        if "search" in self.engines and model.vehicles and model.visits and not self._must_stop():
-            draft = self._searched(model)
-        if draft is None:
-            draft = self._constructed(model)
-            best = sound(self.problem, draft)
-            self._tell(best.score)
-            best = self._routed(draft, best, self.stop)
-        else:
-            best = sound(self.problem, draft)
-            if "routing" in self.engines:
+        try:
+            if "search" in self.engines and model.vehicles and model.visits and not self._must_stop():
+                draft = self._searched(model)
+            if draft is None:
+                draft = self._constructed(model)
+                best = sound(self.problem, draft)
+                self._tell(best.score)
                 best = self._routed(draft, best, self.stop)
+            else:
+                best = sound(self.problem, draft)
+                if self.rival is not None:
+                    best = self._better(best, self.rival.answer(self._must_stop))
+        finally:
+            if self.rival is not None:
+                self.rival.close()
         self._tell(best.score)
         until = max(self._elapsed() + REASONS_SECONDS_LEAST, self.stop.seconds)
         return with_reasons(self.problem, best, model, lambda: self._elapsed() > until)
@@ -108,6 +120,9 @@ class _Solving:
         return max(0.0, self.stop.seconds - self._elapsed())
 
     def _must_stop(self) -> bool:
+        if self.rival is not None:
+            for score in self.rival.news():
+                self._tell_at_times(score)
         return self.should_stop is not None and self.should_stop()
 
     def _tell(self, value: Score | None) -> None:
@@ -142,20 +157,20 @@ class _Solving:
         self._tell(sound(self.problem, first).score)
         # Timing and judging the answer at the end will take about as long as now, and saying why not longer.
         finish = 1.5 * (time.monotonic() - begun) + (REASONS_SHARE * self.stop.seconds if search.leaves_out else 0.0)
-        shares = 2 if "routing" in self.engines else 1
-        seconds = max(0.0, self._left() - min(finish, FINISH_SHARE_MAX * self.stop.seconds)) / shares
+        seconds = max(0.0, self._left() - min(finish, FINISH_SHARE_MAX * self.stop.seconds))
         if seconds == 0 or self._must_stop():
             return first
+        if "routing" in self.engines and len(model.visits) < PARTS_FROM:
+            self.rival = _Rival(first, replace(self.stop, seconds=seconds), self.seed)
+            search.stretch_seconds = RACE_STRETCH_SECONDS
         stop, report = (
             replace(self.stop, seconds=seconds),
             self._tell_at_times if self.on_progress is not None else None,
         )
         if self.in_parts is not None:
-            improve_in_parts(
-                search, stop, self.in_parts, seed=self.seed, on_better=report, should_stop=self.should_stop
-            )
+            improve_in_parts(search, stop, self.in_parts, seed=self.seed, on_better=report, should_stop=self._must_stop)
         else:
-            search.run(stop, on_better=report, should_stop=self.should_stop)
+            search.run(stop, on_better=report, should_stop=self._must_stop)
         return self._completed(search.draft())
 
     def _completed(self, draft: Draft) -> Draft:
@@ -176,6 +191,12 @@ class _Solving:
         except ImportError:
             logger.warning("OR-Tools is not installed; the plan is the constructed one.")
             return best
+        return self._better(best, improved)
+
+    def _better(self, best: Plan, improved: Draft | None) -> Plan:
+        """This plan, or that of the draft where it is better."""
+        if improved is None:
+            return best
         until = self._elapsed() + FINISH_SHARE_MAX * self.stop.seconds
         fill(improved, lambda: self._must_stop() or self._elapsed() > until)
         better = sound(self.problem, improved)
@@ -183,6 +204,47 @@ class _Solving:
 
     def _tell_later(self, _: float, value: Score) -> None:
         self._tell_at_times(value)
+
+
+class _Rival:
+    """OR-Tools' routing in a thread of its own, from a draft nobody else changes. It never calls the caller's
+    functions: what it tells waits until it is asked for, and it ends when it is told."""
+
+    def __init__(self, draft: Draft, stop: Stop, seed: int) -> None:
+        self._over = Event()
+        self._told: queue.SimpleQueue[Score] = queue.SimpleQueue()
+        self._thread = ThreadPoolExecutor(1)
+        self._draft: Future[Draft] = self._thread.submit(
+            improve,
+            draft,
+            stop=stop,
+            seed=seed,
+            on_progress=lambda _, score: self._told.put(score),
+            should_stop=self._over.is_set,
+        )
+
+    def news(self) -> list[Score]:
+        """What it has found since it was last asked."""
+        found: list[Score] = []
+        while not self._told.empty():
+            found.append(self._told.get())
+        return found
+
+    def answer(self, must_stop: Callable[[], bool]) -> Draft | None:
+        """Waits for it; None where OR-Tools is not installed."""
+        while not self._draft.done():
+            if must_stop():
+                self._over.set()
+            wait([self._draft], RIVAL_POLL_SECONDS)
+        try:
+            return self._draft.result()
+        except ImportError:
+            logger.warning("OR-Tools is not installed; the plan is the search's.")
+            return None
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.shutdown()
 
 
 def sound(problem: Problem, draft: Draft) -> Plan:

@@ -4,6 +4,7 @@ import logging
 import random
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from typing import Any
@@ -320,12 +321,49 @@ def test_without_a_compiler_and_ortools_the_constructed_plan_is_the_answer(
     ]
 
 
-def test_both_engines_in_turn_are_never_worse_than_the_first_alone() -> None:
+BOTH = ("search", "routing")
+
+
+def test_of_two_engines_the_better_answer_counts_and_the_same_again() -> None:
+    question, few = a_day(12), Stop(seconds=20, solutions=100)
+    raced, again = (solve(question, stop=few, seed=3, engines=BOTH) for _ in range(2))
+    alone = [solve(question, stop=few, seed=3, engines=(each,)).score for each in BOTH]
+    assert check(question, raced) == []
+    assert raced.score == min(each for each in alone if each is not None)
+    assert raced == again
+
+
+def test_where_the_other_engine_is_better_its_answer_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     question = a_day(12)
-    alone = solve(question, stop=Stop(seconds=20, solutions=200), seed=3)
-    both = solve(question, stop=Stop(seconds=20, solutions=200), seed=3, engines=("search", "routing"))
-    assert check(question, both) == []
-    assert alone.score is not None and both.score is not None and not alone.score < both.score
+    few = Stop(seconds=20, solutions=100)
+    best = solve(question, stop=few)
+    monkeypatch.setattr("optimizer.search.Search.run", lambda *_, **__: None)
+    first = solve(question, stop=few)
+    monkeypatch.setattr(
+        sys.modules["optimizer.solve"], "improve", lambda draft, **_: Draft.from_plan(draft.model, best)
+    )
+    raced = solve(question, stop=few, engines=BOTH)
+    assert best.score is not None and first.score is not None
+    assert best.score < first.score
+    assert raced.score == best.score
+
+
+def test_engines_that_race_call_in_the_callers_thread_and_end_with_it() -> None:
+    before, callers = threading.active_count(), set[threading.Thread]()
+
+    def listen(*_: object) -> None:
+        callers.add(threading.current_thread())
+
+    def should_stop() -> bool:
+        listen()
+        if threading.active_count() > before:
+            raise LookupError("enough")
+        return False
+
+    with pytest.raises(LookupError, match="enough"):
+        solve(a_day(12), stop=Stop(seconds=20), engines=BOTH, on_progress=listen, should_stop=should_stop)
+    assert callers == {threading.current_thread()}
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("wrong", [{"engines": ("magic",)}, {"workers": 0}])
