@@ -1,4 +1,4 @@
-"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | plan | followers | encrypt | rotate-keys | audit | schema``."""
+"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | plan | followers | encrypt | rotate-keys | audit | permissions | schema``."""
 
 import asyncio
 import sys
@@ -436,6 +436,16 @@ def show_head(organization: str | None, target: Path | None) -> None:
         click.echo(f"Wrote {len(lines)} heads to {target}.")
 
 
+@main.command()
+@click.option("--all", "everything", is_flag=True, help="The whole table: rows, operations, fields and inputs, too.")
+def permissions(everything: bool) -> None:
+    """Print who may do what: permissions by role."""
+    from schema import rules
+
+    table = rules.rules_of_the_api()
+    click.echo(rules.manifest_of(table).partition("\n")[2] if everything else rules.by_role(table), nl=False)
+
+
 @main.group("schema")
 def schema_group() -> None:
     """The API's schema as clients see it."""
@@ -444,11 +454,14 @@ def schema_group() -> None:
 @schema_group.command("export")
 @click.option("--to", "target", default=SNAPSHOT, type=click.Path(dir_okay=False, path_type=Path), show_default=True)
 def export(target: Path) -> None:
-    """Write the schema to a file."""
+    """Write the schema to a file, and beside it the rules of who may do what."""
+    from schema import rules
     from schema.schema import sdl
 
     target.write_text(sdl(), encoding="utf-8")
-    click.echo(f"Wrote {target}.")
+    manifest = target.with_name(rules.MANIFEST.name)
+    manifest.write_text(rules.manifest_of(rules.rules_of_the_api()), encoding="utf-8")
+    click.echo(f"Wrote {target} and {manifest}.")
 
 
 @schema_group.command("check")
@@ -456,10 +469,11 @@ def check_schema() -> None:
     """Fail when the committed schema is not the one the code makes, or breaks what was released without saying so."""
     from datetime import date
 
-    from schema import stability
+    from schema import rules, stability
     from schema.kit.execution import core_of
     from schema.schema import api, sdl
 
+    rules.require_declared(rules.rules_of_the_api())
     if not SNAPSHOT.exists() or SNAPSHOT.read_text(encoding="utf-8") != sdl():
         click.echo(f"{SNAPSHOT} is not up to date; run `truckroll schema export` and look at the difference.", err=True)
         sys.exit(1)

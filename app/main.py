@@ -35,6 +35,7 @@ from schema.kit.sessions import Sessions
 from schema.kit.sockets import GraphQLSockets
 from schema.kit.sse import Streams
 from schema.kit.statuses import Edition
+from schema.rules import require_declared, rules_of_the_api
 from schema.schema import api, sdl
 
 BOARD = Path(str(files("app") / "board"))
@@ -49,6 +50,7 @@ log = structlog.get_logger(__name__)
 
 def create_app(settings: Settings) -> tuple[ASGIApp, Streams, GraphQLSockets]:
     """The application of one server process, and its event streams and sockets, which have to end before it can stop."""
+    require_declared(rules_of_the_api())
     trusted = read_manifest(settings.trusted_documents, api) if settings.trusted_documents else {}
     documents = KnownDocuments(trusted, only_trusted=settings.documents is Documents.TRUSTED)
     exporting.export_from(api, documents.require_trusted)

@@ -26,6 +26,7 @@ from graphql.utilities.get_default_value_ast import get_default_value_ast
 
 from app.kernel.pages import PAGE_SIZE_DEFAULT
 from app.kernel.permissions import ROLES, Permission, Role
+from schema.docs import rules_page
 from schema.docs.catalogue import OPERATION_KINDS, PARTS, Catalogue, Entry, OperationEntry, TypeEntry, permission_of
 from schema.docs.examples import Example, by_operation, least, written
 from schema.docs.guides import Guide
@@ -33,8 +34,10 @@ from schema.docs.markup import Content, Markup, colored, html, prose, tag, words
 from schema.kit.limits import COST_MAX
 from schema.kit.measuring import MUTATION_COST, SCAN_COST, SCANS
 from schema.kit.operations import ANYONE
+from schema.rules import rules_of_the_api
 
 TITLE = "Truckroll API"
+RULES_PATH = "rules.html"
 KIND_TITLES = {
     "query": "Queries", "mutation": "Mutations", "subscription": "Subscriptions", "type": "Types", "interface": "Interfaces",
     "union": "Unions", "input": "Inputs", "enum": "Enums", "scalar": "Scalars",
@@ -101,13 +104,19 @@ def _navigation(reference: Reference, current: str, up: str) -> Markup:
 
     guides = tag("ul", [item(one.path, one.title) for one in reference.guides])
     rooms = tag("ul", [item(room_path(room), title) for room, title in reference.catalogue.rooms.items()])
-    inside = html([tag("h2", "Guides"), guides, tag("h2", "Reference"), rooms])
+    rules = tag("ul", item(RULES_PATH, rules_page.TITLE))
+    inside = html([tag("h2", "Guides"), guides, tag("h2", "Reference"), rooms, rules])
     return tag("nav", tag("details", tag("summary", "Contents"), inside, open=True), aria_label="Contents")
 
 
 def room_path(room: str) -> str:
     """Where a room's page is."""
     return f"room/{room.replace('_', '-')}.html"
+
+
+def rules_of_who_may_do_what(reference: Reference) -> str:
+    """The page with the table of who may do what."""
+    return page(reference, RULES_PATH, rules_page.TITLE, *rules_page.content_of(rules_of_the_api()))
 
 
 # The index, and a page for each room

@@ -49,6 +49,7 @@ class Site:
         reference = self._reference
         found: dict[str, Callable[[], str]] = {
             "index.html": lambda: pages.index_page(reference),
+            pages.RULES_PATH: lambda: pages.rules_of_who_may_do_what(reference),
             "search.json": lambda: search_index(reference),
             "llms.txt": lambda: plain_text(reference),
             **{f"assets/{one.name}": _reading(one) for one in ASSETS.iterdir()},
