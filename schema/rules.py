@@ -47,6 +47,8 @@ WRITABLE: Mapping[str, str] = MappingProxyType(
         "CreateRoleInput.permissions": "some of what the maker holds, as far as the reach goes",
         "CreateUserInput.customRoleIds": "roles that allow no more than the giver may do",
         "CreateUserInput.roles": "roles that allow no more than the giver may do",
+        "InviteUserInput.customRoleIds": "roles that allow no more than the giver may do",
+        "InviteUserInput.roles": "roles that allow no more than the giver may do",
         "RoleSessionLimitInput.role": "whose sessions a limit is about; for who manages security",
         "UpdateContactInput.role": "what somebody is to an account, such as its owner; it allows nothing",
         "UpdateCustomerInput.creditLimit": "for who manages customers, and no customer does",
