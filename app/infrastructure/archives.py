@@ -1,7 +1,8 @@
 """Old facts in files: for each organization and month, lines of JSON, packed, beside a checksum as ``sha256sum`` writes it.
 
 A file is written under another name, brought to the disk, and then gets its own: first the checksum, then the facts. So a
-file that is there is whole. None is ever changed.
+file that is there is whole. None is ever changed, but when personal data is erased: then it is written anew, and while the new
+file takes the place of the old, the checksum names both.
 """
 
 import asyncio
@@ -55,8 +56,8 @@ class ArchiveFile:
     def is_whole(self) -> bool:
         """Whether the content is the one that was written."""
         try:
-            told = self.checksum.read_text(encoding="ascii").split()
-            return told[:1] == [_digest(self.path)]
+            told = self.checksum.read_text(encoding="ascii").splitlines()
+            return _digest(self.path) in {line.partition(" ")[0] for line in told}
         except (OSError, UnicodeDecodeError):
             return False
 
@@ -64,6 +65,23 @@ class ArchiveFile:
         """Let it go."""
         self.path.unlink(missing_ok=True)
         self.checksum.unlink(missing_ok=True)
+
+    def rewrite(self, records: Sequence[Record]) -> None:
+        """Put other versions of the same facts in their place."""
+        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(6)}.tmp")
+        try:
+            with temporary.open("xb") as file:
+                with gzip.GzipFile(fileobj=file, mode="wb", filename="", mtime=0) as packed:
+                    packed.write(b"".join(map(_line, records)))
+                file.flush()
+                os.fsync(file.fileno())
+            old, new = _digest(self.path), _digest(temporary)
+            write_whole(self.checksum, f"{old}  {self.path.name}\n{new}  {self.path.name}\n".encode())
+            temporary.replace(self.path)
+            sync_folder(self.path.parent)
+            write_whole(self.checksum, f"{new}  {self.path.name}\n".encode())
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def records(self) -> Iterator[Record]:
         """Its facts, oldest first; ``OSError`` or ``ValueError`` when it cannot be read."""
@@ -188,18 +206,21 @@ def _digest(path: Path) -> str:
 def _line(record: Record) -> bytes:
     entry = record.entry
     fields: dict[str, Any] = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
-    seal = {"request_id": record.request_id, "previous_hash": record.previous_hash, "hash": record.hash}
+    seal: dict[str, Any] = {"request_id": record.request_id, "previous_hash": record.previous_hash, "hash": record.hash}
     place = record.origin
-    origin = {"origin": [place.address, place.user_agent, place.session_id, place.operation]} if place.is_known else {}
-    return orjson.dumps(fields | seal | origin, option=orjson.OPT_APPEND_NEWLINE)
+    if place.is_known:
+        seal["origin"] = [place.address, place.user_agent, place.session_id, place.operation]
+    if record.salt is not None:
+        seal["salt"] = record.salt
+    return orjson.dumps(fields | seal, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _record(line: bytes) -> Record:
     try:
         told = orjson.loads(line)
         seal = {name: told.pop(name) for name in ("request_id", "previous_hash", "hash")}
-        origin = Origin(*told.pop("origin", ()))
+        origin, salt = Origin(*told.pop("origin", ())), told.pop("salt", None)
         told |= {"at": datetime.fromisoformat(told["at"]), "technician_ids": tuple(told["technician_ids"])}
-        return Record(Entry(**told), **seal, origin=origin)
+        return Record(Entry(**told), **seal, origin=origin, salt=salt)
     except (KeyError, TypeError) as damage:
         raise ValueError(f"this is no fact: {damage}") from damage

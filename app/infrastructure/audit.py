@@ -100,6 +100,7 @@ class _Walk:
             raise BrokenChain(written + 1, "it was put in: the journal counts fewer facts")
         if chain.sealed_seq < sealed:
             raise BrokenChain(chain.sealed_seq + 1, "it has lost its seal")
+        chain.require_proofs()
 
     async def _through_the_archive(self, archived: JournalSeal) -> None:
         chain = self.chain

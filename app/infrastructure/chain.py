@@ -1,7 +1,10 @@
 """The chain of an organization's facts: each fact's seal covers all of it and the seal before. Pure.
 
-A seal is HMAC-SHA-256 under the key that is configured, else plain SHA-256. It covers the fact as JSON with sorted names. What
-the chain shows: a fact that was altered, taken out, put in between or moved no longer fits the seals around it. Without a
+A seal is HMAC-SHA-256 under the key that is configured, else plain SHA-256. It covers the fact as JSON with sorted names, and
+in place of its payload and its origin a digest of them with a random salt (facts from before there were salts: them). When
+personal data is erased the salt goes too, and the digest is kept: the seal still holds, and nobody can try what the payload may
+have been. What is left of the payload is then vouched for by a later fact, ``FactsErased``, with a proof that needs the key as
+the seals do. What the chain shows: a fact that was altered, taken out, put in between or moved no longer fits the seals around it. Without a
 key, whoever can write into the database can make all seals anew; with one, only who has the key can. That the end was cut off
 shows only against a head that was kept elsewhere.
 """
@@ -10,15 +13,20 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 
 import orjson
 
-from app.infrastructure.journal import Record
+from app.infrastructure.journal import SALTED, Record
 
 VERSION = "truckroll-journal-1"
 VERSION_WITH_ORIGIN = "truckroll-journal-2"
+SALTED_VERSION = "truckroll-journal-3"
+ERASURE_VERSION = "truckroll-erasure-1"
+ERASURE = "FactsErased"
+DIGEST = "digest:"
+UNSALTED = "unsalted"
 PLAIN = "sha256-"
 KEYED = "hmac-sha256-"
 
@@ -34,6 +42,30 @@ def configure(keys: Sequence[str]) -> None:
 def seal_of(record: Record, previous: str) -> str:
     """The seal of a fact that comes after the fact with the seal ``previous``."""
     return _seal(_content(record, previous), _keys[0] if _keys else None)
+
+
+def is_erased(record: Record) -> bool:
+    """Whether personal data was erased from a fact's payload."""
+    return record.salt is not None and not record.salt.startswith(SALTED)
+
+
+def is_as_sealed(record: Record) -> bool:
+    """Whether a fact is the one that got its seal; of a fact from before there were salts that was erased, nobody can tell."""
+    if record.salt == UNSALTED or record.hash is None:
+        return True
+    return _fits(record.hash, _content(record, record.previous_hash or ""))
+
+
+def salt_after_erasure(record: Record) -> str:
+    """What takes the place of a fact's salt when its payload is to be changed."""
+    if is_erased(record):
+        return record.salt or UNSALTED
+    return UNSALTED if record.salt is None else DIGEST + _commitment(record)
+
+
+def proof_of_erasure(record: Record) -> str:
+    """What says that a fact, as it is now, is what an erasure of ours has left of it."""
+    return _seal(_left(record), _keys[0] if _keys else None)
 
 
 class BrokenChain(Exception):
@@ -56,6 +88,7 @@ class Chain:
     hash: str = ""
     unkeyed_to: int = 0
     sealed_seq: int = 0
+    unproven: dict[int, bytes] = field(default_factory=dict)
 
     def follow(self, record: Record) -> None:
         """Go on to the next fact; ``BrokenChain`` when it is not the one that was sealed there."""
@@ -65,7 +98,23 @@ class Chain:
         if record.hash is not None:
             self._require_sealed(record, record.hash)
             self.sealed_seq, self.hash = seq, record.hash
+        if is_erased(record):
+            self.unproven[seq] = _left(record)
+        if record.entry.type == ERASURE:
+            self._take_proofs(record)
         self.seq = seq
+
+    def require_proofs(self) -> None:
+        """``BrokenChain`` when a fact was changed, as an erasure would, and no erasure says so."""
+        if self.unproven:
+            raise BrokenChain(min(self.unproven), "its payload was changed, and no erasure of ours says so")
+
+    def _take_proofs(self, record: Record) -> None:
+        for seq, proof in record.entry.payload.get("facts", ()):
+            left = self.unproven.get(seq)
+            is_keyed = proof.startswith(KEYED) or not _keys or record.entry.seq <= self.unkeyed_to
+            if left is not None and is_keyed and _fits(proof, left):
+                del self.unproven[seq]
 
     def _require_sealed(self, record: Record, hash: str) -> None:
         seq = record.entry.seq
@@ -77,38 +126,62 @@ class Chain:
             raise BrokenChain(seq, "it was sealed with a key; set TRUCKROLL_JOURNAL_KEY to it")
         if _keys and not hash.startswith(KEYED) and seq > self.unkeyed_to:
             raise BrokenChain(seq, "it was sealed without the key")
-        content = _content(record, self.hash)
-        keys: Sequence[bytes | None] = _keys if hash.startswith(KEYED) else (None,)
-        if not any(hmac.compare_digest(hash, _seal(content, key)) for key in keys):
+        if record.salt != UNSALTED and not _fits(hash, _content(record, self.hash)):
             raise BrokenChain(seq, "it was altered, or sealed with another key")
 
 
+def _fits(seal: str, content: bytes) -> bool:
+    keys: Sequence[bytes | None] = _keys if seal.startswith(KEYED) else (None,)
+    return any(hmac.compare_digest(seal, _seal(content, key)) for key in keys)
+
+
+def _commitment(record: Record) -> str:
+    """The payload and where the fact came from, salted, as one digest."""
+    if record.salt is not None and record.salt.startswith(DIGEST):
+        return record.salt.removeprefix(DIGEST)
+    payload = orjson.dumps([record.salt, record.entry.payload, _origin(record)], option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(payload).hexdigest()
+
+
+def _left(record: Record) -> bytes:
+    """All of a fact as it is now, erased parts and its seal included."""
+    left = [ERASURE_VERSION, record.entry.payload, *_origin(record), record.salt, record.hash]
+    return orjson.dumps([*_parts(record), *left], option=orjson.OPT_SORT_KEYS)
+
+
 def _content(record: Record, previous: str) -> bytes:
-    entry, origin = record.entry, record.origin
-    # Facts from before there was an origin are sealed without one. Whose origin is taken away later no longer fits.
-    known = [origin.address, origin.user_agent, origin.session_id, origin.operation] if origin.is_known else []
-    return orjson.dumps(
-        [
-            VERSION_WITH_ORIGIN if known else VERSION,
-            entry.organization_id,
-            entry.seq,
-            entry.id,
-            entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
-            entry.actor_kind,
-            entry.actor_id,
-            entry.command,
-            entry.type,
-            entry.noun,
-            entry.subject_id,
-            entry.customer_id,
-            list(entry.technician_ids),
-            entry.payload,
-            record.request_id,
-            *known,
-            previous,
-        ],
-        option=orjson.OPT_SORT_KEYS,
-    )
+    # Facts from before there was an origin are sealed without one, those from before there were salts with it in the open.
+    # Whose origin or salt is taken away later no longer fits.
+    known = _origin(record) if record.origin.is_known else []
+    if record.salt is not None:
+        content = [SALTED_VERSION, *_parts(record), _commitment(record), record.request_id, previous]
+    else:
+        version = VERSION_WITH_ORIGIN if known else VERSION
+        content = [version, *_parts(record), record.entry.payload, record.request_id, *known, previous]
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+
+
+def _origin(record: Record) -> list[object]:
+    place = record.origin
+    return [place.address, place.user_agent, place.session_id, place.operation]
+
+
+def _parts(record: Record) -> list[object]:
+    entry = record.entry
+    return [
+        entry.organization_id,
+        entry.seq,
+        entry.id,
+        entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        entry.actor_kind,
+        entry.actor_id,
+        entry.command,
+        entry.type,
+        entry.noun,
+        entry.subject_id,
+        entry.customer_id,
+        list(entry.technician_ids),
+    ]
 
 
 def _seal(content: bytes, key: bytes | None) -> str:

@@ -6,6 +6,7 @@ and a reader that asks for ``seq > last`` can neither miss nor repeat a fact. (A
 committer's number is behind the reader's already.)
 """
 
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -26,6 +27,7 @@ from app.kernel.ids import new_id
 from app.kernel.pages import decode_cursor, encode_cursor
 
 CURSOR_KIND = "j"
+SALTED = "salt:"
 HEADS_MAX = 500
 
 
@@ -93,6 +95,7 @@ class Record:
     previous_hash: str | None
     hash: str | None
     origin: Origin = NOWHERE
+    salt: str | None = None
 
 
 _recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
@@ -175,6 +178,7 @@ async def write(recorder: Recorder) -> int:
             user_agent=place.user_agent,
             session_id=place.session_id or recorder.actor.session_id,
             operation=place.operation,
+            salt=f"{SALTED}{secrets.token_hex(16)}",
         )
         for index, fact in enumerate(facts)
     ]
@@ -218,9 +222,9 @@ async def read(organization_id: str, after: int, limit: int = 500) -> list[Entry
 
 async def read_records(organization_id: str, after: int, limit: int = 500) -> list[Record]:
     """As ``read``, with all that the journal keeps of them."""
-    more = '"request_id", "previous_hash", "hash", "address", "user_agent", "session_id", "operation"'
+    more = '"request_id", "previous_hash", "hash", "address", "user_agent", "session_id", "operation", "salt"'
     rows = await _rows(f"{_COLUMNS}, {more}", organization_id, after, limit)
-    return [Record(_entry(row), row[13], row[14], row[15], Origin(*row[16:20])) for row in rows]
+    return [Record(_entry(row), row[13], row[14], row[15], Origin(*row[16:20]), row[20]) for row in rows]
 
 
 _COLUMNS = (

@@ -51,6 +51,8 @@ class JournalEntry(IdentifiedTable):
     user_agent = fields.CharField(max_length=200, null=True)
     session_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
     operation = fields.CharField(max_length=80, null=True)
+    # What the seal mixes the payload with; ``redaction`` puts there what is left of it when personal data was erased.
+    salt = fields.CharField(max_length=80, null=True)
     previous_hash = fields.CharField(max_length=64, null=True)
     hash = fields.CharField(max_length=64, null=True)
 
@@ -260,8 +262,9 @@ personal(
         "customer_id": "of which account a fact tells",
         "technician_ids": "of whose work a fact tells",
         "payload": "erased fact by fact, see redaction",
-        "address": "from where something was done: evidence, sealed with the fact",
-        "user_agent": "with what it was done: evidence, sealed with the fact",
+        "address": "erased fact by fact, see redaction",
+        "user_agent": "erased fact by fact, see redaction",
+        "salt": "random, or a digest",
     },
 )
 personal(
