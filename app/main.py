@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route, Router
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -74,31 +74,7 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams, GraphQLSockets]:
             yield
             await service.hub.stop()
 
-    door = SchemaDoor(settings.introspection.value, actor_of_token, settings.trusted_proxies)
-    documentation = Documentation(Site(core_of(api)), door)
-
-    async def show_schema(request: Request) -> Response:
-        refused = await door.refusal(request)
-        if refused is not None:
-            return refused
-        body = sdl().encode()
-        headers = {"etag": tag_for(body).decode(), "cache-control": "private, no-cache", "vary": "authorization"}
-        return PlainTextResponse(body, headers=headers)
-
-    router = Router(
-        routes=[
-            Route("/", show_board, methods=["GET"]),
-            Route("/track", show_tracking, methods=["GET"]),
-            Route("/invitation", show_account, methods=["GET"]),
-            Route("/schema.graphql", show_schema, methods=["GET"]),
-            Route("/docs{path:path}", documentation.handle, methods=["GET"]),
-            *downloads.routes(),
-            *probes.routes(settings.metrics_token),
-            Mount("/assets", StaticFiles(directory=BOARD)),
-        ],
-        lifespan=lifespan,
-    )
-    pages = Packed(ExceptionMiddleware(router))
+    pages = Packed(ExceptionMiddleware(Router(routes=routes(settings), lifespan=lifespan)))
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         """GraphQL goes straight to its endpoints, everything else through the routes: each layer costs time per request,
@@ -121,6 +97,31 @@ def create_app(settings: Settings) -> tuple[ASGIApp, Streams, GraphQLSockets]:
             max_age=600,
         )
     return Envelope(app), endpoint.streams, sockets
+
+
+def routes(settings: Settings) -> list[BaseRoute]:
+    """Everything that is served over HTTP, but for GraphQL itself."""
+    door = SchemaDoor(settings.introspection.value, actor_of_token, settings.trusted_proxies)
+    documentation = Documentation(Site(core_of(api)), door)
+
+    async def show_schema(request: Request) -> Response:
+        refused = await door.refusal(request)
+        if refused is not None:
+            return refused
+        body = sdl().encode()
+        headers = {"etag": tag_for(body).decode(), "cache-control": "private, no-cache", "vary": "authorization"}
+        return PlainTextResponse(body, headers=headers)
+
+    return [
+        Route("/", show_board, methods=["GET"]),
+        Route("/track", show_tracking, methods=["GET"]),
+        Route("/invitation", show_account, methods=["GET"]),
+        Route("/schema.graphql", show_schema, methods=["GET"]),
+        Route("/docs{path:path}", documentation.handle, methods=["GET"]),
+        *downloads.routes(),
+        *probes.routes(settings.metrics_token),
+        Mount("/assets", StaticFiles(directory=BOARD)),
+    ]
 
 
 async def show_board(request: Request) -> Response:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,9 +25,17 @@ REQUEST_SECONDS_MAX = 20.0  # for the head of a request, and between two parts o
 TEXT_FRAME = 0x81
 ALWAYS = (b"x-content-type-options", b"nosniff")
 # What is no JSON may be shown as a page.
-ON_PAGES = [(b"content-security-policy", CONTENT_POLICY.encode()), (b"referrer-policy", b"no-referrer")]
+ON_PAGES = [
+    (b"content-security-policy", CONTENT_POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+# What says nothing of it is kept by nobody; a file that has a tag may be, and is asked for each time.
+NO_STORE, NO_CACHE = (b"cache-control", b"no-store"), (b"cache-control", b"no-cache")
 
 Message = MutableMapping[str, Any]
+Header = tuple[bytes, bytes]
 log = structlog.get_logger(__name__)
 
 
@@ -50,10 +58,7 @@ class Envelope:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                headers = message.get("headers", ())
-                message["headers"] = [*headers, (b"x-request-id", id.encode()), ALWAYS]
-                if not _is_data(headers):
-                    message["headers"] += ON_PAGES
+                message["headers"] = _enveloped(message.get("headers", ()), id)
             return send(message)
 
         try:
@@ -66,11 +71,14 @@ class Envelope:
             journal.request_id.reset(token)
 
 
-def _is_data(headers: Any) -> bool:
-    for name, value in headers:
-        if name == b"content-type":
-            return bool(value.startswith(b"application/"))
-    return False
+def _enveloped(headers: Iterable[Header], id: str) -> list[Header]:
+    given = dict(headers)
+    made = [*headers, (b"x-request-id", id.encode()), ALWAYS]
+    if not given.get(b"content-type", b"").startswith(b"application/"):
+        made += ON_PAGES
+    if b"cache-control" not in given:
+        made.append(NO_CACHE if b"etag" in given else NO_STORE)
+    return made
 
 
 async def _say_sorry(id: str, send: Send) -> None:
