@@ -11,5 +11,6 @@ the session ends. For ten seconds the same used token gives the *same* new pair 
 may refresh at once, and an answer may get lost. The new pair is derived from the old token and a secret in the row, so
 neither a stolen token nor a stolen database alone yields it.
 
-Guessing is slowed per login and network, never per login alone: whoever guesses cannot lock the owner out.
+Guessing is slowed per login and network; and of the twenty wrong passwords that one person may have in an hour, all networks that
+they never signed in from have twelve together. So however many machines guess, the owner gets in from where they are known.
 """

@@ -39,6 +39,10 @@ async def begin_attempt(login: str, user: models.User | None, address: str, user
     wait = rules.seconds_to_wait(await queries.earlier_tries(login, network, attempt.id), attempt.at)
     if not wait and await queries.is_flooding(login, network):
         wait = rules.FIRST_DELAY_SECONDS
+    if not wait:
+        guesses = await queries.recent_guesses(login, user, attempt.id)
+        is_known = len(guesses) >= rules.STRANGERS_GUESSES_MAX and await queries.is_known_network(login, network)
+        wait = rules.seconds_until_fewer_guesses(guesses, attempt.at, is_known=is_known)
     if wait:
         await end_attempt(attempt, rules.LoginOutcome.SLOWED_DOWN)
         raise RateLimited(wait)

@@ -405,8 +405,27 @@ async def is_flooding(login: str, network: str) -> bool:
     failed = there & (column("at") >= now - rules.NETWORK_WINDOW) & column("outcome").one_of(rules.FAILED)
     if await _count_up_to(failed, rules.NETWORK_FAILURES_MAX + 1) <= rules.NETWORK_FAILURES_MAX:
         return False
-    before = there & (column("login") == login) & (column("at") >= now - rules.KNOWN_NETWORK_LASTS)
-    return await _count_up_to(before & (column("outcome") == rules.LoginOutcome.SUCCEEDED), 1) == 0
+    return not await is_known_network(login, network)
+
+
+async def is_known_network(login: str, network: str) -> bool:
+    """Whether somebody signed in with this login from a network in the last weeks."""
+    since = utc_now() - rules.KNOWN_NETWORK_LASTS
+    before = (column("network") == network) & (column("login") == login) & (column("at") >= since)
+    return await _count_up_to(before & (column("outcome") == rules.LoginOutcome.SUCCEEDED), 1) == 1
+
+
+async def recent_guesses(login: str, user: models.User | None, but: str) -> list[datetime]:
+    """When it was guessed at somebody's password lately, by whichever of their names and from wherever, oldest first."""
+    if user is None:
+        theirs = column("login") == login
+    else:
+        theirs = (column("organization_id") == user.organization_id) & (column("user_id") == user.id)
+    failed = theirs & (column("at") >= utc_now() - rules.GUESSES_WINDOW) & column("outcome").one_of(rules.FAILED)
+    found = await find_rows(
+        models.LoginAttempt, failed & (column("id") != but), order=["at"], limit=rules.GUESSES_MAX + 50
+    )
+    return [one.at for one in found]
 
 
 async def _count_up_to(condition: Condition, most: int) -> int:

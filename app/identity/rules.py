@@ -42,6 +42,10 @@ FREE_TRIES = 5
 FIRST_DELAY_SECONDS = 10
 DELAY_SECONDS_MAX = 900
 TRIES_REMEMBERED = timedelta(hours=24)
+# At one person's password, whatever the networks. Strangers come to their end earlier, so that some are left for the owner.
+GUESSES_WINDOW = timedelta(hours=1)
+GUESSES_MAX = 20
+STRANGERS_GUESSES_MAX = 12
 NETWORK_FAILURES_MAX = 100
 NETWORK_WINDOW = timedelta(minutes=10)
 KNOWN_NETWORK_LASTS = timedelta(days=30)
@@ -301,6 +305,18 @@ def seconds_to_wait(tries: Sequence[Try], now: datetime) -> int:
     delay = min(FIRST_DELAY_SECONDS * 2 ** min(failures - FREE_TRIES, 20), DELAY_SECONDS_MAX)
     left = (newest + timedelta(seconds=delay) - now).total_seconds()
     return max(0, -int(-left // 1))
+
+
+def seconds_until_fewer_guesses(guesses: Sequence[datetime], now: datetime, *, is_known: bool) -> int:
+    """How long somebody must wait because of all guesses at one person's password within the hour, 0 when not at all.
+
+    ``guesses`` come oldest first. Of the twenty there are in an hour, networks the person never signed in from have twelve.
+    """
+    most = GUESSES_MAX if is_known else STRANGERS_GUESSES_MAX
+    if len(guesses) < most:
+        return 0
+    left = (guesses[-most] + GUESSES_WINDOW - now).total_seconds()
+    return max(1, -int(-left // 1))
 
 
 class Refresh(StrEnum):
