@@ -116,6 +116,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route("/", show_board, methods=["GET"]),
         Route("/track", show_tracking, methods=["GET"]),
         Route("/invitation", show_account, methods=["GET"]),
+        Route("/reset-password", show_account, methods=["GET"]),
         Route("/schema.graphql", show_schema, methods=["GET"]),
         Route("/docs{path:path}", documentation.handle, methods=["GET"]),
         *downloads.routes(),

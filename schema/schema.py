@@ -10,6 +10,7 @@ import schema.customers.operations
 import schema.equipment.operations
 import schema.identity.invitations
 import schema.identity.operations
+import schema.identity.resets
 import schema.identity.security
 import schema.integrations.operations
 import schema.journal.operations
@@ -32,6 +33,7 @@ ROOMS = (
     schema.identity.operations,
     schema.identity.security,
     schema.identity.invitations,
+    schema.identity.resets,
     schema.messaging.operations,
     schema.customers.operations,
     schema.technicians.operations,

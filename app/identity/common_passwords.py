@@ -1,7 +1,12 @@
-"""Words and runs that the passwords people choose most are made of; source: the top of published breach statistics.
+"""Words and runs that the passwords people choose most are made of, and those passwords that are not; source: the top of
+published breach statistics.
 
-Few of the passwords in such lists have 12 characters. Those that have are these words, doubled or padded.
+Few of the passwords in such lists have 12 characters. Most that have are these words, doubled or padded. The others, and
+shorter ones for organizations that allow them, stand in ``common_passwords.txt``, which names where they are from.
 """
+
+from functools import cache
+from pathlib import Path
 
 _WORDS = """
     password passwort passw0rd p4ssword pa55word passord motdepasse contrasena senha wachtwoord haslo parola sifre
@@ -34,3 +39,10 @@ RUNS = (
     "1q2w3e4r5t6y7u8i9o0p",
     "qazwsxedcrfvtgbyhnujmikolp",
 )
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """The bundled list, in small letters."""
+    lines = Path(__file__).with_suffix(".txt").read_text(encoding="ascii").splitlines()
+    return frozenset(line.casefold() for line in lines if not line.startswith("#"))

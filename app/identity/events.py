@@ -71,6 +71,12 @@ class UserReactivated(Fact):
     noun = "user"
 
 
+class PasswordResetRequested(Fact):
+    """A link to set a new password was sent to a person, who asked for it, or for whom an administrator did."""
+
+    noun = "user"
+
+
 class PasswordChanged(Fact):
     """A person has a new password; other sessions ended with it."""
 

@@ -118,6 +118,32 @@ class Invitation(OwnedTable):
         return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
 
 
+class PasswordReset(OwnedTable):
+    """A link by which somebody sets a new password without the old one. Only a hash of its token is kept, and a mark of the
+    password there was: with another one the link opens nothing."""
+
+    prefix = "pwr"
+    noun = "password reset"
+
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "truckroll.User", related_name=False, on_delete=OnDelete.CASCADE
+    )
+    user_id: str
+    token_hash = fields.CharField(max_length=64, unique=True)
+    password_mark = fields.CharField(max_length=64)
+    requested_by_user_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    expires_at = fields.DatetimeField()
+    used_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "password_reset"
+        indexes = [Index(fields=("organization_id", "user", "created_at")), Index(fields=("expires_at",))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return super().visible_to(actor) & (column("user_id") == actor.id)
+
+
 class UsedPassword(OwnedTable):
     """A password that somebody had, as a hash: it may not be taken again for a while."""
 
@@ -328,6 +354,12 @@ personal(
     of(USER, "user_id", drop=True),
     keeps={"invited_by_user_id": HISTORY, "customer_id": "whose account it was"},
     hidden=("token_hash",),
+)
+personal(
+    PasswordReset,
+    of(USER, "user_id", drop=True),
+    keeps={"requested_by_user_id": HISTORY},
+    hidden=("token_hash", "password_mark"),
 )
 personal(UsedPassword, of(USER, "user_id", drop=True), hidden=("password_hash",))
 personal(LoginAttempt, of(USER, "user_id", drop=True))

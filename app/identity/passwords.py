@@ -1,5 +1,8 @@
 """A new password, wherever it is set: held to the organization's policy and to the passwords before it, then kept."""
 
+import hashlib
+from datetime import datetime, timedelta
+
 from app.identity import models, rules
 from app.identity.policy import SecurityPolicy
 from app.identity.secret import Secret
@@ -20,8 +23,8 @@ async def fitting_hash(user: models.User, password: Secret, policy: SecurityPoli
     return await tokens.hash_password(text)
 
 
-async def keep(user: models.User, password_hash: str) -> None:
-    """Set the password of a locked user, and remember the one before. For commands."""
+async def keep(user: models.User, password_hash: str | None) -> None:
+    """Set the password of a locked user, or take it away, and remember the one before. For commands."""
     if user.password_hash is not None:
         await add_row(
             models.UsedPassword,
@@ -33,6 +36,18 @@ async def keep(user: models.User, password_hash: str) -> None:
     await change_row(user, password_hash=password_hash, password_changed_at=utc_now())
     older = await _used_by(user)
     await models.UsedPassword.filter(id__in=[one.id for one in older[rules.USED_PASSWORDS_KEPT :]]).delete()
+
+
+def is_too_old(user: models.User, policy: SecurityPolicy, now: datetime) -> bool:
+    """Whether somebody needs a new password before signing in."""
+    if policy.password_days_max is None or user.password_changed_at is None:
+        return False
+    return now - user.password_changed_at > timedelta(days=policy.password_days_max)
+
+
+def mark_of(user: models.User) -> str:
+    """What tells one password of somebody from the next, and tells nothing else."""
+    return hashlib.sha256((user.password_hash or "").encode()).hexdigest()
 
 
 async def _require_new(user: models.User, text: str, policy: SecurityPolicy, path: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from app.identity.common_passwords import COMMON_WORDS, RUNS
+from app.identity.common_passwords import COMMON_WORDS, RUNS, common_passwords
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.budgets import SMALLEST
 from app.kernel.contact_details import email_address
@@ -21,6 +21,7 @@ ACCESS_TOKEN = "tra"
 REFRESH_TOKEN = "trr"
 API_KEY = "trk"
 INVITATION_TOKEN = "tri"
+RESET_TOKEN = "trp"
 
 PASSWORD_LENGTH_MIN = 12
 PASSWORD_LENGTH_MAX = 128
@@ -53,6 +54,11 @@ ATTEMPTS_KEPT = timedelta(days=90)
 SESSIONS_KEPT = timedelta(days=30)
 
 USED_PASSWORDS_KEPT = 24
+
+RESET_LASTS = timedelta(minutes=30)
+RESETS_PER_USER_MAX = 3
+RESETS_COUNTED = timedelta(hours=1)
+RESETS_KEPT = timedelta(days=1)
 
 INVITATION_LASTS = timedelta(days=7)
 INVITATIONS_OPEN_MAX = 500
@@ -98,6 +104,7 @@ class LoginOutcome(StrEnum):
     WRONG_PASSWORD = "WRONG_PASSWORD"
     UNKNOWN_LOGIN = "UNKNOWN_LOGIN"
     DEACTIVATED = "DEACTIVATED"
+    PASSWORD_EXPIRED = "PASSWORD_EXPIRED"
     SLOWED_DOWN = "SLOWED_DOWN"
 
 
@@ -235,6 +242,9 @@ def is_common(password: str, about: Collection[str] = ()) -> bool:
     if len(set(plain)) < DISTINCT_CHARACTERS_MIN or _is_repetition(plain):
         return True
     if _share_in_runs(plain) >= WEAK_SHARE_OF_RUNS:
+        return True
+    # Whatever digits and signs it ends with: they are what a rule about kinds of characters makes people add.
+    if {plain, text, re.sub(r"[\W\d_]+$", "", plain)} & common_passwords():
         return True
     if any(len(plain.replace(item.casefold(), "")) < SECRET_PART_MIN for item in about if item):
         return True

@@ -22,7 +22,7 @@ from app.infrastructure.conditions import column
 from app.infrastructure.tables import add_row, change_row, find_one, find_rows, lock_one
 from app.kernel.actor import Actor, ActorKind, system_actor
 from app.kernel.calendar import utc_now
-from app.kernel.errors import InvalidInput, NotAuthenticated, NotPermitted
+from app.kernel.errors import InvalidInput, NotAuthenticated, NotPermitted, PasswordExpired
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +67,9 @@ async def log_in(login: str, password: str, *, address: str = "", user_agent: st
         await attempts.end_attempt(attempt, outcome)
         log.warning("login refused", outcome=outcome, user=user.id if user else None)
         raise NotAuthenticated(rules.WRONG_LOGIN)
+    if passwords.is_too_old(user, await policy_of(user.organization_id), utc_now()):
+        await attempts.end_attempt(attempt, rules.LoginOutcome.PASSWORD_EXPIRED)
+        raise PasswordExpired()
     family, rotation_secret = tokens.new_token(rules.REFRESH_TOKEN), secrets.token_hex(32)
     pair = _next_pair(rotation_secret, secrets.token_hex(32))
     with idempotency_key(None):
@@ -217,11 +220,12 @@ async def store_password(actor: Actor, seen_hash: str | None, new_hash: Secret) 
 
 
 async def forget_old_sign_ins() -> int:
-    """Delete attempts and ended sessions that are kept no longer; how many."""
+    """Delete attempts, ended sessions and links of resets that are kept no longer; how many."""
     now = utc_now()
     attempts = await models.LoginAttempt.filter(at__lt=now - rules.ATTEMPTS_KEPT).delete()
     sessions = await models.Session.filter(refresh_expires_at__lt=now - rules.SESSIONS_KEPT).delete()
-    return attempts + sessions
+    resets = await models.PasswordReset.filter(expires_at__lt=now - rules.RESETS_KEPT).delete()
+    return attempts + sessions + resets
 
 
 async def _keep_up_with_the_times(user: models.User, password: str) -> None:

@@ -5,6 +5,7 @@
     Problem                      expected; a mutation answers with it as data
     ├── InvalidInput             a value cannot be used                     (path, reason)
     ├── NotAuthenticated         no valid session or key
+    ├── PasswordExpired          right, but older than is allowed
     ├── NotPermitted             signed in, but the role lacks a permission (permission)
     ├── ConfirmationRequired     prove once more who you are                (minutes)
     ├── NotFound                 no such thing, or not one you may see      (noun, id)
@@ -71,6 +72,15 @@ class NotAuthenticated(Problem):
 
     def __init__(self, message: str = "Sign in first: the token is missing, wrong or expired.") -> None:
         super().__init__(message)
+
+
+class PasswordExpired(Problem):
+    """The password is right, but older than the organization allows."""
+
+    code = "PASSWORD_EXPIRED"
+
+    def __init__(self) -> None:
+        super().__init__("Your password is too old. Have a link sent to you to set a new one: requestPasswordReset.")
 
 
 class NotPermitted(Problem):

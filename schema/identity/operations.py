@@ -5,7 +5,14 @@ from datetime import date, datetime
 from app.identity import commands, confirmation, queries, sign_in
 from app.identity.secret import Secret, Slip
 from app.kernel.actor import Actor, ActorKind
-from app.kernel.errors import AlreadyExists, ConfirmationRequired, Conflict, IllegalTransition, StaleVersion
+from app.kernel.errors import (
+    AlreadyExists,
+    ConfirmationRequired,
+    Conflict,
+    IllegalTransition,
+    PasswordExpired,
+    StaleVersion,
+)
 from app.kernel.permissions import Permission, Reach, Role
 from schema.company.types import Organization
 from schema.identity.types import (
@@ -51,7 +58,9 @@ from schema.kit.context import Balance
 from schema.kit.live import changed
 
 # Where a secret may be guessed. A document may hold one of these fields, once: else it would be many guesses in a request.
-AUTHENTICATION_MUTATIONS = frozenset({"logIn", "refreshSession", "setPassword", "confirmIdentity", "acceptInvitation"})
+AUTHENTICATION_MUTATIONS = frozenset(
+    {"logIn", "refreshSession", "setPassword", "confirmIdentity", "acceptInvitation", "completePasswordReset"}
+)
 
 VERSION = "The version you saw; refused when it is not the current one. Leave it out to change whatever is there."
 NEW_ID = "Your own id for it, so that you may send this again; without it we make one."
@@ -294,11 +303,10 @@ class ReactivateUserInput:
 
 @inputs
 class ResetPasswordInput:
-    """Somebody's new password."""
+    """Who needs a new password."""
 
     id: ID = about("Which user.")
     version: int | None = about(VERSION, default=None)
-    password: str = about(PASSWORD)
 
 
 @inputs
@@ -371,6 +379,7 @@ class Mutations:
         "Signs in with a password. A wrong password, an unknown login and a deactivated user get the same answer. After "
         "several failures from the same network it is RATE_LIMITED for a growing while.",
         permission=ANYONE,
+        problems=(PasswordExpired,),
     )
     async def log_in(context: Context, input: LogInInput) -> SignedIn:
         session = await sign_in.log_in(
@@ -521,12 +530,13 @@ class Mutations:
 
     @mutation(
         User,
-        "Gives somebody a new password; all sessions of that person end.",
+        "Makes somebody choose a new password: the one there is opens nothing any more, all sessions end, and a link is mailed "
+        "that opens once, within half an hour; with requestPasswordReset the person gets another.",
         permission=Permission.MANAGE_USERS,
-        problems=(StaleVersion, ConfirmationRequired),
+        problems=(Conflict, ConfirmationRequired, StaleVersion),
     )
     async def reset_password(actor: Actor, input: ResetPasswordInput) -> str:
-        return await commands.reset_password(actor, input.id, password=Secret(input.password), version=input.version)
+        return await commands.reset_password(actor, input.id, version=input.version)
 
     @mutation(
         IssuedApiKey,

@@ -146,6 +146,7 @@ describe_enum(
         rules.LoginOutcome.WRONG_PASSWORD: "The password was wrong.",
         rules.LoginOutcome.UNKNOWN_LOGIN: "Nobody has this login.",
         rules.LoginOutcome.DEACTIVATED: "The password was right, but the user is deactivated.",
+        rules.LoginOutcome.PASSWORD_EXPIRED: "The password was right, but older than the organization allows.",
         rules.LoginOutcome.SLOWED_DOWN: "Too many had failed before; the password was not looked at.",
     },
 )

@@ -47,6 +47,13 @@ class NotAuthenticated(Problem):
     """See the kernel."""
 
 
+@strawberry.type(
+    description="The password is right, but older than the organization allows: ask for a link to set a new one."
+)
+class PasswordExpired(Problem):
+    """See the kernel."""
+
+
 @strawberry.type(description="The role lacks a permission.")
 class NotPermitted(Problem):
     """See the kernel."""
@@ -179,6 +186,7 @@ class Unavailable(Problem):
 PROBLEM_TYPES: dict[type[errors.Problem], type[Any]] = {
     errors.InvalidInput: InvalidInput,
     errors.NotAuthenticated: NotAuthenticated,
+    errors.PasswordExpired: PasswordExpired,
     errors.NotPermitted: NotPermitted,
     errors.ConfirmationRequired: ConfirmationRequired,
     errors.NotFound: NotFound,

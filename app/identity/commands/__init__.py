@@ -14,6 +14,12 @@ from app.identity.commands.invitations import (
     resend_invitation,
     revoke_invitation,
 )
+from app.identity.commands.resets import (
+    complete_password_reset,
+    request_password_reset,
+    require_open_reset,
+    reset_password,
+)
 from app.identity.commands.roles import create_role, delete_role, update_role
 from app.identity.commands.security import set_security_policy
 from app.identity.commands.sessions import (
@@ -28,13 +34,13 @@ from app.identity.commands.users import (
     create_user,
     deactivate_user,
     reactivate_user,
-    reset_password,
     update_profile,
     update_user,
 )
 
 __all__ = [
     "accept_invitation",
+    "complete_password_reset",
     "create_api_key",
     "create_role",
     "create_user",
@@ -45,7 +51,9 @@ __all__ = [
     "invite_user",
     "log_out",
     "reactivate_user",
+    "request_password_reset",
     "require_open_invitation",
+    "require_open_reset",
     "require_person",
     "resend_invitation",
     "reset_password",

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any, TypedDict, Unpack
 
 from app.company.models import Organization
-from app.identity import events, models, passwords, queries, rules, usernames
+from app.identity import events, models, queries, rules, usernames
 from app.identity.commands.roles import require_grants
 from app.identity.commands.sessions import end_sessions, require_person
 from app.identity.policy import UsernameConvention, policy_of
@@ -193,17 +193,6 @@ async def reactivate_user(actor: Actor, id: str, *, version: int | None = None) 
     await require_may_touch(actor, row)
     changed = await _change_status(row, rules.UserStatus.ACTIVE)
     journal.record(events.UserReactivated(subject_id=row.id, changes=changed))
-    return row.id
-
-
-@command(Permission.MANAGE_USERS, confirmed=True)
-async def reset_password(actor: Actor, id: str, *, password: Secret, version: int | None = None) -> str:
-    """Give somebody a new password; all sessions of that person end."""
-    row = await lock_one(models.User, actor, id, version=version)
-    await require_may_touch(actor, row)
-    await passwords.keep(row, await passwords.fitting_hash(row, password, await policy_of(row.organization_id)))
-    await end_sessions(row, rules.RevocationReason.PASSWORD_CHANGED)
-    journal.record(events.PasswordChanged(subject_id=row.id))
     return row.id
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.identity import rules
+from app.identity.common_passwords import common_passwords
 from app.kernel.actor import Actor, ActorKind, system_actor
 from app.kernel.errors import Conflict, InvalidInput, NotPermitted
 from app.kernel.permissions import CUSTOMER_ROLES, Permission, Role, permissions_of
@@ -207,3 +208,18 @@ def test_a_key_holds_some_of_its_makers_permissions_and_ends_within_two_years():
     for end in (NOON, NOON - timedelta(days=1), NOON + timedelta(days=731)):
         with pytest.raises(InvalidInput):
             rules.require_key_end(end, NOON)
+
+
+@pytest.mark.parametrize("password", ["finalfantasy", "FinalFantasy2026!", "needforspeed", "1Qaz2wsx3edc"])
+def test_passwords_of_the_bundled_list_are_common_whatever_is_put_behind_them(password):
+    assert rules.is_common(password)
+
+
+def test_the_bundled_list_has_thousands_and_leaves_whole_sentences_alone():
+    assert len(common_passwords()) > 5000
+    assert not {"#", ""} & common_passwords()
+    assert not rules.is_common("a kettle sings at noon")
+
+
+def test_kinds_of_characters_are_counted():
+    assert [rules.count_classes(one) for one in ("abc", "aB", "aB1", "aB1 ", "ÄÖ", "")] == [1, 2, 3, 4, 1, 0]
