@@ -93,14 +93,10 @@ class _Walk:
         sealed = max((one.seq for one in heads), default=0)
         await self._through_the_archive(archived)
         await self._through_the_table()
-        chain = self.chain
-        if chain.seq < max(written, sealed):
-            raise BrokenChain(chain.seq + 1, "it is missing: the end was cut off")
-        if chain.seq > (written := await journal.head(self.organization_id)):
+        self.chain.require_end(max(written, sealed), sealed)
+        if self.chain.seq > (written := await journal.head(self.organization_id)):
             raise BrokenChain(written + 1, "it was put in: the journal counts fewer facts")
-        if chain.sealed_seq < sealed:
-            raise BrokenChain(chain.sealed_seq + 1, "it has lost its seal")
-        chain.require_proofs()
+        self.chain.require_proofs()
 
     async def _through_the_archive(self, archived: JournalSeal) -> None:
         chain = self.chain

@@ -104,6 +104,13 @@ class Chain:
             self._take_proofs(record)
         self.seq = seq
 
+    def require_end(self, written: int, sealed: int) -> None:
+        """After the last fact: ``BrokenChain`` unless so many were met, and so many of them sealed."""
+        if self.seq < written:
+            raise BrokenChain(self.seq + 1, "it is missing: the end was cut off")
+        if self.sealed_seq < sealed:
+            raise BrokenChain(self.sealed_seq + 1, "it has lost its seal")
+
     def require_proofs(self) -> None:
         """``BrokenChain`` when a fact was changed, as an erasure would, and no erasure says so."""
         if self.unproven:

@@ -14,10 +14,12 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument, StrawberryArgumentAnnotation
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
+from strawberry.utils.str_converters import to_camel_case
 from tortoise.fields import FloatField
 
 from app.infrastructure.conditions import Condition, Writer, quoted
 from app.infrastructure.encryption import unseal
+from app.infrastructure.notes import note_reading
 from app.infrastructure.tables import IdentifiedTable, table_of
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
@@ -54,6 +56,9 @@ class Column(Declaration):
     facet: bool = False
     totals: bool = False
     places: int = 0
+    sensitive: bool = False
+    watched: "Computed | None" = None
+    """What the reader does where it is sensitive: it shows the column, and has it noted that it was read."""
 
     def bind(self, name: str, model: type[IdentifiedTable]) -> None:
         self.column = self.column or name
@@ -64,6 +69,10 @@ class Column(Declaration):
         is_float = isinstance(model._meta.fields_map.get(self.column), FloatField)
         if self.totals and (self.kind not in TOTALED or is_float or self.places > TOTALS_PLACES):
             raise TypeError(f"there are no exact totals of {self.column}")
+        if self.sensitive:
+            noted = _noting(model, name, lambda value, id: value)
+            kinds = {self.column: self.kind, "id": Kind.TEXT}
+            self.watched = Computed(self.permission, noted, (self.column, "id"), actor=True, kinds=kinds)
 
 
 @dataclass(slots=True)
@@ -157,7 +166,7 @@ class Computed(Declaration):
 
 @dataclass(slots=True)
 class Secret(Computed):
-    """An encrypted column, opened where it is shown. No file is written of it."""
+    """An encrypted column, opened where it is shown. Who reads it is noted. No file is written of it."""
 
     column: str = ""
 
@@ -167,11 +176,25 @@ class Secret(Computed):
             raise TypeError(f"{column} is not encrypted")
         table = table_of(model)
 
-        def show(stored: str | None, id: str, organization_id: str) -> str | None:
-            return None if stored is None else unseal(table, column, id, organization_id, stored)
+        def show(stored: str, id: str, organization_id: str) -> str:
+            return unseal(table, column, id, organization_id, stored)
 
-        self.function, self.needs = show, (column, "id", "organization_id")
+        self.function, self.needs = _noting(model, name, show), (column, "id", "organization_id")
+        self.actor = True
         self.kinds = dict.fromkeys((column, "id", "organization_id"), Kind.TEXT)
+
+
+def _noting(model: type[IdentifiedTable], name: str, show: Function) -> Function:
+    """As ``show``, called with who asks besides: it is noted who read the field of which row, if there was anything to read."""
+    field = f"{model.__name__}.{to_camel_case(name)}"
+
+    def shown(actor: Actor, value: Any, id: str, *more: Any) -> Any:
+        if value is None or value == "":
+            return value
+        note_reading(actor, field, id)
+        return show(value, id, *more)
+
+    return shown
 
 
 @dataclass(slots=True)
@@ -243,12 +266,14 @@ def col(
     permission: Permission | None = None,
     facet: bool = False,
     totals: bool = False,
+    sensitive: bool = False,
 ) -> Any:
     """A column; of the field's name unless said otherwise. With a permission it is null for those without it.
 
-    Lists count their rows by a ``facet``; of a column with ``totals`` they tell the sum, the least and the greatest.
+    Lists count their rows by a ``facet``; of a column with ``totals`` they tell the sum, the least and the greatest. Who
+    reads a ``sensitive`` one is noted for the audit.
     """
-    return KitField(description, Column(permission, column or "", facet=facet, totals=totals))
+    return KitField(description, Column(permission, column or "", facet=facet, totals=totals, sensitive=sensitive))
 
 
 def parent(

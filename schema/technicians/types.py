@@ -532,6 +532,7 @@ class Technician(Node):
         "What an hour of theirs costs us, in their currency; null without the permission VIEW_TECHNICIAN_COSTS.",
         permission=Permission.VIEW_TECHNICIAN_COSTS,
         totals=True,
+        sensitive=True,
     )
     currency: str = col("The currency of what they cost, ISO 4217.")
     speed_factor: float | None = col(

@@ -28,6 +28,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from schema.kit.declarations import (
     Children,
+    Column,
     Computed,
     Declaration,
     Group,
@@ -241,7 +242,10 @@ class Collector:
         if name == "__typename":
             return Pick(key, name, nodes, type, literal=type.name)
         field = type.fields[name]
-        pick = Pick(key, name, nodes, type, field, field_declaration(field))
+        declaration = field_declaration(field)
+        if isinstance(declaration, Column) and declaration.watched is not None:
+            declaration = declaration.watched
+        pick = Pick(key, name, nodes, type, field, declaration)
         named = get_named_type(field.type)
         if isinstance(pick.declaration, Children):
             pick.connection = self.connection(named, nodes, pick)

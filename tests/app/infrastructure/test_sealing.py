@@ -19,7 +19,7 @@ from tests.app.infrastructure.happenings import break_bell, ring_bell
 
 KEY, OTHER_KEY = "a key that is known to few people only", "another key that is as long as the first"
 FACTS = 1000
-DAMAGES_EACH = 30
+DAMAGES_EACH = 5
 
 
 @pytest.fixture(autouse=True)

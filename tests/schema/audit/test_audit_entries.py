@@ -1,6 +1,7 @@
 """The audit log: who did, tried and read what, from where; for auditors alone, who change nothing."""
 
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,10 +17,12 @@ from app.kernel.dialects import Dialect
 from app.kernel.errors import NotFound, NotPermitted
 from app.kernel.ids import new_id
 from app.kernel.permissions import ROLES, Permission, Role
+from app.technicians.models import Technician
 from schema.kit import OPERATIONS, SIGNED_IN, problems
 from schema.kit.live import hears
+from schema.kit.reading.selection import field_declaration
 from tests.schema import documents
-from tests.schema.asking import ask, codes, least
+from tests.schema.asking import ask, codes, heard, least
 from tests.schema.tenants import Tenant, found, snapshot
 
 DESK = Origin("203.0.113.7", "Firefox/140", "ses_1", "updateCustomer", caller="usr_1")
@@ -204,6 +207,75 @@ async def test_readings_are_told_once_per_row_and_minute(small: Tenant) -> None:
     assert await notes.flush(everything=True) == 1
     told = [one["details"] | {"since": ""} for one in await entries(small, kind="READING")]
     assert told == [{"field": "Site.accessInstructions", "ids": ids, "since": ""} for ids in (rows[2:], rows[:2])]
+
+
+SENSITIVE = {
+    "one row": "query($id: ID!) { %(one)s(id: $id) { %(field)s } }",
+    "a list": "{ %(many)s { nodes { %(field)s } } }",
+    "a list below": "{ organization { name } %(many)s { edges { node { again: %(field)s } } } }",
+    "node": "query($id: ID!) { node(id: $id) { ... on %(type)s { %(field)s } } }",
+}
+
+
+@pytest.mark.parametrize("way", SENSITIVE)
+@pytest.mark.parametrize(
+    ("prefix", "type", "field"), [("site", "Site", "accessInstructions"), ("tech", "Technician", "costPerHour")]
+)
+async def test_who_reads_a_sensitive_field_is_told_with_the_rows(
+    tenant: Tenant, way: str, prefix: str, type: str, field: str
+) -> None:
+    actor, rows = tenant.actors[Role.OPERATIONS_MANAGER], [one.rows[prefix].id for one in (tenant.first, tenant.second)]
+    words = {"one": type.lower(), "many": f"{type.lower()}s", "type": type, "field": field}
+    document = SENSITIVE[way] % words
+    with journal.coming_from(Origin("203.0.113.7", "Firefox/140", None, caller=actor.id)):
+        answer = await ask(actor, document, {"id": rows[0]} if "$id" in document else {})
+    assert "errors" not in answer
+    await notes.flush()
+    [entry] = await entries(tenant, kind="READING")
+    assert entry["details"]["field"] == f"{type}.{field}"
+    assert set(entry["details"]["ids"]) == set(rows if "list" in way else rows[:1])
+    assert (entry["actorId"], entry["address"]) == (actor.id, "203.0.113.7")
+
+
+async def test_reading_all_else_is_no_business_of_the_audit(small: Tenant) -> None:
+    manager, finance = small.actors[Role.OPERATIONS_MANAGER], small.actors[Role.QUALITY_MANAGER]
+    await ask(manager, "{ sites { nodes { name parking } } technicians { nodes { name status } } }")
+    refused = await ask(finance, "{ technicians { nodes { costPerHour } } }")
+    assert codes(refused) == ["FORBIDDEN"]
+    assert await notes.flush(everything=True) == 0
+
+
+async def test_a_sensitive_field_looks_as_any_column_would(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
+    [id, other] = [one.technician_id for one in (tenant.first, tenant.second)]
+    await Technician.filter(id=id).update(cost_per_hour=Decimal("42.50"))
+    await Technician.filter(id=other).update(cost_per_hour=None)
+    document = "{ technicians { nodes { costPerHour } } }"
+    noted = await ask(tenant.actors[Role.FINANCE], document)
+    column = field_declaration(documents.readable_types()["tech"].fields["costPerHour"])
+    monkeypatch.setattr(column, "watched", None)
+    assert await ask(tenant.actors[Role.FINANCE], f"{document} # unwatched\n") == noted
+    assert {one["costPerHour"] for one in noted["data"]["technicians"]["nodes"]} == {"42.5", None}
+
+
+async def test_an_event_with_a_sensitive_field_is_read_by_each_who_hears_it(small: Tenant) -> None:
+    start = journal.cursor_at(small.organization_id, 0)
+    document = "subscription($a: String) { technicianChanged(after: $a) { technician { costPerHour } } }"
+    readers = [small.actors[Role.OPERATIONS_MANAGER], small.actors[Role.FINANCE]]
+    told = [await heard(reader, document, {"a": start}) for reader in readers]
+    assert [event["data"]["technicianChanged"]["technician"]["costPerHour"] for event in told[1]] == [
+        "910001",
+        "910002",
+    ]
+    await notes.flush()
+    assert {one["actorId"] for one in await entries(small, kind="READING")} == {reader.id for reader in readers}
+
+
+async def test_what_came_from_elsewhere_is_not_taken_for_the_readers_place(small: Tenant) -> None:
+    with journal.coming_from(Origin("203.0.113.7", "Firefox/140", caller="usr_somebody_else")):
+        notes.note_reading(small.actors[Role.DISPATCHER], "Site.accessInstructions", small.first.rows["site"].id)
+    await notes.flush()
+    [entry] = await entries(small, kind="READING")
+    assert (entry["address"], entry["userAgent"]) == (None, None)
 
 
 # Evidence, and nobody else's business
