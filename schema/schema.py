@@ -8,6 +8,7 @@ import schema.audit.operations
 import schema.company.operations
 import schema.customers.operations
 import schema.equipment.operations
+import schema.identity.factors
 import schema.identity.invitations
 import schema.identity.operations
 import schema.identity.resets
@@ -31,6 +32,7 @@ from schema.kit.execution import core_of
 ROOMS = (
     schema.company.operations,
     schema.identity.operations,
+    schema.identity.factors,
     schema.identity.security,
     schema.identity.invitations,
     schema.identity.resets,

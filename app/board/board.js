@@ -625,9 +625,12 @@ $("#sign-in").addEventListener("submit", async (event) => {
   const { email, password } = Object.fromEntries(new FormData(form));
   button.disabled = true;
   try {
-    await signIn(email, password);
+    const { mustEnroll } = await signIn(email, password);
     form.reset();
-    await start();
+    if (mustEnroll) {
+      await signOut();
+      leave("Your organization asks for a second factor. Set one up with enrollMfaMethod in GraphiQL first.");
+    } else await start();
   } catch (problem) {
     leave(problem.message);
   }

@@ -44,15 +44,43 @@ async function post(document, variables = {}, access = null) {
   return answer.data;
 }
 
-const SESSION = "signedIn { accessToken accessExpiresAt refreshToken } errors { message }";
+const SESSION = `signedIn { accessToken accessExpiresAt refreshToken mustEnroll } errors { message
+  ... on SecondFactorRequired { challenge { token passkeyOptions methods { id kind name hint } } } }`;
+
+// The session, or what is asked for before there is one.
+function begun({ signedIn, errors }) {
+  const [problem] = errors;
+  if (problem?.challenge) return answerChallenge(problem.challenge);
+  if (problem) throw new Error(problem.message);
+  return keep(signedIn);
+}
+
+async function answerChallenge(challenge) {
+  const { askForFactor } = await import("/assets/factor.js");
+  return askForFactor(challenge, {
+    complete: async (answer) => {
+      const { completeLogIn } = await post(
+        `mutation Complete($input: CompleteLogInInput!) { completeLogIn(input: $input) { ${SESSION} } }`,
+        { input: { challenge: challenge.token, ...answer } },
+      );
+      return begun(completeLogIn);
+    },
+    send: async (methodId) => {
+      const { sendFactorCode } = await post(
+        "mutation Send($input: SendFactorCodeInput!) { sendFactorCode(input: $input) { errors { message } } }",
+        { input: { challenge: challenge.token, methodId } },
+      );
+      if (sendFactorCode.errors.length) throw new Error(sendFactorCode.errors[0].message);
+    },
+  });
+}
 
 export async function signIn(email, password) {
   const { logIn } = await post(
     `mutation SignIn($input: LogInInput!) { logIn(input: $input) { ${SESSION} } }`,
     { input: { email, password } },
   );
-  if (logIn.errors.length) throw new Error(logIn.errors[0].message);
-  return keep(logIn.signedIn);
+  return begun(logIn);
 }
 
 // A link such as /#email=…&password=… signs in at once. What follows the # never leaves the browser.

@@ -90,6 +90,50 @@ class SecurityPolicyChanged(Fact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecondFactorAdded(Fact):
+    """A person set up a second factor."""
+
+    noun = "second factor"
+    user_id: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondFactorRenamed(Fact):
+    """A person calls a second factor something else."""
+
+    noun = "second factor"
+    user_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondFactorRemoved(Fact):
+    """A person has a second factor no more."""
+
+    noun = "second factor"
+    user_id: str
+    kind: str
+
+
+class SecondFactorsReset(Fact):
+    """An administrator took all second factors from a person, who signs in by the password alone until there are new ones."""
+
+    noun = "user"
+
+
+class RecoveryCodesReplaced(Fact):
+    """A person has fresh recovery codes; the ones before open nothing."""
+
+    noun = "user"
+
+
+class RecoveryCodeUsed(Fact):
+    """A person answered with a recovery code, because other factors were not at hand."""
+
+    noun = "user"
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionStarted(Fact):
     """A person signed in."""
 

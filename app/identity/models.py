@@ -217,6 +217,8 @@ class Session(OwnedTable):
     user_agent = fields.CharField(max_length=300, default="")
     last_used_at = fields.DatetimeField()
     confirmed_at: datetime | None = fields.DatetimeField(null=True)
+    # The person has yet to set up the second factor that the organization asks for, and may do nothing else.
+    must_enroll = fields.BooleanField(default=False, db_default=False)
 
     class Meta:
         table = "session"
@@ -228,6 +230,97 @@ class Session(OwnedTable):
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
         return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+
+
+@register
+class MfaMethod(OwnedTable):
+    """A second factor of a person, in use once it is confirmed. The secret of an app is encrypted; of a security key there
+    is only the public half."""
+
+    prefix = "mfa"
+    noun = "second factor"
+    encrypted = ("secret",)
+
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "truckroll.User", related_name=False, on_delete=OnDelete.RESTRICT
+    )
+    user_id: str
+    kind = fields.CharField(max_length=16)
+    name = fields.CharField(max_length=80)
+    secret: str | None = fields.TextField(null=True)
+    last_step: int | None = fields.BigIntField(null=True)
+    target = fields.CharField(max_length=254, null=True)
+    credential_id = fields.CharField(max_length=1400, null=True, unique=True)
+    public_key: str | None = fields.TextField(null=True)
+    sign_count = fields.BigIntField(default=0)
+    confirmed_at: datetime | None = fields.DatetimeField(null=True)
+    last_used_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "mfa_method"
+        indexes = [Index(fields=("organization_id", "user", "created_at"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+
+
+class RecoveryCode(OwnedTable):
+    """A code that signs a person in once when every other second factor is lost. Only a hash is kept."""
+
+    prefix = "rcode"
+    noun = "recovery code"
+
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "truckroll.User", related_name=False, on_delete=OnDelete.RESTRICT
+    )
+    user_id: str
+    code_hash = fields.CharField(max_length=64)
+    used_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "recovery_code"
+        indexes = [Index(fields=("organization_id", "user"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return nothing()
+
+
+class FactorChallenge(OwnedTable):
+    """Somebody was asked for a second factor: when they sign in, confirm who they are, or set a new one up.
+
+    Whoever answers shows the token, of which only a hash is kept. It is also the key of the hash of a code that was sent:
+    six digits alone would be found in a stolen database within a second.
+    """
+
+    prefix = "chal"
+    noun = "challenge"
+
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "truckroll.User", related_name=False, on_delete=OnDelete.RESTRICT
+    )
+    user_id: str
+    purpose = fields.CharField(max_length=16)
+    token_hash = fields.CharField(max_length=64, unique=True)
+    password_mark = fields.CharField(max_length=64)
+    session_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    method_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    passkey_challenge = fields.CharField(max_length=128)
+    code_hash = fields.CharField(max_length=64, null=True)
+    code_sent_at: datetime | None = fields.DatetimeField(null=True)
+    codes_sent = fields.IntField(default=0)
+    tries = fields.IntField(default=0)
+    expires_at = fields.DatetimeField()
+    spent_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "factor_challenge"
+        indexes = [Index(fields=("organization_id", "user", "code_sent_at")), Index(fields=("expires_at",))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return nothing()
 
 
 @register
@@ -363,4 +456,11 @@ personal(
 )
 personal(UsedPassword, of(USER, "user_id", drop=True), hidden=("password_hash",))
 personal(LoginAttempt, of(USER, "user_id", drop=True))
+personal(MfaMethod, of(USER, "user_id", drop=True), hidden=("secret", "last_step", "public_key"))
+personal(RecoveryCode, of(USER, "user_id", drop=True), hidden=("code_hash",))
+personal(
+    FactorChallenge,
+    of(USER, "user_id", drop=True),
+    hidden=("token_hash", "password_mark", "passkey_challenge", "code_hash"),
+)
 impersonal("rules for everybody, and about nobody", SecurityPolicy, CustomRole)

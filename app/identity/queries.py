@@ -3,7 +3,7 @@
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
@@ -127,7 +127,8 @@ async def _unchanged(hashes: Sequence[str]) -> tuple[dict[str, Actor], dict[str,
     marks = ", ".join(mark(number + 1) for number in range(len(asked)))
     rows = await database.read_rows(
         f'SELECT s."access_hash", s."last_used_at", u."organization_id", u."custom_role_ids", s."access_expires_at", '
-        f's."revoked_at", u."status", u."roles", u."technician_id", u."customer_id", {named} FROM "session" s JOIN "user" u ON u."id" = s."user_id" '
+        f's."revoked_at", s."must_enroll", u."status", u."roles", u."technician_id", u."customer_id", {named} '
+        f'FROM "session" s JOIN "user" u ON u."id" = s."user_id" '
         f'WHERE s."access_hash" IN ({marks})',
         asked,
     )
@@ -191,13 +192,18 @@ async def _by_sessions(hashes: Sequence[str]) -> dict[str, _Found]:
     return {
         session.access_hash: _standing(
             session,
-            actor_of(users[session.user_id], session.id, grants[session.user_id]),
+            _within(session, actor_of(users[session.user_id], session.id, grants[session.user_id])),
             session.last_used_at,
             session.access_expires_at,
         )
         for session in sessions
         if session.user_id in users
     }
+
+
+def _within(session: models.Session, actor: Actor) -> Actor:
+    """The actor of a session, who may do nothing while there is a second factor to set up."""
+    return replace(actor, permissions=frozenset(), must_enroll=True) if session.must_enroll else actor
 
 
 async def _by_keys(hashes: Sequence[str]) -> dict[str, _Found]:

@@ -22,6 +22,7 @@ REFRESH_TOKEN = "trr"
 API_KEY = "trk"
 INVITATION_TOKEN = "tri"
 RESET_TOKEN = "trp"
+CHALLENGE = "trc"
 
 PASSWORD_LENGTH_MIN = 12
 PASSWORD_LENGTH_MAX = 128
@@ -30,14 +31,25 @@ WEAK_SHARE_OF_RUNS = 0.6
 SECRET_PART_MIN = 8  # characters left once the e-mail address or the name is taken out
 
 ACCESS_LASTS = timedelta(minutes=30)
-IDLE_LASTS = timedelta(days=14)
-SESSION_LASTS = timedelta(days=60)
 REFRESH_GRACE = timedelta(seconds=10)
 SESSIONS_PER_USER_MAX = 50
 CUSTOM_ROLES_MAX = 200
 CUSTOM_ROLES_PER_USER_MAX = 20
 
-CONFIRMATION_MINUTES = 15
+CHALLENGE_LASTS = timedelta(minutes=10)
+CHALLENGE_TRIES_MAX = 5
+CODE_DIGITS = 6
+CODE_RESENT_AFTER = timedelta(seconds=30)
+CODES_PER_CHALLENGE_MAX = 3
+CODES_PER_HOUR_MAX = 10
+METHODS_PER_USER_MAX = 10
+WRONG_CODES_MAX = 50
+WRONG_CODES_WINDOW = timedelta(hours=24)
+TOTP_STEP_SECONDS = 30
+TOTP_STEPS_ASIDE = 1  # clocks of phones are a little off
+RECOVERY_CODES = 10
+RECOVERY_CODE_BYTES = 10
+UNCONFIRMED_KEPT = timedelta(days=1)
 
 FREE_TRIES = 5
 FIRST_DELAY_SECONDS = 10
@@ -96,19 +108,27 @@ USER_LIFECYCLE: Lifecycle[UserStatus] = Lifecycle(
 
 
 class LoginOutcome(StrEnum):
-    """How an attempt to sign in went. One that never ended counts as failed; CONFIRMED is a password given to change it."""
+    """How an attempt to sign in went. One that never ended counts as failed; CONFIRMED is one who was signed in already."""
 
     STARTED = "STARTED"
     SUCCEEDED = "SUCCEEDED"
     CONFIRMED = "CONFIRMED"
+    CHALLENGED = "CHALLENGED"
     WRONG_PASSWORD = "WRONG_PASSWORD"
+    WRONG_FACTOR = "WRONG_FACTOR"
     UNKNOWN_LOGIN = "UNKNOWN_LOGIN"
     DEACTIVATED = "DEACTIVATED"
     PASSWORD_EXPIRED = "PASSWORD_EXPIRED"
     SLOWED_DOWN = "SLOWED_DOWN"
 
 
-FAILED = (LoginOutcome.STARTED, LoginOutcome.WRONG_PASSWORD, LoginOutcome.UNKNOWN_LOGIN, LoginOutcome.DEACTIVATED)
+FAILED = (
+    LoginOutcome.STARTED,
+    LoginOutcome.WRONG_PASSWORD,
+    LoginOutcome.WRONG_FACTOR,
+    LoginOutcome.UNKNOWN_LOGIN,
+    LoginOutcome.DEACTIVATED,
+)
 
 
 class RevocationReason(StrEnum):
@@ -120,6 +140,15 @@ class RevocationReason(StrEnum):
     PASSWORD_CHANGED = "PASSWORD_CHANGED"
     USER_DEACTIVATED = "USER_DEACTIVATED"
     TOO_MANY_SESSIONS = "TOO_MANY_SESSIONS"
+    FACTORS_RESET = "FACTORS_RESET"
+
+
+class Purpose(StrEnum):
+    """What somebody is asked for a second factor for."""
+
+    LOG_IN = "LOG_IN"
+    CONFIRM = "CONFIRM"
+    ENROLL = "ENROLL"
 
 
 def require_login(login: str, path: str = "email") -> str:
@@ -151,6 +180,11 @@ def require_roles(
             path=["technicianId"],
         )
     return sorted(role.value for role in wanted)
+
+
+def known_roles(roles: Iterable[str]) -> frozenset[Role]:
+    """The roles of a row, without those of another version."""
+    return frozenset(Role(role) for role in roles if role in Role.__members__)
 
 
 def require_may_grant(actor: Actor, roles: Iterable[str], grants: Iterable[Grant] = ()) -> None:
@@ -329,6 +363,22 @@ def seconds_until_fewer_guesses(guesses: Sequence[datetime], now: datetime, *, i
     return max(1, -int(-left // 1))
 
 
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """When a session's access token, the session unless it is used, and the session at all end."""
+
+    access: datetime
+    idle: datetime
+    absolute: datetime
+
+
+def session_ends(began_at: datetime, used_at: datetime, idle_minutes: int, absolute_minutes: int) -> Ends:
+    """The ends of a session that began and was last used at some moment, within its limits."""
+    absolute = began_at + timedelta(minutes=absolute_minutes)
+    idle = min(used_at + timedelta(minutes=idle_minutes), absolute)
+    return Ends(min(used_at + ACCESS_LASTS, idle), idle, absolute)
+
+
 class Refresh(StrEnum):
     """What a refresh token turns out to be."""
 
@@ -378,7 +428,7 @@ def require_key_end(expires_at: datetime | None, now: datetime) -> datetime | No
     return expires_at
 
 
-def is_confirmed(confirmed_at: datetime, now: datetime, minutes: int = CONFIRMATION_MINUTES) -> bool:
+def is_confirmed(confirmed_at: datetime, now: datetime, minutes: int) -> bool:
     """Whether somebody who proved who they are at a moment need not do so again."""
     return now - confirmed_at < timedelta(minutes=minutes)
 

@@ -4,6 +4,7 @@ Each is a plain function that ends in a command for the user it turned out to be
 it records is committed before the problem is raised, unlike in a command.
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -14,6 +15,8 @@ from datetime import datetime
 import structlog
 
 from app.identity import attempts, commands, events, models, passwords, queries, rules
+from app.identity.factors import challenges, proofs
+from app.identity.factors.proofs import Proof
 from app.identity.policy import policy_of
 from app.identity.secret import Secret
 from app.infrastructure import journal, tokens
@@ -22,7 +25,7 @@ from app.infrastructure.conditions import column
 from app.infrastructure.tables import add_row, change_row, find_one, find_rows, lock_one
 from app.kernel.actor import Actor, ActorKind, system_actor
 from app.kernel.calendar import utc_now
-from app.kernel.errors import InvalidInput, NotAuthenticated, NotPermitted, PasswordExpired
+from app.kernel.errors import InvalidInput, NotAuthenticated, NotPermitted, PasswordExpired, SecondFactorRequired
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +73,31 @@ async def log_in(login: str, password: str, *, address: str = "", user_agent: st
     if passwords.is_too_old(user, await policy_of(user.organization_id), utc_now()):
         await attempts.end_attempt(attempt, rules.LoginOutcome.PASSWORD_EXPIRED)
         raise PasswordExpired()
+    await _keep_up_with_the_times(user, password)
+    return await go_on(user, attempt, address=address, user_agent=user_agent)
+
+
+async def go_on(user: models.User, attempt: models.LoginAttempt, *, address: str, user_agent: str) -> SignedIn:
+    """A session for somebody who proved the first factor; ``SecondFactorRequired`` for who has a second one."""
+    methods = await challenges.confirmed_methods(user)
+    if not methods:
+        return await _open(user, attempt, None, address, user_agent)
+    await attempts.end_attempt(attempt, rules.LoginOutcome.CHALLENGED)
+    asked = challenges.usable(methods, await policy_of(user.organization_id))
+    question = await challenges.begin(user, rules.Purpose.LOG_IN)
+    raise SecondFactorRequired(await asyncio.to_thread(challenges.shown, question, asked))
+
+
+async def complete_log_in(token: str, proof: Proof, *, address: str = "", user_agent: str = "") -> SignedIn:
+    """Sign in with the second factor, after ``log_in`` asked for it. A challenge bears five tries in ten minutes."""
+    address, user_agent = attempts.printable(address), attempts.printable(user_agent)
+    found = await proofs.answer(token, proof, rules.Purpose.LOG_IN, address=address, user_agent=user_agent)
+    return await _open(found.user, found.attempt, found.challenge.id, address, user_agent)
+
+
+async def _open(
+    user: models.User, attempt: models.LoginAttempt, challenge_id: str | None, address: str, user_agent: str
+) -> SignedIn:
     family, rotation_secret = tokens.new_token(rules.REFRESH_TOKEN), secrets.token_hex(32)
     pair = _next_pair(rotation_secret, secrets.token_hex(32))
     with idempotency_key(None):
@@ -77,6 +105,7 @@ async def log_in(login: str, password: str, *, address: str = "", user_agent: st
             queries.actor_of(user),
             user.password_hash,
             attempt.id,
+            challenge_id,
             family=tokens.hash_token(family),
             rotation_secret=rotation_secret,
             access_hash=tokens.hash_token(pair.access),
@@ -84,7 +113,6 @@ async def log_in(login: str, password: str, *, address: str = "", user_agent: st
             address=address[: attempts.ADDRESS_LENGTH_MAX],
             user_agent=user_agent[: attempts.USER_AGENT_LENGTH_MAX],
         )
-    await _keep_up_with_the_times(user, password)
     return await _signed_in(session_id, family, pair)
 
 
@@ -93,6 +121,7 @@ async def open_session(
     actor: Actor,
     password_hash: str | None,
     attempt_id: str,
+    challenge_id: str | None,
     *,
     family: str,
     rotation_secret: str,
@@ -101,11 +130,18 @@ async def open_session(
     address: str,
     user_agent: str,
 ) -> str:
-    """Start a session for a user whose password was just found to fit. For ``log_in``."""
+    """Start a session for a user who just proved who they are, with all factors they have. For ``log_in``."""
     user = await lock_one(models.User, actor, actor.id)
     if user.status != rules.UserStatus.ACTIVE or user.password_hash != password_hash:
         raise NotAuthenticated(rules.WRONG_LOGIN)
-    now = utc_now()
+    methods, policy = await challenges.confirmed_methods(user), await policy_of(user.organization_id)
+    if challenge_id is not None:
+        await challenges.spend(challenge_id, rules.Purpose.LOG_IN)
+    elif methods:
+        # The factor came into use since the password was looked at.
+        raise NotAuthenticated(rules.WRONG_LOGIN)
+    now, limit = utc_now(), policy.limit_of(rules.known_roles(user.roles))
+    ends = rules.session_ends(now, now, limit.idle_minutes, limit.absolute_minutes)
     await _close_oldest_sessions(user)
     row = await add_row(
         models.Session,
@@ -115,9 +151,10 @@ async def open_session(
         user_agent=user_agent,
         last_used_at=now,
         confirmed_at=now,
-        absolute_expires_at=now + rules.SESSION_LASTS,
-        access_expires_at=now + rules.ACCESS_LASTS,
-        refresh_expires_at=now + rules.IDLE_LASTS,
+        must_enroll=challenges.must_enroll(methods, policy, user.roles),
+        absolute_expires_at=ends.absolute,
+        access_expires_at=ends.access,
+        refresh_expires_at=ends.idle,
         family=family,
         rotation_secret=rotation_secret,
         access_hash=access_hash,
@@ -163,26 +200,33 @@ async def rotate_session(
     The answer is the verdict on the token: the end of the session must be committed, so it cannot be a problem.
     """
     row = await lock_one(models.Session, actor, id)
-    now = utc_now()
+    [user] = await find_rows(models.User, column("id") == row.user_id)
+    now, policy = utc_now(), await policy_of(row.organization_id)
+    limit = policy.limit_of(rules.known_roles(user.roles))
+    # Limits and roles may have changed since the session began: what holds is what holds now.
+    so_far = rules.session_ends(row.created_at, row.last_used_at, limit.idle_minutes, limit.absolute_minutes)
     verdict = rules.judge_refresh(
         is_current=hmac.compare_digest(row.refresh_hash, presented),
         is_previous=hmac.compare_digest(row.previous_refresh_hash or "", presented),
         rotated_at=row.rotated_at,
-        ends_at=min(row.refresh_expires_at, row.absolute_expires_at),
+        ends_at=min(row.refresh_expires_at, row.absolute_expires_at, so_far.idle),
         is_revoked=row.revoked_at is not None,
         now=now,
     )
     if verdict is rules.Refresh.REUSED:
         await commands.end_session(row, rules.RevocationReason.TOKEN_REUSED)
     elif verdict is rules.Refresh.CURRENT:
+        ends = rules.session_ends(row.created_at, now, limit.idle_minutes, limit.absolute_minutes)
         await change_row(
             row,
             previous_refresh_hash=row.refresh_hash,
             refresh_hash=refresh_hash,
             access_hash=access_hash,
             rotated_at=now,
-            access_expires_at=min(now + rules.ACCESS_LASTS, row.absolute_expires_at),
-            refresh_expires_at=min(now + rules.IDLE_LASTS, row.absolute_expires_at),
+            must_enroll=challenges.must_enroll(await challenges.confirmed_methods(user), policy, user.roles),
+            access_expires_at=ends.access,
+            refresh_expires_at=ends.idle,
+            absolute_expires_at=ends.absolute,
             last_used_at=now,
             address=address or row.address,
         )
@@ -235,7 +279,8 @@ async def _keep_up_with_the_times(user: models.User, password: str) -> None:
     fresh = await tokens.hash_password(rules.normal_password(password))
 
     async def keep() -> None:
-        await models.User.filter(id=user.id, password_hash=user.password_hash).update(password_hash=fresh)
+        if await models.User.filter(id=user.id, password_hash=user.password_hash).update(password_hash=fresh):
+            user.password_hash = fresh
 
     await attempts.saved(keep)
 

@@ -40,6 +40,8 @@ class Actor:
     """The organization's own roles that are held; what they allow is among the permissions."""
     terms: KeyTerms | None = None
     """What a key is held to besides its permissions; None for people and for the system."""
+    must_enroll: bool = False
+    """Whether this is a person who has yet to set up the second factor that is asked for, and may do nothing else."""
     scope_key: int = field(init=False, compare=False, repr=False)
     reach: Reach = field(init=False, compare=False, repr=False)
 
@@ -53,6 +55,7 @@ class Actor:
             self.technician_id is not None,
             self.customer_id is not None,
             self.session_id is not None,
+            self.must_enroll,
         )
         object.__setattr__(self, "scope_key", _SCOPES.setdefault(shape, len(_SCOPES)))
 

@@ -7,6 +7,8 @@
     ├── NotAuthenticated         no valid session or key
     ├── PasswordExpired          right, but older than is allowed
     ├── NotPermitted             signed in, but the role lacks a permission (permission)
+    │   └── EnrollmentRequired   first set up the second factor that is asked for
+    ├── SecondFactorRequired     the password was right; one step is left   (challenge)
     ├── ConfirmationRequired     prove once more who you are                (minutes)
     ├── NotFound                 no such thing, or not one you may see      (noun, id)
     ├── Conflict                 true a moment ago, or never going to be
@@ -25,7 +27,7 @@
 """
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -94,6 +96,31 @@ class NotPermitted(Problem):
 
     def data(self) -> dict[str, Any]:
         return {"permission": self.permission}
+
+
+class EnrollmentRequired(NotPermitted):
+    """The organization asks for a second factor, and the person has none yet."""
+
+    code = "ENROLLMENT_REQUIRED"
+
+    def __init__(self) -> None:
+        Problem.__init__(self, "Set up a second factor first: your organization asks for one.")
+
+    def data(self) -> dict[str, Any]:
+        return {}
+
+
+class SecondFactorRequired(Problem):
+    """The password was right, and a second factor is asked for: answer the challenge with ``completeLogIn``."""
+
+    code = "SECOND_FACTOR_REQUIRED"
+
+    def __init__(self, challenge: Mapping[str, Any]) -> None:
+        super().__init__("One step is left: answer with your second factor.")
+        self.challenge = challenge
+
+    def data(self) -> dict[str, Any]:
+        return {"challenge": self.challenge}
 
 
 class ConfirmationRequired(Problem):

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 
-from app.identity import commands, confirmation, queries, sign_in
+from app.identity import commands, queries, sign_in
 from app.identity.secret import Secret, Slip
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.errors import (
@@ -11,6 +11,7 @@ from app.kernel.errors import (
     Conflict,
     IllegalTransition,
     PasswordExpired,
+    SecondFactorRequired,
     StaleVersion,
 )
 from app.kernel.permissions import Permission, Reach, Role
@@ -59,8 +60,11 @@ from schema.kit.live import changed
 
 # Where a secret may be guessed. A document may hold one of these fields, once: else it would be many guesses in a request.
 AUTHENTICATION_MUTATIONS = frozenset(
-    {"logIn", "refreshSession", "setPassword", "confirmIdentity", "acceptInvitation", "completePasswordReset"}
-)
+    {
+        "logIn", "completeLogIn", "sendFactorCode", "refreshSession", "setPassword", "confirmIdentity", "confirmMfaMethod",
+        "acceptInvitation", "completePasswordReset",
+    }
+)  # fmt: skip
 
 VERSION = "The version you saw; refused when it is not the current one. Leave it out to change whatever is there."
 NEW_ID = "Your own id for it, so that you may send this again; without it we make one."
@@ -90,6 +94,7 @@ class Queries:
             organization_id=actor.organization_id,
             user_id=actor.id if actor.kind is ActorKind.USER else None,
             session_id=actor.session_id,
+            must_enroll=actor.must_enroll,
         )
 
     @query(
@@ -167,13 +172,6 @@ class SetPasswordInput:
 
     current_password: str = about("The password you have.")
     password: str = about(PASSWORD)
-
-
-@inputs
-class ConfirmIdentityInput:
-    """What proves that it is you."""
-
-    password: str = about("Your password.")
 
 
 @inputs
@@ -358,7 +356,7 @@ def _shared_budget(balance: Balance | None) -> SharedBudget | None:
     return SharedBudget(maximum=balance.maximum, available=balance.available, restore_rate=balance.restore_rate)
 
 
-async def _signed_in(context: Context, session: sign_in.SignedIn) -> SignedIn:
+async def signed_in(context: Context, session: sign_in.SignedIn) -> SignedIn:
     """The answer, read as the one who just signed in."""
     context.actor = await queries.actor_of_token(session.access_token, context.address)
     return SignedIn(
@@ -368,6 +366,7 @@ async def _signed_in(context: Context, session: sign_in.SignedIn) -> SignedIn:
         refresh_expires_at=session.refresh_expires_at,
         user_id=session.user_id,
         session_id=session.session_id,
+        must_enroll=context.actor.must_enroll,
     )
 
 
@@ -377,15 +376,16 @@ class Mutations:
     @mutation(
         SignedIn,
         "Signs in with a password. A wrong password, an unknown login and a deactivated user get the same answer. After "
-        "several failures from the same network it is RATE_LIMITED for a growing while.",
+        "several failures from the same network it is RATE_LIMITED for a growing while. Who has a second factor gets "
+        "SECOND_FACTOR_REQUIRED with a challenge for completeLogIn.",
         permission=ANYONE,
-        problems=(PasswordExpired,),
+        problems=(PasswordExpired, SecondFactorRequired),
     )
     async def log_in(context: Context, input: LogInInput) -> SignedIn:
         session = await sign_in.log_in(
             input.email, input.password, address=context.address, user_agent=context.user_agent
         )
-        return await _signed_in(context, session)
+        return await signed_in(context, session)
 
     @mutation(
         SignedIn,
@@ -395,7 +395,7 @@ class Mutations:
     )
     async def refresh_session(context: Context, input: RefreshSessionInput) -> SignedIn:
         session = await sign_in.refresh_session(input.refresh_token, address=context.address)
-        return await _signed_in(context, session)
+        return await signed_in(context, session)
 
     @mutation(Session, "Ends the session you are using.", permission=SIGNED_IN)
     async def log_out(actor: Actor) -> str:
@@ -409,17 +409,6 @@ class Mutations:
             Secret(input.password),
             address=context.address,
             user_agent=context.user_agent,
-        )
-
-    @mutation(
-        Session,
-        "Proves that it is still you who uses this session: then what asks for CONFIRMATION_REQUIRED is open for some minutes, "
-        "as it is after signing in.",
-        permission=SIGNED_IN,
-    )
-    async def confirm_identity(actor: Actor, context: Context, input: ConfirmIdentityInput) -> str:
-        return await confirmation.confirm_identity(
-            actor, Secret(input.password), address=context.address, user_agent=context.user_agent
         )
 
     @mutation(Session, "Ends a session: your own, or anybody's if you manage users.", permission=SIGNED_IN)

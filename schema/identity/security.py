@@ -18,16 +18,6 @@ describe_enum(
         UsernameConvention.EMPLOYEE_NUMBER: "The company's own number for the person; without one, initial and surname.",
     },
 )
-describe_enum(
-    FactorKind,
-    "What can be asked for besides the password.",
-    {
-        FactorKind.TOTP: "A code of an app on the phone.",
-        FactorKind.WEBAUTHN: "A security key, or the device itself.",
-        FactorKind.SMS: "A code by text message.",
-        FactorKind.EMAIL: "A code by mail.",
-    },
-)
 
 
 @plain

@@ -5,6 +5,7 @@ from datetime import date, datetime
 import orjson
 
 from app.identity import models, rules
+from app.identity.policy import FactorKind
 from app.infrastructure.conditions import Condition, Writer, column, quoted
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.calendar import utc_now
@@ -137,12 +138,24 @@ describe_enum(
     },
 )
 describe_enum(
+    FactorKind,
+    "What can be asked for besides the password.",
+    {
+        FactorKind.TOTP: "A code of an app on the phone.",
+        FactorKind.WEBAUTHN: "A security key, or the device itself.",
+        FactorKind.SMS: "A code by text message.",
+        FactorKind.EMAIL: "A code by mail.",
+    },
+)
+describe_enum(
     rules.LoginOutcome,
     "How an attempt to sign in went.",
     {
         rules.LoginOutcome.STARTED: "It was never finished, and counts as failed.",
         rules.LoginOutcome.SUCCEEDED: "A session was opened.",
-        rules.LoginOutcome.CONFIRMED: "The password was given once more, to change it.",
+        rules.LoginOutcome.CONFIRMED: "Somebody who was signed in proved once more who they are.",
+        rules.LoginOutcome.CHALLENGED: "The password was right, and a second factor was asked for.",
+        rules.LoginOutcome.WRONG_FACTOR: "The second factor was wrong.",
         rules.LoginOutcome.WRONG_PASSWORD: "The password was wrong.",
         rules.LoginOutcome.UNKNOWN_LOGIN: "Nobody has this login.",
         rules.LoginOutcome.DEACTIVATED: "The password was right, but the user is deactivated.",
@@ -159,6 +172,7 @@ describe_enum(
         rules.RevocationReason.TOKEN_REUSED: "A spent refresh token was presented again, so one may have been stolen.",
         rules.RevocationReason.PASSWORD_CHANGED: "The person got a new password.",
         rules.RevocationReason.USER_DEACTIVATED: "The person may no longer sign in.",
+        rules.RevocationReason.FACTORS_RESET: "An administrator took the person's second factors away.",
         rules.RevocationReason.TOO_MANY_SESSIONS: "The person opened many newer ones.",
     },
 )
@@ -489,6 +503,7 @@ class Viewer:
     organization: Organization | None = link("The organization.", "organization_id")
     user: User | None = link("The user, if it is one.", "user_id")
     session: Session | None = link("The session, if there is one.", "session_id")
+    must_enroll: bool = about("Whether you have to set up a second factor before anything else: enrollMfaMethod.")
     organization_id: Private[str]
     user_id: Private[str | None]
     session_id: Private[str | None]
@@ -531,6 +546,7 @@ class SignedIn:
     refresh_expires_at: datetime = about("When the refresh token ends.")
     user: User | None = link("Who signed in.", "user_id")
     session: Session | None = link("The session.", "session_id")
+    must_enroll: bool = about("Whether a second factor has to be set up before anything else: enrollMfaMethod.")
     user_id: Private[str]
     session_id: Private[str]
 

@@ -34,7 +34,7 @@ from schema.kit.enums import describe_enum
 from schema.kit.execution import encode, execute, plain_data
 from schema.kit.filters import by, by_children, by_parent, by_search, extends_filter, filterable
 from schema.kit.live import changed, heard, watched
-from schema.kit.operations import ANYONE, OPERATIONS, SIGNED_IN, found, many, mutation, one, query
+from schema.kit.operations import ANYONE, OPEN_WHILE_ENROLLING, OPERATIONS, SIGNED_IN, found, many, mutation, one, query
 from schema.kit.operators import (
     BooleanFilter,
     DateFilter,
@@ -57,6 +57,7 @@ __all__ = [
     "ANYONE",
     "ID",
     "JSON",
+    "OPEN_WHILE_ENROLLING",
     "OPERATIONS",
     "SIGNED_IN",
     "AreaInput",

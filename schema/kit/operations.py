@@ -64,6 +64,8 @@ class Operation:
     module: str = ""
 
 
+OPEN_WHILE_ENROLLING: set[str] = set()
+"""What somebody may use who has yet to set up the second factor that the organization asks for: nothing but that."""
 OPERATIONS: dict[tuple[str, str], Operation] = {}
 """By kind and name: a list and what happens to its rows may be called the same."""
 
@@ -101,6 +103,8 @@ class OperationField(KitField):
         if self.access is ANYONE:
             return
         actor = context.require_actor()
+        if actor.must_enroll and self.operation is not None and self.operation.name not in OPEN_WHILE_ENROLLING:
+            raise errors.EnrollmentRequired()
         if isinstance(self.access, Permission):
             with notes.noting_refusals(actor, self.python_name):
                 actor.require(self.access)

@@ -1,9 +1,11 @@
 """Expected problems as clients see them: one interface, and a type for each with the figures behind the message."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import strawberry
+from strawberry.scalars import JSON
 from strawberry.utils.str_converters import to_camel_case
 
 from app.kernel import errors
@@ -59,6 +61,43 @@ class NotPermitted(Problem):
     """See the kernel."""
 
     permission: str = _says("The permission that is missing.")
+
+
+@strawberry.type(
+    description="The organization asks for a second factor, and the person has none yet: enrollMfaMethod first."
+)
+class EnrollmentRequired(Problem):
+    """See the kernel."""
+
+
+@plain
+class OfferedFactor:
+    """A second factor that may answer a challenge."""
+
+    id: strawberry.ID = _says("Its id, to be sent along with its code.")
+    kind: str = _says("TOTP, WEBAUTHN, SMS or EMAIL.")
+    name: str = _says("What its owner calls it.")
+    hint: str | None = _says("To where a code would go, mostly hidden; null where none is sent.")
+
+
+@plain
+class FactorChallenge:
+    """A question for a second factor. It lasts ten minutes, bears five tries and is answered once."""
+
+    token: str = _says("What the answer has to show. Keep it secret.")
+    expires_in_seconds: int = _says("How long there is to answer.")
+    methods: list[OfferedFactor] = _says("What may answer it; a recovery code may as well.")
+    passkey_options: JSON | None = _says(
+        "For navigator.credentials.get, as PublicKeyCredential.parseRequestOptionsFromJSON reads it; null without a "
+        "security key."
+    )
+
+
+@strawberry.type(description="The password was right, and a second factor is asked for: answer with completeLogIn.")
+class SecondFactorRequired(Problem):
+    """See the kernel."""
+
+    challenge: FactorChallenge = _says("What to answer.")
 
 
 @strawberry.type(
@@ -188,6 +227,8 @@ PROBLEM_TYPES: dict[type[errors.Problem], type[Any]] = {
     errors.NotAuthenticated: NotAuthenticated,
     errors.PasswordExpired: PasswordExpired,
     errors.NotPermitted: NotPermitted,
+    errors.EnrollmentRequired: EnrollmentRequired,
+    errors.SecondFactorRequired: SecondFactorRequired,
     errors.ConfirmationRequired: ConfirmationRequired,
     errors.NotFound: NotFound,
     errors.Conflict: Conflict,
@@ -222,7 +263,19 @@ def shown_problem(problem: errors.Problem) -> Any:
 _PARTS: dict[str, type[Any]] = {"missing": MissingItem, "conflicts": ScheduleClash}
 
 
+def shown_challenge(challenge: Mapping[str, Any]) -> FactorChallenge:
+    """The object that clients get for a question for a second factor."""
+    return FactorChallenge(
+        token=challenge["token"],
+        expires_in_seconds=challenge["expiresInSeconds"],
+        methods=[OfferedFactor(**one) for one in challenge["methods"]],
+        passkey_options=challenge["passkeyOptions"],
+    )
+
+
 def _figure(name: str, value: Any) -> Any:
+    if name == "challenge":
+        return shown_challenge(value)
     if name not in _PARTS:
         return value
     made = _PARTS[name]

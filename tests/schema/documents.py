@@ -246,6 +246,7 @@ _BY_NAME = {
     "equipmentId": "eq",
     "managerId": "usr",
     "messageId": "msg",
+    "methodId": "mfa",
     "modelId": "emod",
     "openedByUserId": "usr",
     "parentId": "",

@@ -19,7 +19,7 @@ from app.customers import commands as customers
 from app.customers.models import Contact, Customer, Site
 from app.equipment import commands as equipment
 from app.equipment.models import Category, Equipment, EquipmentModel
-from app.identity.models import ApiKey, CustomRole, Invitation, LoginAttempt, Session, User
+from app.identity.models import ApiKey, CustomRole, Invitation, LoginAttempt, MfaMethod, Session, User
 from app.infrastructure.models import JournalEntry, JournalHead
 from app.infrastructure.tables import IdentifiedTable, Table, add_row, table_of
 from app.integrations.models import BulkExport, Import
@@ -172,6 +172,7 @@ async def _company_rows(writer: Writer, tenant: Tenant) -> None:
         last_used_at=NINE, revoked_reason=None,
     )  # fmt: skip
     await add(Invitation, user_id=user, sent_at=NINE, expires_at=NINE, invited_by_user_id=user)
+    await add(MfaMethod, user_id=user, kind="SMS", confirmed_at=NINE, public_key=None, secret=None, last_step=None)
     await add(LoginAttempt, user_id=user, at=NINE, outcome="SUCCEEDED")
     await add(ApiKey, scopes=["VIEW_CUSTOMERS"])
     await add(

@@ -18,7 +18,7 @@ from app.infrastructure import journal, metrics, tail
 from app.infrastructure.journal import Entry
 from app.infrastructure.loops import Outage
 from app.kernel.actor import Actor
-from app.kernel.errors import NotAuthenticated, Problem, ResyncRequired, Unavailable, blame
+from app.kernel.errors import EnrollmentRequired, NotAuthenticated, Problem, ResyncRequired, Unavailable, blame
 from schema.kit.live.audience import Personal, Scope, hears
 from schema.kit.live.declaring import Facts, Live, Page, Pages, State, buckets_of
 from schema.kit.live.telling import Teller
@@ -127,6 +127,8 @@ def admitted(live: Live, actor: Actor | None) -> Actor:
     """The actor who may hear a subscription, else the problem."""
     if actor is None:
         raise NotAuthenticated()
+    if actor.must_enroll:
+        raise EnrollmentRequired()
     if live.permission is not None:
         actor.require(live.permission)
     return actor

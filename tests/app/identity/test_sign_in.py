@@ -269,7 +269,7 @@ async def test_a_session_ends_when_idle_for_two_weeks_and_after_sixty_days_whate
     with pytest.raises(NotAuthenticated):
         await sign_in.refresh_session(idle.refresh_token)
     await models.Session.filter(id=busy.session_id).update(
-        refresh_expires_at=utc_now() + timedelta(days=1), absolute_expires_at=utc_now() + timedelta(minutes=10)
+        refresh_expires_at=utc_now() + timedelta(days=1), created_at=utc_now() - timedelta(days=60, minutes=-10)
     )
     last = await sign_in.refresh_session(busy.refresh_token)
     ends = (await models.Session.get(id=busy.session_id)).absolute_expires_at

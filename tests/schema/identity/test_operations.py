@@ -207,7 +207,13 @@ async def test_only_signing_in_and_ones_own_budget_are_open_to_anyone():
     assert schema.schema.api is not None  # every operation is there
     here = {one.name: one for one in OPERATIONS.values() if one.module.startswith("schema.identity.")}
     open_to_all = {"logIn", "refreshSession", "rateLimit", "openInvitation", "acceptInvitation"}
-    open_to_all |= {"requestPasswordReset", "openPasswordReset", "completePasswordReset"}
+    open_to_all |= {
+        "requestPasswordReset",
+        "openPasswordReset",
+        "completePasswordReset",
+        "completeLogIn",
+        "sendFactorCode",
+    }
     assert {name for name, one in here.items() if one.access is ANYONE} == open_to_all
     assert set(here) >= AUTHENTICATION_MUTATIONS
 

@@ -1,0 +1,85 @@
+// Asks for a second factor in a dialog of its own, on whatever page somebody signs in.
+const RECOVERY = "recovery";
+const CODES = new Set(["SMS", "EMAIL"]);
+
+function field(label, control) {
+  const made = document.createElement("label");
+  made.append(`${label} `, control);
+  return made;
+}
+
+function button(text, type = "submit") {
+  return Object.assign(document.createElement("button"), { textContent: text, type });
+}
+
+function choices({ methods, passkeyOptions }) {
+  const usable = methods.filter((one) => one.kind !== "WEBAUTHN" || (passkeyOptions && window.PublicKeyCredential));
+  const made = usable.map((one) => new Option(one.hint ? `${one.name} (${one.hint})` : one.name, one.id));
+  return [...made, new Option("A recovery code", RECOVERY)];
+}
+
+async function signed(options) {
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options);
+  return (await navigator.credentials.get({ publicKey })).toJSON();
+}
+
+// Resolves with what `complete(answer)` gives once an answer is good; rejects when the dialog is closed.
+export function askForFactor(challenge, { complete, send }) {
+  const dialog = document.createElement("dialog");
+  const form = document.createElement("form");
+  form.style.cssText = "display: grid; gap: .75rem";
+  const method = document.createElement("select");
+  const code = Object.assign(document.createElement("input"), { autocomplete: "one-time-code", required: true });
+  const sender = button("Send a code", "button");
+  const said = document.createElement("output");
+  said.setAttribute("role", "alert");
+  const title = Object.assign(document.createElement("h2"), { textContent: "One step is left" });
+  const row = field("Code", code);
+  method.append(...choices(challenge));
+  form.append(title, field("With", method), row, sender, said, button("Sign in"));
+  dialog.append(form);
+  document.body.append(dialog);
+  const kind = () => challenge.methods.find((one) => one.id === method.value)?.kind ?? RECOVERY;
+
+  const draw = () => {
+    row.hidden = kind() === "WEBAUTHN";
+    code.disabled = row.hidden;
+    sender.hidden = !CODES.has(kind());
+    said.textContent = "";
+  };
+
+  async function answer() {
+    if (kind() === "WEBAUTHN") return { credential: await signed(challenge.passkeyOptions) };
+    return kind() === RECOVERY ? { recoveryCode: code.value } : { methodId: method.value, code: code.value };
+  }
+
+  method.addEventListener("change", draw);
+  sender.addEventListener("click", async () => {
+    try {
+      await send(method.value);
+      said.textContent = "A code is on its way.";
+    } catch (problem) {
+      said.textContent = problem.message;
+    }
+    code.focus();
+  });
+  draw();
+  dialog.showModal();
+
+  return new Promise((resolve, reject) => {
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      try {
+        resolve(await complete(await answer()));
+        dialog.close();
+      } catch (problem) {
+        said.textContent = problem.message;
+        code.select();
+      }
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      reject(new Error("The second factor was not given."));
+    });
+  });
+}
