@@ -39,6 +39,7 @@ PROTECTED = frozenset(
 )  # fmt: skip
 WRITABLE: Mapping[str, str] = MappingProxyType(
     {
+        "ApproveAccessRequestInput.roles": "roles that allow no more than the giver may do",
         "ChangeEquipmentStatusInput.status": "whether a device is in use; the lifecycle decides",
         "ChangeTechnicianStatusInput.status": "a technician's own state of duty; the lifecycle decides",
         "CreateApiKeyInput.scopes": "some of what the maker holds",
@@ -49,6 +50,7 @@ WRITABLE: Mapping[str, str] = MappingProxyType(
         "CreateUserInput.roles": "roles that allow no more than the giver may do",
         "InviteUserInput.customRoleIds": "roles that allow no more than the giver may do",
         "InviteUserInput.roles": "roles that allow no more than the giver may do",
+        "RequestRolesInput.roles": "what is asked for; it allows nothing until somebody approves",
         "RoleSessionLimitInput.role": "whose sessions a limit is about; for who manages security",
         "UpdateContactInput.role": "what somebody is to an account, such as its owner; it allows nothing",
         "UpdateCustomerInput.creditLimit": "for who manages customers, and no customer does",

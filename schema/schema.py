@@ -8,6 +8,7 @@ import schema.audit.operations
 import schema.company.operations
 import schema.customers.operations
 import schema.equipment.operations
+import schema.identity.access
 import schema.identity.factors
 import schema.identity.invitations
 import schema.identity.operations
@@ -36,6 +37,7 @@ ROOMS = (
     schema.identity.security,
     schema.identity.invitations,
     schema.identity.resets,
+    schema.identity.access,
     schema.messaging.operations,
     schema.customers.operations,
     schema.technicians.operations,

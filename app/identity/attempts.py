@@ -36,7 +36,7 @@ async def begin_attempt(login: str, user: models.User | None, address: str, user
         )
 
     attempt = await saved(note)
-    wait = rules.seconds_to_wait(await queries.earlier_tries(login, network, attempt.id), attempt.at)
+    wait = rules.seconds_to_wait(await queries.earlier_tries(login, network, attempt.id, user), attempt.at)
     if not wait and await queries.is_flooding(login, network):
         wait = rules.FIRST_DELAY_SECONDS
     if not wait:

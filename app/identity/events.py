@@ -71,6 +71,30 @@ class UserReactivated(Fact):
     noun = "user"
 
 
+class UserUnlocked(Fact):
+    """Wrong passwords from before do not slow a person down any more."""
+
+    noun = "user"
+
+
+class AccessRequested(Fact):
+    """Somebody asks to be let in, or for more roles."""
+
+    noun = "access request"
+
+
+class AccessRequestApproved(Fact):
+    """Who asked for access gets it."""
+
+    noun = "access request"
+
+
+class AccessRequestDeclined(Fact):
+    """Who asked for access does not get it."""
+
+    noun = "access request"
+
+
 class PasswordResetRequested(Fact):
     """A link to set a new password was sent to a person, who asked for it, or for whom an administrator did."""
 
@@ -140,6 +164,15 @@ class SessionStarted(Fact):
     noun = "session"
     user_id: str
     address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnusualSignIn(Fact):
+    """A person signed in as they had not before, or after many wrong passwords."""
+
+    noun = "session"
+    user_id: str
+    oddities: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from tortoise import fields
 from tortoise.fields import OnDelete
 from tortoise.indexes import Index
 
-from app.identity.rules import UserStatus
+from app.identity.rules import AccessRequestStatus, UserStatus
 from app.infrastructure.conditions import Condition, column, nothing
 from app.infrastructure.personal_data import CUSTOMER, ERASED, TECHNICIAN, USER, impersonal, of, personal, same_person
 from app.infrastructure.tables import OwnedTable, Table, register
@@ -71,6 +71,8 @@ class User(OwnedTable):
     start_date: date | None = fields.DateField(null=True)
     employee_number = fields.CharField(max_length=40, null=True)
     last_login_at: datetime | None = fields.DatetimeField(null=True)
+    # Wrong passwords from before do not count any more.
+    unlocked_at: datetime | None = fields.DatetimeField(null=True)
     password_changed_at: datetime | None = fields.DatetimeField(null=True)
 
     class Meta:
@@ -112,6 +114,35 @@ class Invitation(OwnedTable):
     class Meta:
         table = "invitation"
         indexes = [Index(fields=("organization_id", "user")), Index(fields=("organization_id", "sent_at"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+
+
+@register
+class AccessRequest(OwnedTable):
+    """Somebody asks to be let in, or a user for more roles. Of a stranger, ``user_id`` is null."""
+
+    prefix = "acr"
+    noun = "access request"
+
+    user_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    email = fields.CharField(max_length=254)
+    legal_name = fields.CharField(max_length=200)
+    roles: fields.JSONField[list[str]] = fields.JSONField(default=list)
+    message = fields.CharField(max_length=1000, default="")
+    status = fields.CharField(max_length=32, default=AccessRequestStatus.PENDING.value)
+    decided_by_user_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    decided_at: datetime | None = fields.DatetimeField(null=True)
+    decision_note = fields.CharField(max_length=500, null=True)
+
+    class Meta:
+        table = "access_request"
+        indexes = [
+            Index(fields=("organization_id", "status", "created_at")),
+            Index(fields=("organization_id", "user_id")),
+        ]
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
@@ -176,6 +207,7 @@ class SecurityPolicy(OwnedTable):
     username_convention = fields.CharField(max_length=32, default="EMAIL")
     # What stands behind the @ of a user name for signing in: one organization's in the whole installation.
     login_domain = fields.CharField(max_length=40, null=True, unique=True)
+    takes_access_requests = fields.BooleanField(default=False, db_default=False)
     mfa_roles: fields.JSONField[list[str]] = fields.JSONField(default=list)
     mfa_methods: fields.JSONField[list[str]] = fields.JSONField(default=list)  # none: all
     # Role → the minutes a session may be idle, and the minutes it lasts.
@@ -447,6 +479,11 @@ personal(
     of(USER, "user_id", drop=True),
     keeps={"invited_by_user_id": HISTORY, "customer_id": "whose account it was"},
     hidden=("token_hash",),
+)
+personal(
+    AccessRequest,
+    of(USER, "user_id", erase={"email": ERASED, "legal_name": ERASED, "message": "", "decision_note": None}),
+    keeps={"decided_by_user_id": HISTORY, "roles": "what somebody asked for explains what they were allowed"},
 )
 personal(
     PasswordReset,

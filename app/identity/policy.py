@@ -63,6 +63,7 @@ class SecurityPolicy:
     password_days_max: int | None = None
     username_convention: UsernameConvention = UsernameConvention.EMAIL
     login_domain: str | None = None
+    takes_access_requests: bool = False
     mfa_roles: frozenset[Role] = frozenset()
     mfa_methods: frozenset[FactorKind] = frozenset(FactorKind)
     session_limits: Mapping[Role, SessionLimit] | None = None
@@ -97,6 +98,7 @@ def as_policy(row: models.SecurityPolicy) -> SecurityPolicy:
         password_days_max=row.password_days_max,
         username_convention=UsernameConvention(row.username_convention),
         login_domain=row.login_domain,
+        takes_access_requests=row.takes_access_requests,
         mfa_roles=frozenset(Role(one) for one in row.mfa_roles if one in Role.__members__),
         mfa_methods=frozenset(FactorKind(one) for one in row.mfa_methods or FactorKind),
         session_limits={

@@ -18,6 +18,7 @@ from app.infrastructure.conditions import Condition, column, quoted
 from app.infrastructure.journal import mark, moment
 from app.infrastructure.tables import BY_PREFIX, find_rows, table_of
 from app.kernel.actor import Actor, ActorKind, user_actor
+from app.kernel.addresses import network_of
 from app.kernel.allowances import Allowance, KeyTerms
 from app.kernel.calendar import utc_now
 from app.kernel.errors import NotAuthenticated
@@ -30,6 +31,18 @@ ACTORS_KEPT_MAX = 10_000
 USE_NOTED_EVERY = timedelta(minutes=1)
 USES_OVERDUE = 2 * USE_NOTED_EVERY
 TOKENS_AT_ONCE = 500
+FAILURES_LOOKED_AT = 2000
+SESSIONS_COMPARED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Somebody whom wrong passwords keep waiting."""
+
+    user_id: str
+    until: datetime
+    failures: int
+    networks: int
 
 
 @dataclass(slots=True)
@@ -393,12 +406,71 @@ async def find_user(login: str) -> models.User | None:
     return found[0] if found else None
 
 
-async def earlier_tries(login: str, network: str, but: str) -> list[rules.Try]:
-    """The last attempts at a login from a network, newest first, without the one that is under way."""
-    since = utc_now() - rules.TRIES_REMEMBERED
+async def earlier_tries(login: str, network: str, but: str, user: models.User | None = None) -> list[rules.Try]:
+    """The last attempts at a login from a network, newest first, without the one that is under way, and without those from
+    before somebody was unlocked."""
+    since = _counted_from(user, rules.TRIES_REMEMBERED)
     from_there = (column("login") == login) & (column("network") == network) & (column("at") >= since)
     found = await find_rows(models.LoginAttempt, from_there & (column("id") != but), order=["-at"], limit=100)
     return [rules.Try(one.at, one.outcome) for one in found]
+
+
+def _counted_from(user: models.User | None, remembered: timedelta) -> datetime:
+    """From when on wrong passwords count."""
+    since = utc_now() - remembered
+    return max(since, user.unlocked_at) if user is not None and user.unlocked_at is not None else since
+
+
+async def find_locked(actor: Actor) -> list[Locked]:
+    """Whom wrong passwords keep waiting at this moment, from one network or from all they are not known in; the longest first.
+
+    It is reckoned as signing in reckons, from the newest failures of a day.
+    """
+    now = utc_now()
+    lately = (column("organization_id") == actor.organization_id) & (column("at") >= now - rules.TRIES_REMEMBERED)
+    failed = lately & column("outcome").one_of(rules.FAILED) & ~column("user_id").is_null()
+    tries = await find_rows(models.LoginAttempt, failed, order=["-at"], limit=FAILURES_LOOKED_AT)
+    by_user: dict[str, list[models.LoginAttempt]] = {}
+    for one in tries:
+        by_user.setdefault(one.user_id or "", []).append(one)
+    seen = column("id").one_of(list(by_user)) & models.User.visible_to(actor)
+    found = []
+    for user in await find_rows(models.User, seen) if by_user else []:
+        counted = [one for one in by_user[user.id] if one.at >= _counted_from(user, rules.TRIES_REMEMBERED)]
+        waits = []
+        for login, network in {(one.login, one.network) for one in counted}:
+            waits.append(rules.seconds_to_wait(await earlier_tries(login, network, "", user), now))
+        guesses = [one.at for one in reversed(counted) if one.at >= now - rules.GUESSES_WINDOW]
+        waits.append(rules.seconds_until_fewer_guesses(guesses, now, is_known=False))
+        if any(waits):
+            networks = {one.network for one in counted}
+            found.append(Locked(user.id, now + timedelta(seconds=max(waits)), len(counted), len(networks)))
+    return sorted(found, key=lambda one: (one.until, one.user_id), reverse=True)
+
+
+async def find_oddities(session: models.Session) -> list[rules.SignInOddity]:
+    """What is unusual about how somebody signed in, next to how they did before; nothing of who did for the first time."""
+    theirs = (column("organization_id") == session.organization_id) & (column("user_id") == session.user_id)
+    earlier = await find_rows(
+        models.Session,
+        theirs & (column("created_at") < session.created_at) & (column("id") != session.id),
+        order=["-created_at"],
+        limit=SESSIONS_COMPARED,
+    )
+    failed = (
+        theirs
+        & column("outcome").one_of(rules.FAILED)
+        & (column("at") > session.created_at - rules.TRIES_REMEMBERED)
+        & (column("at") < session.created_at)
+    )
+    tries = await _count_up_to(failed, rules.FAILURES_WORTH_TELLING)
+    return rules.oddities_of(
+        network_of(session.address),
+        session.user_agent,
+        networks={network_of(one.address) for one in earlier},
+        devices={one.user_agent for one in earlier},
+        failures=tries,
+    )
 
 
 async def is_flooding(login: str, network: str) -> bool:
@@ -427,7 +499,9 @@ async def recent_guesses(login: str, user: models.User | None, but: str) -> list
         theirs = column("login") == login
     else:
         theirs = (column("organization_id") == user.organization_id) & (column("user_id") == user.id)
-    failed = theirs & (column("at") >= utc_now() - rules.GUESSES_WINDOW) & column("outcome").one_of(rules.FAILED)
+    failed = (
+        theirs & (column("at") >= _counted_from(user, rules.GUESSES_WINDOW)) & column("outcome").one_of(rules.FAILED)
+    )
     found = await find_rows(
         models.LoginAttempt, failed & (column("id") != but), order=["at"], limit=rules.GUESSES_MAX + 50
     )

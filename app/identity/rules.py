@@ -67,6 +67,9 @@ SESSIONS_KEPT = timedelta(days=30)
 
 USED_PASSWORDS_KEPT = 24
 
+ACCESS_REQUESTS_PENDING_MAX = 200
+FAILURES_WORTH_TELLING = FREE_TRIES
+
 RESET_LASTS = timedelta(minutes=30)
 RESETS_PER_USER_MAX = 3
 RESETS_COUNTED = timedelta(hours=1)
@@ -95,6 +98,22 @@ class UserStatus(StrEnum):
     INVITED = "INVITED"
     ACTIVE = "ACTIVE"
     DEACTIVATED = "DEACTIVATED"
+
+
+class AccessRequestStatus(StrEnum):
+    """What became of a request for access."""
+
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    DECLINED = "DECLINED"
+
+
+class SignInOddity(StrEnum):
+    """Why a sign-in is worth a word to its owner."""
+
+    NEW_NETWORK = "NEW_NETWORK"
+    NEW_DEVICE = "NEW_DEVICE"
+    AFTER_FAILURES = "AFTER_FAILURES"
 
 
 USER_LIFECYCLE: Lifecycle[UserStatus] = Lifecycle(
@@ -377,6 +396,20 @@ def session_ends(began_at: datetime, used_at: datetime, idle_minutes: int, absol
     absolute = began_at + timedelta(minutes=absolute_minutes)
     idle = min(used_at + timedelta(minutes=idle_minutes), absolute)
     return Ends(min(used_at + ACCESS_LASTS, idle), idle, absolute)
+
+
+def oddities_of(
+    network: str, device: str, *, networks: Collection[str], devices: Collection[str], failures: int
+) -> list[SignInOddity]:
+    """What is unusual about a sign-in, next to the ``networks`` and ``devices`` of those before. The first is never new."""
+    found = []
+    if networks and network not in networks:
+        found.append(SignInOddity.NEW_NETWORK)
+    if devices and device not in devices:
+        found.append(SignInOddity.NEW_DEVICE)
+    if failures >= FAILURES_WORTH_TELLING:
+        found.append(SignInOddity.AFTER_FAILURES)
+    return found
 
 
 class Refresh(StrEnum):

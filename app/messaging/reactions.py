@@ -1,7 +1,18 @@
 """What this room does in the background: tells people of messages and alerts, and forgets what is old."""
 
-from app.identity.events import ApiKeyExpiring
-from app.identity.models import User
+from app.identity import notices
+from app.identity.events import (
+    AccessRequested,
+    ApiKeyExpiring,
+    PasswordChanged,
+    SecondFactorAdded,
+    SecondFactorRemoved,
+    SecondFactorsReset,
+    UnusualSignIn,
+    UserUpdated,
+)
+from app.identity.models import AccessRequest, User
+from app.identity.rules import SignInOddity
 from app.infrastructure.conditions import column
 from app.infrastructure.followers import follows
 from app.infrastructure.journal import Entry
@@ -71,6 +82,46 @@ async def tell_of_keys_that_end(actor: Actor, entry: Entry) -> None:
     ends = f"It ends on {entry.payload['expires_at'][:10]}. Prolong it, or make another and give it to the partner."
     kind = NotificationKind.API_KEY_EXPIRING
     await commands.notify(actor, users, kind, title, ends, subject_id=entry.subject_id, cause=entry.id)
+
+
+@follows(UnusualSignIn, forget_after_hours=NEWS_HOURS)
+async def tell_of_unusual_sign_ins(actor: Actor, entry: Entry) -> None:
+    """Who signed in as never before is told, where they see it who are signed in already."""
+    oddities = [SignInOddity(one) for one in entry.payload["oddities"]]
+    await _tell_owner(
+        actor, entry, entry.payload["user_id"], "A sign-in to your account", notices.sentence_of(oddities)
+    )
+
+
+@follows(PasswordChanged, UserUpdated, forget_after_hours=NEWS_HOURS)
+async def tell_of_changed_logins(actor: Actor, entry: Entry) -> None:
+    """Whose password or login address changed is told."""
+    if entry.type == PasswordChanged.__name__:
+        await _tell_owner(actor, entry, entry.subject_id, *notices.of_password())
+    elif "email" in entry.payload["changes"]:
+        await _tell_owner(actor, entry, entry.subject_id, *notices.of_address())
+
+
+@follows(SecondFactorAdded, SecondFactorRemoved, SecondFactorsReset, forget_after_hours=NEWS_HOURS)
+async def tell_of_changed_factors(actor: Actor, entry: Entry) -> None:
+    """Whose second factors changed is told."""
+    await _tell_owner(actor, entry, entry.payload.get("user_id") or entry.subject_id, *notices.of_factors())
+
+
+@follows(AccessRequested, forget_after_hours=NEWS_HOURS)
+async def tell_of_access_requests(actor: Actor, entry: Entry) -> None:
+    """That somebody asks for access goes to the administrators."""
+    users = await queries.find_administrators(actor.organization_id)
+    for request in await find_rows(AccessRequest, column("id") == entry.subject_id):
+        title = f"{request.legal_name} asks for access"
+        kind = NotificationKind.ACCESS_REQUESTED
+        await commands.notify(actor, users, kind, title, request.message, subject_id=request.id, cause=entry.id)
+
+
+async def _tell_owner(actor: Actor, entry: Entry, user_id: str, title: str, body: str) -> None:
+    users = await find_rows(User, column("id") == user_id)
+    kind = NotificationKind.SECURITY_NOTICE
+    await commands.notify(actor, users, kind, title, body, subject_id=entry.subject_id, cause=entry.id)
 
 
 def _eased(entry: Entry) -> bool:

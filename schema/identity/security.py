@@ -43,6 +43,7 @@ class OrganizationSecurityPolicy:
         "What stands behind the @ of a user name for signing in, as in alovelace@lamp; null: people sign in with their "
         "e-mail address alone."
     )
+    takes_access_requests: bool = about("Whether strangers may ask to be let in, by the login domain.")
     mfa_roles: list[Role] = about("Who may not sign in by the password alone.")
     mfa_methods: list[FactorKind] = about("What may be asked for besides the password.")
     session_limits: list[RoleSessionLimit] = about(
@@ -80,6 +81,7 @@ class SetSecurityPolicyInput:
         "What stands behind the @ of a user name for signing in: 2 to 40 small letters, digits and hyphens that no other "
         "organization has; null: people sign in with their e-mail address alone."
     )
+    takes_access_requests: Maybe[bool] = about("Whether strangers may ask to be let in, by the login domain.")
     mfa_roles: Maybe[list[Role]] = about("Who may not sign in by the password alone.")
     mfa_methods: Maybe[list[FactorKind]] = about("What may be asked for besides the password.")
     session_limits: Maybe[list[RoleSessionLimitInput]] = about(
@@ -101,6 +103,7 @@ def shown_policy(policy: SecurityPolicy) -> OrganizationSecurityPolicy:
         password_days_max=policy.password_days_max,
         username_convention=policy.username_convention,
         login_domain=policy.login_domain,
+        takes_access_requests=policy.takes_access_requests,
         mfa_roles=[role for role in Role if role in policy.mfa_roles],
         mfa_methods=[kind for kind in FactorKind if kind in policy.mfa_methods],
         session_limits=[

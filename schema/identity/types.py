@@ -234,6 +234,7 @@ class UserFilter:
     manager_id: IdFilter | None = by("To whom the person reports.")
     start_date: DateFilter | None = by("The person's first day.")
     employee_number: StringFilter | None = by("The company's own number for the person.")
+    unlocked_at: DateTimeFilter | None = by("When wrong passwords were last forgiven.")
     password_changed_at: DateTimeFilter | None = by("When the password was last set; null while there is none.")
     created_at: DateTimeFilter | None = by("When the person was added.")
     search: str | None = by("Text in name, e-mail address or employee number.", where=_search)
@@ -257,6 +258,7 @@ UserOrder = orderable(
     team="With whom the person works.",
     start_date="The person's first day.",
     employee_number="The company's own number for the person.",
+    unlocked_at="When wrong passwords were last forgiven.",
     password_changed_at="When the password was last set; null while there is none.",
 )
 
@@ -391,6 +393,7 @@ class User(Node):
     technician_id: ID | None = col("The technician this person is, if one.")
     customer_id: ID | None = col("The customer this person belongs to, if one.")
     last_login_at: datetime | None = col("When the person last signed in.")
+    unlocked_at: datetime | None = col("When wrong passwords were last forgiven.")
     password_changed_at: datetime | None = col("When the password was last set; null while there is none.")
     created_at: datetime = col("When the person was added.")
     sessions: Connection["Session"] = children(

@@ -294,6 +294,8 @@ describe_enum(
         N.MESSAGE_RECEIVED: "Somebody wrote.",
         N.ALERT_RAISED: "Something needs a dispatcher's attention, or is graver than it was.",
         N.API_KEY_EXPIRING: "A partner's key ends within two weeks.",
+        N.SECURITY_NOTICE: "Somebody signed in to your account unusually, or how one signs in to it was changed.",
+        N.ACCESS_REQUESTED: "Somebody asks to be let in, or for more roles.",
     },
 )
 
@@ -330,7 +332,7 @@ class Notification(Node):
     kind: NotificationKind = col("What it tells.", facet=True)
     title: str = col("What it says, in a line.")
     body: str = col("What it says besides.")
-    subject_id: ID = col("The id of what it is about: a visit, a work order, a message or an alert.")
+    subject_id: ID = col("The id of what it is about, such as a visit, a message or a session.")
     subject: Node = either("What it is about, as it is now; null when you may not see it any more, or when it is gone.")
     created_at: datetime = col("When you were told.")
     read_at: datetime | None = col("When you read it; null until then.")

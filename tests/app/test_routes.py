@@ -20,6 +20,7 @@ ROUTES = {
     "/": READ,  # the live page: static, without data
     "/track": READ,  # the page of a visit: static; its secret stays in the browser
     "/invitation": READ,  # the page of a link that sets a password: the same
+    "/reset-password": READ,  # the same
     "/schema.graphql": READ,  # who may ask for the schema
     "/docs{path:path}": READ,  # the same
     "/exports/{id}": READ,  # a signed link, and its holder's rights at this moment
@@ -30,7 +31,7 @@ ROUTES = {
 }
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "QUERY")
 PATHS = (
-    "/", "/track", "/invitation", "/schema.graphql", "/docs", "/docs/", "/docs/assets/docs.css", "/exports/exp_1", "/healthz", "/readyz",
+    "/", "/track", "/invitation", "/reset-password", "/schema.graphql", "/docs", "/docs/", "/docs/assets/docs.css", "/exports/exp_1", "/healthz", "/readyz",
     "/metrics", "/assets/board.js", "/assets/", "/assets/../main.py", "/assets/%2e%2e/main.py", "/nothing", "/graphql",
     "/graphql?query={__typename}", "/.git/config", "/.env",
 )  # fmt: skip
@@ -82,7 +83,7 @@ def test_no_answer_leaves_out_what_browsers_need_to_be_told(answers: dict[tuple[
 
 def test_only_files_are_kept_and_they_are_asked_for_each_time(answers: dict[tuple[str, str], httpx.Response]) -> None:
     kept = {path: one.headers["cache-control"] for (_, path), one in answers.items() if one.is_success}
-    assert kept == dict.fromkeys(("/", "/track", "/invitation", "/assets/board.js"), "no-cache") | {
+    assert kept == dict.fromkeys(("/", "/track", "/invitation", "/reset-password", "/assets/board.js"), "no-cache") | {
         "/docs/assets/docs.css": "private, no-cache",
         "/healthz": "no-store",
         "/graphql?query={__typename}": "no-store",

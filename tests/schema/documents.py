@@ -264,6 +264,7 @@ _BY_NAME = {
 }
 # Operations whose name does not name what they are about.
 _SUBJECTS = {
+    "approveAccessRequest": "acr",
     "arrive": "apt",
     "commitPlan": "run",
     "confirmSlot": "hold",

@@ -301,6 +301,7 @@ BESIDES: dict[str, dict[str, Any]] = {
     "sendMessage.id": {"conversationId": "conv"},
     "createUser.technicianId": {"roles": ["TECHNICIAN"]},
     "createUser.customerId": {"roles": ["CUSTOMER_USER"]},
+    "approveAccessRequest.customerId": {"roles": ["CUSTOMER_USER"]},
     "inviteUser.technicianId": {"roles": ["TECHNICIAN"]},
     "inviteUser.customerId": {"roles": ["CUSTOMER_USER"]},
     "updateUser.customerId": {"roles": ["CUSTOMER_USER"], "technicianId": None},

@@ -1,5 +1,11 @@
 """What people do to accounts, sessions and keys. Signing in and staying signed in is in ``sign_in``."""
 
+from app.identity.commands.access_requests import (
+    approve_access_request,
+    decline_access_request,
+    request_access,
+    request_roles,
+)
 from app.identity.commands.api_keys import (
     create_api_key,
     revoke_api_key,
@@ -34,24 +40,29 @@ from app.identity.commands.users import (
     create_user,
     deactivate_user,
     reactivate_user,
+    unlock_user,
     update_profile,
     update_user,
 )
 
 __all__ = [
     "accept_invitation",
+    "approve_access_request",
     "complete_password_reset",
     "create_api_key",
     "create_role",
     "create_user",
     "deactivate_user",
+    "decline_access_request",
     "delete_role",
     "end_session",
     "end_sessions",
     "invite_user",
     "log_out",
     "reactivate_user",
+    "request_access",
     "request_password_reset",
+    "request_roles",
     "require_open_invitation",
     "require_open_reset",
     "require_person",
@@ -64,6 +75,7 @@ __all__ = [
     "rotate_api_key",
     "set_security_policy",
     "tell_of_keys_that_end",
+    "unlock_user",
     "update_api_key",
     "update_profile",
     "update_role",

@@ -23,6 +23,7 @@ class PolicyChanges(TypedDict, total=False):
     password_days_max: int | None
     username_convention: str
     login_domain: str | None
+    takes_access_requests: bool
     mfa_roles: Iterable[str]
     mfa_methods: Iterable[str]
     session_limits: Iterable[tuple[str, int, int]]
@@ -43,6 +44,7 @@ POLICY_FIELDS: dict[str, Callable[[Any], Any]] = {
     ),
     "username_convention": lambda value: policy.UsernameConvention(value).value,
     "login_domain": lambda value: usernames.require_login_domain(value) if value else None,
+    "takes_access_requests": bool,
     "mfa_roles": policy.roles_in_order,
     "mfa_methods": policy.require_factor_kinds,
     "session_limits": policy.require_session_limits,

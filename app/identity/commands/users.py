@@ -196,6 +196,16 @@ async def reactivate_user(actor: Actor, id: str, *, version: int | None = None) 
     return row.id
 
 
+@command(Permission.MANAGE_USERS)
+async def unlock_user(actor: Actor, id: str) -> str:
+    """Let somebody try again whom wrong passwords keep waiting: those from before do not count any more."""
+    row = await lock_one(models.User, actor, id)
+    await require_may_touch(actor, row)
+    await change_row(row, unlocked_at=utc_now())
+    journal.record(events.UserUnlocked(subject_id=row.id))
+    return row.id
+
+
 async def _change_status(row: models.User, to: rules.UserStatus) -> dict[str, list[Any]]:
     rules.USER_LIFECYCLE.require(rules.UserStatus(row.status), to)
     return await change_row(row, status=to.value)

@@ -129,9 +129,9 @@ async def send_fresh_code(id: str, token: str, user: models.User, method: models
     minutes = int(rules.CHALLENGE_LASTS.total_seconds() // 60)
     text = f"Your code is {code}. It is good for {minutes} minutes. Nobody of us will ever ask you for it."
     if method.kind == FactorKind.SMS:
-        await sms.send(actor, method.target or "", text)
+        await sms.send(actor, method.target or "", text, secret=True)
     else:
-        await mail.send(actor, method.target or "", "Your code", text)
+        await mail.send(actor, method.target or "", "Your code", text, secret=True)
 
 
 async def _require_patience(user: models.User) -> None:

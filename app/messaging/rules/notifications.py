@@ -23,6 +23,8 @@ class NotificationKind(StrEnum):
     MESSAGE_RECEIVED = "MESSAGE_RECEIVED"
     ALERT_RAISED = "ALERT_RAISED"
     API_KEY_EXPIRING = "API_KEY_EXPIRING"
+    SECURITY_NOTICE = "SECURITY_NOTICE"
+    ACCESS_REQUESTED = "ACCESS_REQUESTED"
 
 
 def shortened(text: str, longest: int) -> str:
