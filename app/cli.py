@@ -388,17 +388,29 @@ def audit_group() -> None:
 @click.option(
     "--heads", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file with such lines."
 )
+@click.option("--public-key", metavar="KEY", help="Take heads only if they are signed with this key's private half.")
+@click.option("--record", is_flag=True, help="Leave a fact in each journal that is as it was written.")
 @click.option(
     "--unkeyed-to", default=0, metavar="SEQ", help="Up to this fact seals may be without the key, which came later."
 )
-def verify(organization: str | None, heads: tuple[str, ...], file: Path | None, unkeyed_to: int) -> None:
+def verify(
+    organization: str | None,
+    heads: tuple[str, ...],
+    file: Path | None,
+    public_key: str | None,
+    record: bool,
+    unkeyed_to: int,
+) -> None:
     """Walk along every fact and its seal; name the first one that was altered, taken out, put in or moved."""
     from app.infrastructure import audit
+    from app.infrastructure import heads as documents
 
-    lines = [*heads, *(file.read_text(encoding="utf-8").splitlines() if file else ())]
-    kept = [audit.read_head(line) for line in lines if line.strip()]
+    document = file.read_text(encoding="utf-8") if file is not None else None
 
     async def walk() -> bool:
+        kept = [audit.read_head(line) for line in heads if line.strip()]
+        if document is not None:
+            kept += documents.read_document(document, public_key).heads
         wanted = [organization] if organization is not None else await audit.organizations()
         asked: list[tuple[str, audit.Head | None]] = [
             (one.organization_id, one) for one in kept if organization in (None, one.organization_id)
@@ -412,6 +424,8 @@ def verify(organization: str | None, heads: tuple[str, ...], file: Path | None, 
                 where = f", {one.archived} in the archive" if one.archived else ""
                 told = f"{one.facts} facts, {one.sealed} of them sealed{where}: as they were written."
                 click.echo(f"{one.organization_id}: {told}")
+                if record and one.hash:
+                    await documents.note_verified_journal(system_actor(one.organization_id), one.sealed, one.hash)
         return all(one.broken is None for one in verdicts)
 
     sys.exit(0 if run_connected(read_settings(), walk) else 1)
@@ -419,21 +433,40 @@ def verify(organization: str | None, heads: tuple[str, ...], file: Path | None, 
 
 @audit_group.command("head")
 @click.option("--organization", metavar="ID", help="Whose journal; without it, all.")
+@click.option("--sign", is_flag=True, help="As a document that is signed with TRUCKROLL_AUDIT_KEY.")
 @click.option("--to", "target", type=click.Path(dir_okay=False, path_type=Path), help="A file instead of the terminal.")
-def show_head(organization: str | None, target: Path | None) -> None:
+def show_head(organization: str | None, sign: bool, target: Path | None) -> None:
     """Print the last sealed fact of each journal, to be kept elsewhere and given to `audit verify` later."""
     from app.infrastructure import audit
+    from app.infrastructure import heads as documents
 
-    async def look() -> list[str]:
+    async def look() -> tuple[str, int]:
         wanted = [organization] if organization is not None else await audit.organizations()
-        return [str(head) for id in wanted if (head := await audit.find_head(id)) is not None]
+        found = [head for id in wanted if (head := await audit.find_head(id)) is not None]
+        if sign:
+            return documents.document_of(found, utc_now(), documents.require_key()), len(found)
+        return "".join(f"{head}\n" for head in found), len(found)
 
-    lines = run_connected(read_settings(), look)
+    text, count = run_connected(read_settings(), look)
     if target is None:
-        click.echo("\n".join(lines) or "Nothing is sealed yet.", err=not lines)
+        click.echo(text.rstrip() if count else "Nothing is sealed yet.", err=not count)
     else:
-        target.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        click.echo(f"Wrote {len(lines)} heads to {target}.")
+        target.write_text(text, encoding="utf-8")
+        click.echo(f"Wrote {count} heads to {target}.")
+
+
+@audit_group.command("key")
+@click.option("--public", is_flag=True, help="The public half of TRUCKROLL_AUDIT_KEY instead.")
+def audit_key(public: bool) -> None:
+    """Print a new private key to sign heads with, for TRUCKROLL_AUDIT_KEY."""
+    from app.infrastructure import heads as documents
+
+    if public:
+        settings = read_settings()
+        documents.configure(settings.audit_key, settings.data_folder)
+        click.echo(documents.public_key_of(documents.require_key()))
+    else:
+        click.echo(documents.new_private_key())
 
 
 @main.command()

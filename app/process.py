@@ -16,6 +16,7 @@ from app.infrastructure import (
     broadcast,
     chain,
     followers,
+    heads,
     http_client,
     jobs,
     keyring,
@@ -99,6 +100,7 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
     chain.configure(settings.journal_keys)
     archives.configure(settings.journal_archive or settings.data_folder / "journal")
     retention.configure(settings.journal_days)
+    heads.configure(settings.audit_key, settings.audit_heads or settings.data_folder / "heads")
     links.configure(settings.public_address, settings.allowed_origins)
     await database.connect(settings.database_url, pool_max=settings.database_pool_max)
     try:

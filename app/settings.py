@@ -5,6 +5,7 @@ the start with one sentence.
 """
 
 import os
+from base64 import b64decode
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,7 @@ from app.kernel.traffic import SlowHours, read_slow_hours
 
 PREFIX = "TRUCKROLL_"
 KEY_LENGTH_MIN = 32
+SIGNING_KEY_BYTES = 32
 NOT_SETTINGS = frozenset({"TRUCKROLL_REQUIRE_SERVICES", "TRUCKROLL_SETUP_PASSWORD"})
 
 
@@ -156,6 +158,10 @@ class Settings(BaseModel):
         None,
         description="a secret of at least 32 characters that seals the journal; earlier ones behind it, with commas",
     )
+    audit_key: str | None = Field(
+        None, description="an Ed25519 private key, 32 bytes in base64, that signs the heads of the journal"
+    )
+    audit_heads: Path | None = Field(None, description="the folder to which the journal's heads are written every day")
     journal_days: int = Field(
         0,
         ge=0,
@@ -177,6 +183,16 @@ class Settings(BaseModel):
     def _is_secret_enough(cls, value: str | None) -> str | None:
         if value is not None and any(len(one.strip()) < KEY_LENGTH_MIN for one in value.split(",")):
             raise ValueError(f"a key has at least {KEY_LENGTH_MIN} characters")
+        return value
+
+    @field_validator("audit_key")
+    @classmethod
+    def _signs(cls, value: str | None) -> str | None:
+        try:
+            if value is not None and len(b64decode(value.strip(), validate=True)) != SIGNING_KEY_BYTES:
+                raise ValueError
+        except ValueError:
+            raise ValueError("it must be what `truckroll audit key` prints: 32 bytes in base64") from None
         return value
 
     @field_validator("field_keys")

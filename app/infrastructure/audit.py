@@ -1,7 +1,7 @@
 """Whether the journal is what was written: a walk along each organization's chain, which names the first fact that is not."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app import database
 from app.infrastructure import archives, journal
@@ -37,13 +37,15 @@ def read_head(line: str) -> Head:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a walk along a chain found: how many facts there are, are sealed and are in the archive, and the first that is wrong."""
+    """What a walk along a chain found: how many facts there are, are sealed and are in the archive, the first that is wrong, and
+    the last seal."""
 
     organization_id: str
     facts: int
     sealed: int
     archived: int
     broken: BrokenChain | None
+    hash: str = field(default="", compare=False)
 
 
 async def organizations() -> list[str]:
@@ -77,7 +79,8 @@ async def verify(organization_id: str, *, head: Head | None = None, unkeyed_to: 
             broken = found
         now = await JournalSeal.get_or_none(organization_id=organization_id)
         if broken is None or now is None or now.archived_seq <= archived.archived_seq:
-            return Verdict(organization_id, walk.chain.seq, walk.chain.sealed_seq, archived.archived_seq, broken)
+            told = walk.chain
+            return Verdict(organization_id, told.seq, told.sealed_seq, archived.archived_seq, broken, told.hash)
         # Facts went into the archive meanwhile: what was missing in the table may be there.
 
 

@@ -36,23 +36,24 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Periodic:
-    """Work and how many seconds lie between two runs."""
+    """Work and how many seconds lie between two runs, and before the first."""
 
     name: str
     seconds: float
     work: Work
+    first_after: float = 0.0
 
 
 TIMERS: dict[str, Periodic] = {}
 
 
-def every(*, seconds: float, name: str) -> Callable[[Work], Work]:
+def every(*, seconds: float, name: str, first_after: float = 0.0) -> Callable[[Work], Work]:
     """Do something again and again. The name is the timer's identity in the database."""
 
     def decorate(work: Work) -> Work:
         if name in TIMERS:
             raise TypeError(f"two timers are called {name}")
-        TIMERS[name] = Periodic(name, seconds, work)
+        TIMERS[name] = Periodic(name, seconds, work, first_after)
         return work
 
     return decorate
@@ -108,7 +109,7 @@ class Timers:
         rows = await database.read_rows('SELECT "name", "next_at" FROM "timer"', [])
         known = {row[0] for row in rows}
         if missing := [name for name in self._timers if name not in known]:
-            await database.unit_of_work(lambda: _introduce(missing))
+            await database.unit_of_work(lambda: _introduce([self._timers[name] for name in missing]))
             return await self._due()
         now = utc_now()
         return [row[0] for row in rows if row[0] in self._timers and journal.moment(row[1]) <= now]
@@ -160,8 +161,10 @@ class Timers:
                 log.warning("a timer's lease could not be renewed", timer=timer.name)
 
 
-async def _introduce(names: list[str]) -> None:
-    await Timer.bulk_create([Timer(name=name, next_at=utc_now()) for name in names], ignore_conflicts=True)
+async def _introduce(timers: list[Periodic]) -> None:
+    now = utc_now()
+    rows = [Timer(name=one.name, next_at=now + timedelta(seconds=one.first_after)) for one in timers]
+    await Timer.bulk_create(rows, ignore_conflicts=True)
 
 
 every(seconds=3600, name="infrastructure.forget_old_keys")(forget_old_keys)

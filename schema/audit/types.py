@@ -199,3 +199,22 @@ class AuditEntry(Node):
     session_id: ID | None = col("In which session.")
     request_id: str | None = col("In which request, as the answer's X-Request-Id told.")
     seal: str | None = col("Its seal in the chain; null for the moment before it is sealed.", column="hash")
+
+
+@plain
+class AuditHead:
+    """The last sealed entry of the log. Kept elsewhere, it shows later whether the log still begins like this."""
+
+    seq: int = about("The number of the last sealed entry; 0 while there is none.")
+    seal: str | None = about("Its seal; null while there is none.")
+    entry_count: int = about("How many entries there are, sealed or not yet.")
+    document: str = about(
+        "The head as a document to be kept: for `truckroll audit verify --heads`, signed if there is a key."
+    )
+    public_key: str | None = about(
+        "The public half of the key that signs it, Ed25519 in base64; null if there is none."
+    )
+    exported_at: datetime | None = about("When the head was last written to the folder of heads; null if it never was.")
+    exported_seq: int | None = about("Up to which entry that was.")
+    verified_at: datetime | None = about("When somebody last recorded that the whole log is as it was written.")
+    verified_seq: int | None = about("Up to which entry that was.")

@@ -115,6 +115,18 @@ def test_the_journal_is_verified_and_the_first_wrong_fact_named(embedded, tmp_pa
     whole = f"{organization_id}: {seq} facts, {seq} of them sealed: as they were written.\n"
     assert run_truckroll("audit", "verify", environment=environment).stdout == whole
     assert run_truckroll("audit", "verify", "--heads", str(kept), environment=environment).stdout == whole
+    assert "TRUCKROLL_AUDIT_KEY" in refused("audit", "head", "--sign", environment=environment)
+    signing = {
+        **environment,
+        "TRUCKROLL_AUDIT_KEY": run_truckroll("audit", "key", environment=environment).stdout.strip(),
+    }
+    public = run_truckroll("audit", "key", "--public", environment=signing).stdout.strip()
+    signed = tmp_path / "signed.txt"
+    run_truckroll("audit", "head", "--sign", "--to", str(signed), environment=signing)
+    verify = ("audit", "verify", "--heads", str(signed), "--public-key", public)
+    assert run_truckroll(*verify, environment=environment).stdout == whole
+    signed.write_text(signed.read_text().replace(seal, f"{seal[:-1]}_"))
+    assert "altered" in refused(*verify, environment=environment)
     assert "TRUCKROLL_JOURNAL_KEY" in refused("audit", "verify", environment=embedded)
     with closing(sqlite3.connect(embedded["TRUCKROLL_DATABASE_URL"].removeprefix("sqlite:///"))) as database, database:
         database.execute("UPDATE journal_entry SET actor_id = 'usr_nobody' WHERE seq = 1")

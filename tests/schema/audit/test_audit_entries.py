@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from app.customers import commands as customers
-from app.infrastructure import journal, notes, sealing
+from app.infrastructure import heads, journal, notes, sealing
 from app.infrastructure.audit import verify
 from app.infrastructure.journal import Origin
 from app.infrastructure.models import JournalEntry
@@ -342,3 +343,22 @@ async def test_an_auditor_changes_nothing_but_the_own_account(small: Tenant, mon
 def test_an_auditor_holds_every_permission_to_see_and_none_else() -> None:
     assert {one for one in ROLES[Role.AUDITOR] if not one.startswith("VIEW_")} == set()
     assert {one for one in Permission if one.startswith("VIEW_")} == ROLES[Role.AUDITOR]
+
+
+# The head
+
+
+async def test_the_auditor_takes_the_head_along_and_it_verifies_later(small: Tenant, tmp_path: Path) -> None:
+    heads.configure(heads.new_private_key(), tmp_path)
+    await sealing.seal_everything()
+    await heads.export_heads()
+    document = "{ auditHead { seq seal entryCount document publicKey exportedSeq verifiedSeq } }"
+    told = (await ask(small.actors[Role.AUDITOR], document))["data"]["auditHead"]
+    found = heads.read_document(told["document"], told["publicKey"])
+    assert [(one.seq, one.hash) for one in found.heads] == [(told["seq"], told["seal"])]
+    assert (told["entryCount"], told["exportedSeq"], told["verifiedSeq"]) == (told["seq"] + 1, told["seq"], None)
+    await JournalEntry.filter(organization_id=small.organization_id, seq=told["seq"]).delete()
+    broken = (await verify(small.organization_id, head=found.heads[0])).broken
+    assert broken is not None
+    assert broken.seq == told["seq"]
+    heads.configure(None, tmp_path)
