@@ -3,6 +3,7 @@ and answer with a plain dict whose JSON parts from the database are spliced in a
 """
 
 import asyncio
+import re
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ DOCUMENTS_LENGTH_MAX = 1_000_000
 JUDGED_MAX = 64
 JUDGED_LENGTH_MAX = 200_000
 ERRORS_MAX = 20
+_REPEATED = re.compile(r"[,;.]? [fF]ound: .*", re.DOTALL)
 
 log = structlog.get_logger(__name__)
 Key = tuple[int, str]
@@ -292,8 +294,10 @@ def root_cause(error: GraphQLError) -> BaseException | None:
 
 def _with_code(error: GraphQLError, code: str) -> dict[str, Any]:
     extensions = {"code": code, **(error.extensions or {})}
-    # graphql-core suggests a selection even where suggestions are off.
-    return _placed({"message": error.message.partition(" Did you mean ")[0], "extensions": extensions}, error)
+    # graphql-core suggests a selection even where suggestions are off; and repeats what was sent, a password for one, to
+    # whoever keeps errors of clients.
+    said = _REPEATED.sub(".", error.message.partition(" Did you mean ")[0])
+    return _placed({"message": said, "extensions": extensions}, error)
 
 
 def _placed(made: dict[str, Any], error: GraphQLError) -> dict[str, Any]:
