@@ -219,17 +219,60 @@ def with_id(field: GraphQLField, place: tuple[str, ...], id: str, choose: Choose
     return made
 
 
-def _put(type: Any, value: Any, inner: tuple[str, ...], id: str, path: tuple[str, ...], choose: Choose) -> Any:
+def input_places(field: GraphQLField) -> list[tuple[str, ...]]:
+    """Every place in a mutation's input, optional ones included, one step deep into each list and object."""
+    found: list[tuple[str, ...]] = []
+    for name, argument in field.args.items():
+        named = get_named_type(argument.type)
+        if isinstance(named, GraphQLInputObjectType):
+            found.extend((name, *rest) for rest in _input_places(named, 1))
+    return found
+
+
+def _input_places(type: GraphQLInputObjectType, steps: int) -> Iterator[tuple[str, ...]]:
+    for name, field in type.fields.items():
+        yield (name,)
+        named = get_named_type(field.type)
+        if steps and isinstance(named, GraphQLInputObjectType):
+            yield from ((name, *rest) for rest in _input_places(named, steps - 1))
+
+
+def with_value(field: GraphQLField, place: tuple[str, ...], choose: Choose) -> dict[str, Any]:
+    """The least arguments, with a small valid value put into one place."""
+    made = least(field, choose)
+    name, *inner = place
+    type = field.args[name].type
+    for word in inner:
+        type = get_named_type(type).fields[word].type
+    value = value_of(type, place, choose)
+    made[name] = _put(field.args[name].type, made.get(name), tuple(inner), value, (name,), choose, whole=True)
+    return made
+
+
+def _put(
+    type: Any,
+    value: Any,
+    inner: tuple[str, ...],
+    id: Any,
+    path: tuple[str, ...],
+    choose: Choose,
+    *,
+    whole: bool = False,
+) -> Any:
+    if whole and not inner:
+        return id
     if isinstance(type, GraphQLNonNull):
-        return _put(type.of_type, value, inner, id, path, choose)
+        return _put(type.of_type, value, inner, id, path, choose, whole=whole)
     if isinstance(type, GraphQLList):
-        return [_put(type.of_type, value[0] if value else None, inner, id, path, choose)]
+        return [_put(type.of_type, value[0] if value else None, inner, id, path, choose, whole=whole)]
     if not inner:
         return id
     name, *rest = inner
-    whole = dict(value) if value is not None else value_of(type, path, choose)
-    whole[name] = _put(type.fields[name].type, whole.get(name), tuple(rest), id, (*path, name), choose)
-    return whole
+    made = dict(value) if value is not None else value_of(type, path, choose)
+    if type.is_one_of:
+        made = {one: given for one, given in made.items() if one == name}
+    made[name] = _put(type.fields[name].type, made.get(name), tuple(rest), id, (*path, name), choose, whole=whole)
+    return made
 
 
 # What kind of thing an id in an input is about
@@ -244,6 +287,7 @@ _BY_NAME = {
     "customRoleIds": "role",
     "customerId": "cus",
     "equipmentId": "eq",
+    "equipmentModelId": "emod",
     "managerId": "usr",
     "messageId": "msg",
     "methodId": "mfa",

@@ -23,9 +23,9 @@ from app.identity.models import AccessRequest, ApiKey, CustomRole, Invitation, L
 from app.infrastructure.models import JournalEntry, JournalHead
 from app.infrastructure.tables import IdentifiedTable, Table, add_row, table_of
 from app.integrations.models import BulkExport, Import
-from app.kernel.actor import Actor, user_actor
+from app.kernel.actor import Actor, ActorKind, system_actor, user_actor
 from app.kernel.dialects import Dialect
-from app.kernel.permissions import CUSTOMER_ROLES, Role
+from app.kernel.permissions import CUSTOMER_ROLES, GRANTABLE, REACHES, ROLES, Grant, Permission, Reach, Role
 from app.messaging import commands as messaging
 from app.messaging.models import Alert, Conversation, Message, Notification
 from app.messaging.rules import MessageVisibility
@@ -35,6 +35,18 @@ from app.technicians import commands as technicians
 from app.technicians.models import Absence, Position, PositionSample, Shift, Skill, Technician, TechnicianSkill
 from app.work_orders import commands as work_orders
 from app.work_orders.models import LineItem, Note, TimeEntry, WorkOrder
+
+# Who asks without a built-in role, with what they hold and the built-in role whose reach is theirs.
+OWN_ROLES = {f"OWN_ROLE_{reach}": reach for reach in Reach}
+OTHERS: dict[str, tuple[frozenset[Permission], Role]] = {
+    **{
+        name: (GRANTABLE[reach], next(role for role in Role if REACHES[role] is reach))
+        for name, reach in OWN_ROLES.items()
+    },
+    "OWN_ROLE_NARROW": (frozenset({Permission.VIEW_WORK_ORDERS, Permission.VIEW_PRICES}), Role.DISPATCHER),
+    "API_KEY": (ROLES[Role.PARTNER] - {Permission.MANAGE_EQUIPMENT}, Role.PARTNER),
+    "SYSTEM": (frozenset(Permission), Role.ADMINISTRATOR),
+}
 
 # A Monday; nothing here depends on the day on which it runs.
 NINE = datetime(2031, 3, 3, 9, tzinfo=UTC)
@@ -77,6 +89,8 @@ class Tenant:
     second: Account
     rows: dict[str, IdentifiedTable] = field(default_factory=dict)
     actors: dict[Role, Actor] = field(default_factory=dict)
+    others: dict[str, Actor] = field(default_factory=dict)
+    """Who asks without a built-in role: roles of the company's own, a key, the system. See ``OTHERS``."""
     ids: frozenset[str] = frozenset()
 
     def row(self, prefix: str, account: Account | None = None) -> IdentifiedTable:
@@ -142,6 +156,7 @@ async def found(letter: str, number: int) -> Tenant:
         await _said(writer, tenant, account)
     await _plan_rows(writer, tenant)
     await _people(writer, tenant)
+    await _own_roles(writer, tenant)
     await _deeds(tenant)
     tenant.rows["fact"] = await JournalEntry.get(organization_id=organization.id, subject_id=first.customer_id)
     tenant.ids = frozenset(await ids_of(organization.id))
@@ -326,6 +341,37 @@ async def _people(writer: Writer, tenant: Tenant) -> None:
         await writer.add(rows, tenant.first.mark, Notification, **about)
     about["user_id"] = tenant.rows["usr"].id
     await writer.add({}, tenant.second.mark, Notification, **about)
+
+
+async def _own_roles(writer: Writer, tenant: Tenant) -> None:
+    """Who asks without a built-in role."""
+    of_the_first: dict[str, Any] = {
+        "customer_id": tenant.first.customer_id,
+        "technician_id": tenant.first.technician_id,
+    }
+    wanted = {
+        Reach.ORGANIZATION: (),
+        Reach.OWN_WORK: ("technician_id",),
+        Reach.ACCOUNT: ("customer_id",),
+    }
+    for name in (*OWN_ROLES, "OWN_ROLE_NARROW"):
+        held, like = OTHERS[name]
+        reach = REACHES[like]
+        own = {word: of_the_first[word] for word in wanted[reach]}
+        role = await writer.add(
+            {}, tenant.mark, CustomRole, name=writer.text(tenant.mark), reach=reach.value, permissions=sorted(held)
+        )
+        email = f"{name.lower()}.{writer.text(tenant.mark)}@example.com"
+        user = await writer.add(
+            {}, tenant.mark, User, email=email, roles=[], custom_role_ids=[role], time_zone=None, **own
+        )
+        grants = frozenset({Grant(role, reach, held)})
+        tenant.others[name] = user_actor(tenant.organization_id, user, frozenset(), grants=grants, **own)
+    partner = frozenset({Role.PARTNER})
+    tenant.others["API_KEY"] = Actor(
+        tenant.organization_id, ActorKind.API_KEY, tenant.rows["key"].id, partner, OTHERS["API_KEY"][0]
+    )
+    tenant.others["SYSTEM"] = system_actor(tenant.organization_id)
 
 
 async def _deeds(tenant: Tenant) -> None:

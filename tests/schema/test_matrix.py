@@ -23,7 +23,7 @@ from app.integrations.models import BulkExport
 from app.kernel.actor import Actor
 from app.kernel.dialects import Dialect
 from app.kernel.ids import new_id
-from app.kernel.permissions import CUSTOMER_ROLES, ROLES, Permission, Role
+from app.kernel.permissions import ROLES, Permission, Reach, Role
 from app.work_orders.models import Note
 from schema.kit import OPERATIONS, SIGNED_IN, problems
 from schema.kit.declarations import READABLE_BY_PREFIX, KitField, Many, Secret
@@ -44,7 +44,7 @@ from tests.schema.asking import (
     values_in,
 )
 from tests.schema.asking import problems as problems_of
-from tests.schema.tenants import Tenant, found, snapshot
+from tests.schema.tenants import OTHERS, OWN_ROLES, Tenant, found, snapshot
 
 NOTICED = frozenset({"apiKeys", "customers", "createCustomer"})
 
@@ -83,6 +83,10 @@ async def test_every_operation_admits_exactly_the_roles_of_the_table(tenants: Bo
     assert await differences(tenants[0].actors) == set()
 
 
+async def test_every_operation_admits_roles_of_ones_own_keys_and_the_system_by_what_they_hold(tenants: Both) -> None:
+    assert await differences(tenants[0].others) == set()
+
+
 async def test_an_operation_that_is_open_by_mistake_is_noticed(tenants: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     definition = documents.roots("query")["apiKeys"].extensions[BACKREF]
     monkeypatch.setattr(definition, "access", SIGNED_IN)
@@ -104,10 +108,10 @@ async def test_every_operation_admits_exactly_the_roles_of_the_table_on_postgres
 
 
 async def leaked(
-    ours: Tenant, theirs: Tenant, role: Role, only: frozenset[str] | None = None, remark: str = ""
+    ours: Tenant, theirs: Tenant, who: str, only: frozenset[str] | None = None, remark: str = ""
 ) -> tuple[list[object], set[str]]:
     """What somebody sees and should not, and all the texts that are seen."""
-    actor = ours.actors[role]
+    actor = actor_of(ours, who)
     found: list[object] = []
     seen: set[str] = set()
     for answers in (everything_read(actor, ours, theirs, only, remark), everything_heard(actor, ours, theirs)):
@@ -120,18 +124,23 @@ async def leaked(
     return found, seen
 
 
-def require_own_work(ours: Tenant, role: Role, seen: set[str]) -> None:
+def actor_of(ours: Tenant, who: str) -> Actor:
+    """Somebody of a company, by built-in role or other name."""
+    return ours.actors[who] if isinstance(who, Role) else ours.others[who]
+
+
+def require_own_work(ours: Tenant, who: str, seen: set[str]) -> None:
     """Everybody sees the first account's work, and the office the second's too."""
     for prefix in ("wo", "cus", "site", "apt", "asg", "tech", "eq"):
         assert ours.first.rows[prefix].id in seen, prefix
     sees_second = f"{ours.second.mark.text}-deed" in seen
-    assert sees_second == (role not in {*CUSTOMER_ROLES, Role.TECHNICIAN})
+    assert sees_second == (actor_of(ours, who).reach is Reach.ORGANIZATION)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("role", [*Role, *OWN_ROLES, "API_KEY"])
 async def test_nobody_sees_another_company_and_no_customer_another_account_or_an_internal_note(
-    tenants: Both, role: Role
+    tenants: Both, role: str
 ) -> None:
     found, seen = await leaked(*tenants, role)
     assert found == []
@@ -310,11 +319,11 @@ Foreign = Callable[[str], str | None]
 """The id of another's row of a kind, if there is one."""
 
 
-async def wrong_answers(ours: Tenant, role: Role, foreign: Foreign) -> list[str]:
+async def wrong_answers(ours: Tenant, role: str, foreign: Foreign) -> list[str]:
     """Where another's id is not answered as one that is unknown, at each place where an id may stand."""
     wrong = []
     for name, field in documents.roots("mutation").items():
-        if OPERATIONS["mutation", name].access not in (SIGNED_IN, *ROLES[role]):
+        if OPERATIONS["mutation", name].access not in (SIGNED_IN, *actor_of(ours, role).permissions):
             continue
         for place in documents.id_places(field):
             prefix = documents.prefix_at(name, place)
@@ -363,14 +372,14 @@ def _is_of_a_new_row(name: str, place: tuple[str, ...]) -> bool:
     return makes and place == ("input", "id")
 
 
-async def _answer(ours: Tenant, role: Role, name: str, place: tuple[str, ...], id: str) -> list[dict[str, Any]]:
+async def _answer(ours: Tenant, role: str, name: str, place: tuple[str, ...], id: str) -> list[dict[str, Any]]:
     field = documents.roots("mutation")[name]
     arguments = documents.with_id(field, place, id, lambda at: ours.row(documents.prefix_at(name, at)).id)
     for word, value in (BESIDES.get(name) or BESIDES.get(f"{name}.{place[-1]}", {})).items():
         if word != place[-1]:
             arguments["input"][word] = ours.row(value).id if value in ("tech", "conv") else value
     document = documents.document("mutation", name, arguments, documents.payload_selection(field.type))
-    told = orjson.dumps(problems_of(await ask(ours.actors[role], document, arguments))).decode()
+    told = orjson.dumps(problems_of(await ask(actor_of(ours, role), document, arguments))).decode()
     answer: list[dict[str, Any]] = orjson.loads(told.replace(id, "THE ID"))
     return answer
 
@@ -381,12 +390,144 @@ async def test_an_id_of_another_company_is_answered_as_one_that_is_unknown_and_d
     wrong = await wrong_answers(ours, Role.ADMINISTRATOR, lambda prefix: theirs.row(prefix).id)
     assert wrong == [], "\n".join(wrong)
     assert await snapshot(theirs.organization_id) == before
+    # Nor did anything of theirs get into a row of ours: no fact, no message that waits to go out, no export, no note.
+    kept = orjson.dumps(await snapshot(ours.organization_id), default=str).decode()
+    marks = [theirs.mark.text, theirs.first.mark.text, theirs.second.mark.text, *theirs.ids]
+    assert [mark for mark in marks if mark in kept] == []
 
 
-@pytest.mark.parametrize("role", [Role.ACCOUNT_ADMINISTRATOR, Role.CUSTOMER_USER, Role.TECHNICIAN])
-async def test_an_id_of_another_account_is_answered_as_one_that_is_unknown(tenants: Both, role: Role) -> None:
+async def wrong_questions(ours: Tenant, who: str, foreign: Foreign) -> list[str]:
+    """Where asking about another's id is not answered as asking about one that is unknown, filters of lists included."""
+    wrong = []
+    for name, field in documents.roots("query").items():
+        access = OPERATIONS["query", name].access
+        if access is not SIGNED_IN and access not in actor_of(ours, who).permissions:
+            continue
+        is_any = name in ("node", "nodes")
+        places = [
+            (place, prefix)
+            for place in _asked_places(field)
+            for prefix in (ours.first.rows if is_any else [documents.prefix_at(name, place)])
+        ]
+        for place, prefix in places:
+            other = foreign(prefix)
+            if other is None:
+                continue
+            told = []
+            for id in (other, new_id(prefix)):
+                arguments = documents.with_id(field, place, id, ours_for(ours, name))
+                text = documents.document("query", name, arguments, documents.selection(documents.named(field.type), 0))
+                answer = await ask(actor_of(ours, who), text, arguments)
+                assert not {"INTERNAL", "GRAPHQL_VALIDATION_FAILED"} & set(codes(answer)), (name, place, answer)
+                said = orjson.dumps([answer.get("data"), problems_of(answer)], default=str).decode()
+                told.append(said.replace(id, "THE ID"))
+            if told[0] != told[1]:
+                wrong.append(f"{name} {'.'.join(place)}: {told[0]} but {told[1]}")
+    return wrong
+
+
+def ours_for(ours: Tenant, operation: str) -> Callable[[tuple[str, ...]], str]:
+    """Gives an id of ours for a place in an operation's arguments; where any kind will do, that of a work order."""
+    if operation in ("node", "nodes"):
+        return lambda _: ours.row("wo").id
+    return lambda at: ours.row(documents.prefix_at(operation, at)).id
+
+
+def _asked_places(field: Any) -> Iterator[tuple[str, ...]]:
+    """Where a query's own arguments take an id."""
+    for name, argument in field.args.items():
+        if name not in ("filter", "orderBy"):
+            yield from documents._id_places(argument.type, (name,))
+
+
+async def filtered_by(ours: Tenant, who: str, foreign: Foreign, remark: str = "") -> list[str]:
+    """The lists that find something by another's id in a term of their filter that takes ids."""
+    found = []
+    for name, field in documents.roots("query").items():
+        access = OPERATIONS["query", name].access
+        if access is not SIGNED_IN and access not in actor_of(ours, who).permissions:
+            continue
+        if "filter" not in field.args or not documents.is_connection(documents.named(field.type)):
+            continue
+        shown = documents.row_type(field.type)
+        row_prefix = next(prefix for prefix, type in documents.readable_types().items() if type is shown)
+        for word, term in documents.named(field.args["filter"].type).fields.items():
+            if documents.named(term.type).name != "IdFilter":
+                continue
+            of_its_own = [row_prefix] if word == "id" else [documents._BY_NAME.get(word, "")]
+            for prefix in of_its_own if of_its_own != [""] else ours.first.rows:
+                other = foreign(prefix)
+                arguments = documents.least(field, lambda _: "") | {"filter": {word: {"eq": other}}}
+                answer = await ask(
+                    actor_of(ours, who),
+                    documents.document("query", name, arguments, f"{{ totalCount }}{remark}"),
+                    arguments,
+                )
+                if other is not None and answer["data"] and (answer["data"][name] or {}).get("totalCount"):
+                    found.append(f"{name}.{word}: {prefix}")
+    return found
+
+
+@pytest.mark.parametrize("who", [Role.ADMINISTRATOR, "API_KEY"])
+async def test_asking_about_an_id_of_another_company_is_answered_as_about_one_that_is_unknown(
+    tenants: Both, who: str
+) -> None:
+    ours, theirs = tenants
+    wrong = await wrong_questions(ours, who, lambda prefix: theirs.row(prefix).id)
+    assert wrong == [], "\n".join(wrong)
+
+
+@pytest.mark.parametrize("who", [Role.TECHNICIAN, "OWN_ROLE_ACCOUNT"])
+async def test_asking_about_an_id_of_another_account_is_answered_as_about_one_that_is_unknown(
+    tenants: Both, who: str
+) -> None:
     ours = tenants[0]
-    hidden = OF_AN_ACCOUNT if role is Role.TECHNICIAN else tuple(ours.second.rows)
+    hidden = OF_AN_ACCOUNT if actor_of(ours, who).is_technician_only else tuple(ours.second.rows)
+    wrong = await wrong_questions(ours, who, lambda prefix: ours.second.rows[prefix].id if prefix in hidden else None)
+    assert wrong == [], "\n".join(wrong)
+
+
+async def test_no_list_finds_anything_by_an_id_of_another_company(tenants: Both) -> None:
+    ours, theirs = tenants
+    assert await filtered_by(ours, Role.ADMINISTRATOR, lambda prefix: theirs.row(prefix).id) == []
+
+
+async def test_a_list_that_finds_others_by_their_ids_is_noticed(tenants: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = tenants
+    monkeypatch.setattr(Customer, "visible_to", lambda actor: everything())
+    found = await filtered_by(ours, Role.ADMINISTRATOR, lambda prefix: theirs.row(prefix).id, " # carelessly\n")
+    assert "customers.id: cus" in found
+
+
+async def test_whatever_is_said_by_somebody_who_may_not_say_it_is_refused_and_changes_nothing(tenants: Both) -> None:
+    """Every field of every mutation's input, each sent by one who may not, turn by turn."""
+    ours = tenants[0]
+    before, sent = await snapshot(ours.organization_id), 0
+    for name, field in documents.roots("mutation").items():
+        access = OPERATIONS["mutation", name].access
+        if not isinstance(access, Permission):
+            continue
+        refused = [who for who in (*Role, *OTHERS) if access not in actor_of(ours, who).permissions]
+        for number, place in enumerate(documents.input_places(field)):
+            arguments = documents.with_value(field, place, ours_for(ours, name))
+            text = documents.document("mutation", name, arguments, documents.payload_selection(field.type))
+            who = refused[(number + len(name)) % len(refused)]
+            told = [
+                (one["code"], one.get("permission"))
+                for one in problems_of(await ask(actor_of(ours, who), text, arguments))
+            ]
+            assert told == [("NOT_PERMITTED", str(access))], (who, name, place, told)
+            sent += 1
+    assert sent > 400
+    assert await snapshot(ours.organization_id) == before
+
+
+@pytest.mark.parametrize(
+    "role", [Role.ACCOUNT_ADMINISTRATOR, Role.CUSTOMER_USER, Role.TECHNICIAN, "OWN_ROLE_OWN_WORK", "OWN_ROLE_ACCOUNT"]
+)
+async def test_an_id_of_another_account_is_answered_as_one_that_is_unknown(tenants: Both, role: str) -> None:
+    ours = tenants[0]
+    hidden = OF_AN_ACCOUNT if actor_of(ours, role).is_technician_only else tuple(ours.second.rows)
 
     def foreign(prefix: str) -> str | None:
         return ours.second.rows[prefix].id if prefix in hidden else None
