@@ -48,6 +48,7 @@ WRITABLE: Mapping[str, str] = MappingProxyType(
         "CreateRoleInput.permissions": "some of what the maker holds, as far as the reach goes",
         "CreateUserInput.customRoleIds": "roles that allow no more than the giver may do",
         "CreateUserInput.roles": "roles that allow no more than the giver may do",
+        "MappedRolesInput.roles": "roles that allow no more than whoever sets the provider up may do",
         "InviteUserInput.customRoleIds": "roles that allow no more than the giver may do",
         "InviteUserInput.roles": "roles that allow no more than the giver may do",
         "RequestRolesInput.roles": "what is asked for; it allows nothing until somebody approves",

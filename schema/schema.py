@@ -12,6 +12,7 @@ import schema.identity.access
 import schema.identity.factors
 import schema.identity.invitations
 import schema.identity.operations
+import schema.identity.providers
 import schema.identity.resets
 import schema.identity.security
 import schema.integrations.operations
@@ -34,6 +35,7 @@ ROOMS = (
     schema.company.operations,
     schema.identity.operations,
     schema.identity.factors,
+    schema.identity.providers,
     schema.identity.security,
     schema.identity.invitations,
     schema.identity.resets,

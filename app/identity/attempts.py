@@ -17,9 +17,8 @@ USER_AGENT_LENGTH_MAX = 300
 ADDRESS_LENGTH_MAX = 64
 
 
-async def begin_attempt(login: str, user: models.User | None, address: str, user_agent: str) -> models.LoginAttempt:
-    """Note the attempt before it is known how it goes, and only then look at the earlier ones: so however many come at
-    once, each sees those that were noted before it, and no more get through than one after the other would."""
+async def note_attempt(login: str, user: models.User | None, address: str, user_agent: str) -> models.LoginAttempt:
+    """Note that somebody tries to prove who they are, before it is known how it goes."""
     network = network_of(address)[:ADDRESS_LENGTH_MAX]
 
     async def note() -> models.LoginAttempt:
@@ -35,7 +34,13 @@ async def begin_attempt(login: str, user: models.User | None, address: str, user
             outcome=rules.LoginOutcome.STARTED.value,
         )
 
-    attempt = await saved(note)
+    return await saved(note)
+
+
+async def begin_attempt(login: str, user: models.User | None, address: str, user_agent: str) -> models.LoginAttempt:
+    """Note the attempt before it is known how it goes, and only then look at the earlier ones: so however many come at
+    once, each sees those that were noted before it, and no more get through than one after the other would."""
+    attempt, network = await note_attempt(login, user, address, user_agent), network_of(address)[:ADDRESS_LENGTH_MAX]
     wait = rules.seconds_to_wait(await queries.earlier_tries(login, network, attempt.id, user), attempt.at)
     if not wait and await queries.is_flooding(login, network):
         wait = rules.FIRST_DELAY_SECONDS

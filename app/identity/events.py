@@ -113,6 +113,26 @@ class SecurityPolicyChanged(Fact):
     noun = "security policy"
 
 
+class IdentityProviderAdded(Fact):
+    """Another company's server may say who the organization's people are."""
+
+    noun = "identity provider"
+
+
+class IdentityProviderChanged(Fact):
+    """What is said of an identity provider changed."""
+
+    noun = "identity provider"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityLinked(Fact):
+    """A person signed in by an identity provider for the first time, and is known by its name for them from now on."""
+
+    noun = "user"
+    provider_id: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class SecondFactorAdded(Fact):
     """A person set up a second factor."""

@@ -251,6 +251,8 @@ class Session(OwnedTable):
     confirmed_at: datetime | None = fields.DatetimeField(null=True)
     # The person has yet to set up the second factor that the organization asks for, and may do nothing else.
     must_enroll = fields.BooleanField(default=False, db_default=False)
+    # A provider that is trusted to ask for a second factor itself said who it is.
+    factor_elsewhere = fields.BooleanField(default=False, db_default=False)
 
     class Meta:
         table = "session"
@@ -349,6 +351,93 @@ class FactorChallenge(OwnedTable):
     class Meta:
         table = "factor_challenge"
         indexes = [Index(fields=("organization_id", "user", "code_sent_at")), Index(fields=("expires_at",))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return nothing()
+
+
+@register
+class IdentityProvider(OwnedTable):
+    """Another company's server that says who the organization's people are (OpenID Connect)."""
+
+    prefix = "idp"
+    noun = "identity provider"
+    encrypted = ("client_secret",)
+
+    name = fields.CharField(max_length=80)
+    issuer = fields.CharField(max_length=500)
+    client_id = fields.CharField(max_length=200)
+    client_secret: str | None = fields.TextField(null=True)
+    email_domains: fields.JSONField[list[str]] = fields.JSONField(default=list)
+    role_claim = fields.CharField(max_length=80, null=True)
+    role_map: fields.JSONField[dict[str, list[str]]] = fields.JSONField(default=dict)
+    default_roles: fields.JSONField[list[str]] = fields.JSONField(default=list)
+    makes_accounts = fields.BooleanField(default=False)
+    replaces_second_factor = fields.BooleanField(default=False)
+    is_active = fields.BooleanField(default=True)
+
+    class Meta:
+        table = "identity_provider"
+        unique_together = (("organization_id", "name"),)
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        if not actor.holds(Permission.MANAGE_SECURITY) or actor.is_customer:
+            return nothing()
+        return column("organization_id") == actor.organization_id
+
+
+class UserIdentity(OwnedTable):
+    """Who a user is at a provider: once known, only the provider's own name for the person counts."""
+
+    prefix = "uid"
+    noun = "identity"
+
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "truckroll.User", related_name=False, on_delete=OnDelete.RESTRICT
+    )
+    user_id: str
+    provider: fields.ForeignKeyRelation[IdentityProvider] = fields.ForeignKeyField(
+        "truckroll.IdentityProvider", related_name=False, on_delete=OnDelete.CASCADE
+    )
+    provider_id: str
+    subject = fields.CharField(max_length=255)
+
+    class Meta:
+        table = "user_identity"
+        unique_together = (("provider_id", "subject"),)
+        indexes = [Index(fields=("organization_id", "user"))]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return nothing()
+
+
+class ProviderSignIn(OwnedTable):
+    """Somebody is on the way to a provider or back. All that they carry is kept as hashes."""
+
+    prefix = "psi"
+    noun = "sign-in"
+
+    provider: fields.ForeignKeyRelation[IdentityProvider] = fields.ForeignKeyField(
+        "truckroll.IdentityProvider", related_name=False, on_delete=OnDelete.CASCADE
+    )
+    provider_id: str
+    state_hash = fields.CharField(max_length=64, unique=True)
+    browser_hash = fields.CharField(max_length=64)
+    page_challenge = fields.CharField(max_length=64)
+    return_to = fields.CharField(max_length=500)
+    expires_at = fields.DatetimeField()
+    returned_at: datetime | None = fields.DatetimeField(null=True)
+    user_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    code_hash = fields.CharField(max_length=64, null=True, unique=True)
+    code_expires_at: datetime | None = fields.DatetimeField(null=True)
+    spent_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "provider_sign_in"
+        indexes = [Index(fields=("expires_at",))]
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
@@ -494,6 +583,20 @@ personal(
 personal(UsedPassword, of(USER, "user_id", drop=True), hidden=("password_hash",))
 personal(LoginAttempt, of(USER, "user_id", drop=True))
 personal(MfaMethod, of(USER, "user_id", drop=True), hidden=("secret", "last_step", "public_key"))
+personal(
+    IdentityProvider,
+    keeps=dict.fromkeys(
+        ("name", "issuer", "client_id", "email_domains", "role_claim", "role_map", "default_roles"),
+        "another company's server",
+    ),
+    hidden=("client_secret",),
+)
+personal(UserIdentity, of(USER, "user_id", drop=True))
+personal(
+    ProviderSignIn,
+    of(USER, "user_id", drop=True),
+    hidden=("state_hash", "browser_hash", "page_challenge", "code_hash"),
+)
 personal(RecoveryCode, of(USER, "user_id", drop=True), hidden=("code_hash",))
 personal(
     FactorChallenge,

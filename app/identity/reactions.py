@@ -3,6 +3,7 @@
 from app.identity import events, models, notices, queries
 from app.identity.commands import tell_of_keys_that_end
 from app.identity.factors.methods import forget_old_challenges
+from app.identity.providers.sign_in import forget_old
 from app.identity.sign_in import forget_old_sign_ins
 from app.infrastructure import journal, mail
 from app.infrastructure.conditions import column
@@ -18,6 +19,7 @@ NEWS_HOURS = 24
 every(seconds=6 * 3600, name="forget old sign-ins")(forget_old_sign_ins)
 every(seconds=3600, name="tell of keys that end")(tell_of_keys_that_end)
 every(seconds=6 * 3600, name="forget old challenges")(forget_old_challenges)
+every(seconds=6 * 3600, name="forget old ways to providers")(forget_old)
 
 
 @follows(events.SessionStarted, forget_after_hours=NEWS_HOURS)

@@ -49,6 +49,7 @@ TOTP_STEP_SECONDS = 30
 TOTP_STEPS_ASIDE = 1  # clocks of phones are a little off
 RECOVERY_CODES = 10
 RECOVERY_CODE_BYTES = 10
+PROVIDER_CODE_LASTS = timedelta(minutes=1)
 UNCONFIRMED_KEPT = timedelta(days=1)
 
 FREE_TRIES = 5

@@ -18,6 +18,7 @@ from app.identity import attempts, commands, events, models, passwords, queries,
 from app.identity.factors import challenges, proofs
 from app.identity.factors.proofs import Proof
 from app.identity.policy import policy_of
+from app.identity.providers import sign_in as providers
 from app.identity.secret import Secret
 from app.infrastructure import journal, tokens
 from app.infrastructure.command import command, idempotency_key
@@ -95,8 +96,24 @@ async def complete_log_in(token: str, proof: Proof, *, address: str = "", user_a
     return await _open(found.user, found.attempt, found.challenge.id, address, user_agent)
 
 
+async def complete_provider_log_in(code: str, page_secret: str, *, address: str = "", user_agent: str = "") -> SignedIn:
+    """Sign in with the code that a page got when somebody came back from an identity provider."""
+    address, user_agent = attempts.printable(address), attempts.printable(user_agent)
+    user, provider = await providers.redeem(code, page_secret)
+    attempt = await attempts.note_attempt(user.email, user, address, user_agent)
+    if provider.replaces_second_factor:
+        return await _open(user, attempt, None, address, user_agent, factor_elsewhere=True)
+    return await go_on(user, attempt, address=address, user_agent=user_agent)
+
+
 async def _open(
-    user: models.User, attempt: models.LoginAttempt, challenge_id: str | None, address: str, user_agent: str
+    user: models.User,
+    attempt: models.LoginAttempt,
+    challenge_id: str | None,
+    address: str,
+    user_agent: str,
+    *,
+    factor_elsewhere: bool = False,
 ) -> SignedIn:
     family, rotation_secret = tokens.new_token(rules.REFRESH_TOKEN), secrets.token_hex(32)
     pair = _next_pair(rotation_secret, secrets.token_hex(32))
@@ -110,6 +127,7 @@ async def _open(
             rotation_secret=rotation_secret,
             access_hash=tokens.hash_token(pair.access),
             refresh_hash=_hash(pair.turn),
+            factor_elsewhere=factor_elsewhere,
             address=address[: attempts.ADDRESS_LENGTH_MAX],
             user_agent=user_agent[: attempts.USER_AGENT_LENGTH_MAX],
         )
@@ -127,6 +145,7 @@ async def open_session(
     rotation_secret: str,
     access_hash: str,
     refresh_hash: str,
+    factor_elsewhere: bool,
     address: str,
     user_agent: str,
 ) -> str:
@@ -137,7 +156,7 @@ async def open_session(
     methods, policy = await challenges.confirmed_methods(user), await policy_of(user.organization_id)
     if challenge_id is not None:
         await challenges.spend(challenge_id, rules.Purpose.LOG_IN)
-    elif methods:
+    elif methods and not factor_elsewhere:
         # The factor came into use since the password was looked at.
         raise NotAuthenticated(rules.WRONG_LOGIN)
     now, limit = utc_now(), policy.limit_of(rules.known_roles(user.roles))
@@ -151,7 +170,8 @@ async def open_session(
         user_agent=user_agent,
         last_used_at=now,
         confirmed_at=now,
-        must_enroll=challenges.must_enroll(methods, policy, user.roles),
+        must_enroll=not factor_elsewhere and challenges.must_enroll(methods, policy, user.roles),
+        factor_elsewhere=factor_elsewhere,
         absolute_expires_at=ends.absolute,
         access_expires_at=ends.access,
         refresh_expires_at=ends.idle,
@@ -223,7 +243,8 @@ async def rotate_session(
             refresh_hash=refresh_hash,
             access_hash=access_hash,
             rotated_at=now,
-            must_enroll=challenges.must_enroll(await challenges.confirmed_methods(user), policy, user.roles),
+            must_enroll=not row.factor_elsewhere
+            and challenges.must_enroll(await challenges.confirmed_methods(user), policy, user.roles),
             access_expires_at=ends.access,
             refresh_expires_at=ends.idle,
             absolute_expires_at=ends.absolute,

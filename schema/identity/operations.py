@@ -62,7 +62,7 @@ from schema.kit.live import changed
 AUTHENTICATION_MUTATIONS = frozenset(
     {
         "logIn", "completeLogIn", "sendFactorCode", "refreshSession", "setPassword", "confirmIdentity", "confirmMfaMethod",
-        "acceptInvitation", "completePasswordReset",
+        "acceptInvitation", "completePasswordReset", "completeProviderLogIn",
     }
 )  # fmt: skip
 

@@ -19,7 +19,17 @@ from app.customers import commands as customers
 from app.customers.models import Contact, Customer, Site
 from app.equipment import commands as equipment
 from app.equipment.models import Category, Equipment, EquipmentModel
-from app.identity.models import AccessRequest, ApiKey, CustomRole, Invitation, LoginAttempt, MfaMethod, Session, User
+from app.identity.models import (
+    AccessRequest,
+    ApiKey,
+    CustomRole,
+    IdentityProvider,
+    Invitation,
+    LoginAttempt,
+    MfaMethod,
+    Session,
+    User,
+)
 from app.infrastructure.models import JournalEntry, JournalHead
 from app.infrastructure.tables import IdentifiedTable, Table, add_row, table_of
 from app.integrations.models import BulkExport, Import
@@ -187,6 +197,12 @@ async def _company_rows(writer: Writer, tenant: Tenant) -> None:
         last_used_at=NINE, revoked_reason=None,
     )  # fmt: skip
     await add(Invitation, user_id=user, sent_at=NINE, expires_at=NINE, invited_by_user_id=user)
+    await add(
+        IdentityProvider,
+        client_id=writer.text(tenant.mark),
+        email_domains=[writer.text(tenant.mark)],
+        role_map={writer.text(tenant.mark): ["SUPPORT"]},
+    )
     await add(MfaMethod, user_id=user, kind="SMS", confirmed_at=NINE, public_key=None, secret=None, last_step=None)
     asks = f"{writer.text(tenant.mark)}@example.com"
     await add(AccessRequest, email=asks, roles=["FINANCE"], decided_by_user_id=user, decided_at=NINE)

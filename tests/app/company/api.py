@@ -5,11 +5,18 @@ from typing import Any
 import schema.company.operations
 import schema.identity.factors
 import schema.identity.operations
+import schema.identity.providers
 import schema.integrations.operations
 from app.kernel.actor import Actor
 from schema.kit import Context, build_schema, execute, plain_data
 
-ROOMS = [schema.company.operations, schema.identity.operations, schema.identity.factors, schema.integrations.operations]
+ROOMS = [
+    schema.company.operations,
+    schema.identity.operations,
+    schema.identity.factors,
+    schema.identity.providers,
+    schema.integrations.operations,
+]
 API = build_schema(ROOMS)
 ADDRESS = "203.0.113.7"
 

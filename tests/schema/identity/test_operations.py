@@ -213,6 +213,8 @@ async def test_only_signing_in_and_ones_own_budget_are_open_to_anyone():
         "completePasswordReset",
         "completeLogIn",
         "sendFactorCode",
+        "completeProviderLogIn",
+        "signInProviders",
     }
     open_to_all |= {"requestPasswordReset", "openPasswordReset", "completePasswordReset", "requestAccess"}
     assert {name for name, one in here.items() if one.access is ANYONE} == open_to_all
