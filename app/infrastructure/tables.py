@@ -2,6 +2,7 @@
 it writes every column and so loses what somebody else changed meanwhile.
 """
 
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar
@@ -22,6 +23,7 @@ from app.kernel.errors import AlreadyExists, InvalidInput, NotFound, StaleVersio
 from app.kernel.ids import ID_LENGTH_MAX, new_id, require_id
 
 WALK_SIZE = 500
+_SECRET = re.compile(r"^(?!is_)(.*_)?(hash|secret|token|password)$")
 
 
 class IdentifiedTable(Model):
@@ -192,7 +194,7 @@ async def add_row(model: type[Row], *, id: str | None = None, **values: Any) -> 
 async def change_row(row: Row, **values: Any) -> dict[str, list[Any]]:
     """Set the named columns of a locked row, count its version up, and return what changed: name → [before, after].
 
-    Of an encrypted column it tells only that it changed.
+    Of an encrypted column, of a secret and of a hash of one it tells only that it changed.
     """
     changes = {name: [_text_of(row, name), value] for name, value in values.items() if _text_of(row, name) != value}
     if not changes:
@@ -200,7 +202,9 @@ async def change_row(row: Row, **values: Any) -> dict[str, list[Any]]:
     after = {name: value for name, (_, value) in changes.items()}
     for name in set(row.encrypted) & set(changes):
         after[name] = _sealed(type(row), row.id, getattr(row, "organization_id", ""), name, after[name])
-        changes[name] = [encryption.KEPT_SECRET] * 2
+    for name in changes:
+        if is_kept_back(type(row), name):
+            changes[name] = [encryption.KEPT_SECRET] * 2
     with _telling_what_is_taken(type(row), after):
         changed = (
             await type(row)
@@ -214,6 +218,11 @@ async def change_row(row: Row, **values: Any) -> dict[str, list[Any]]:
         setattr(row, name, value)
     row.version += 1
     return changes
+
+
+def is_kept_back(model: type[Table], name: str) -> bool:
+    """Whether no fact may tell what a column holds, only that it changed."""
+    return name in model.encrypted or _SECRET.search(name) is not None
 
 
 def _text_of(row: Table, name: str) -> Any:

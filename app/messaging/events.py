@@ -73,6 +73,12 @@ class NotificationAdded(Fact):
     kind: str
 
 
+class NotificationPreferencesUpdated(Fact):
+    """Somebody wants to be told of other things than before."""
+
+    noun = "notification preference"
+
+
 @dataclass(frozen=True, kw_only=True)
 class NotificationsRead(Fact):
     """Somebody has read so many notifications; the subject is the newest of them."""

@@ -9,6 +9,7 @@ from typing import Any
 from app.identity.models import User as UserRow
 from app.infrastructure import notes
 from app.infrastructure.conditions import Condition, Writer, any_of, column, quoted, selected
+from app.infrastructure.encryption import KEPT_SECRET
 from app.infrastructure.models import JournalEntry
 from app.infrastructure.search import SEARCHED, found_by
 from app.infrastructure.tables import table_of
@@ -165,9 +166,10 @@ def _changes(payload: dict[str, Any]) -> list[AuditedChange]:
 
 
 def _changed(changes: dict[str, list[Any]]) -> Iterator[AuditedChange]:
-    for name, values in changes.items():
-        before, after = values if values else (None, None)
-        yield AuditedChange(column=name, before=before, after=after, hidden=not values)
+    for name, (before, after) in changes.items():
+        hidden = before == after == KEPT_SECRET
+        shown = (None, None) if hidden else (before, after)
+        yield AuditedChange(column=name, before=shown[0], after=shown[1], hidden=hidden)
 
 
 def _details(payload: dict[str, Any]) -> dict[str, Any]:

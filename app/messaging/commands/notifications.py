@@ -109,7 +109,8 @@ async def update_notification_preferences(actor: Actor, muted_kinds: Sequence[No
     )
     await NotificationPreference.bulk_create([row], ignore_conflicts=True)
     [found] = await find_rows(NotificationPreference, NotificationPreference.visible_to(actor), lock=True)
-    await change_row(found, muted_kinds=wanted)
+    if changed := await change_row(found, muted_kinds=wanted):
+        journal.record(events.NotificationPreferencesUpdated(subject_id=found.id, changes=changed))
     return wanted
 
 
