@@ -1,10 +1,13 @@
-"""What auditors may ask: the entries of the log, and its head."""
+"""What auditors may ask: the entries of the log, its head, and how things stand."""
 
+from dataclasses import asdict
+
+from app.identity import compliance
 from app.infrastructure import audit, heads, journal
 from app.infrastructure.heads import HeadExported, JournalVerified
 from app.kernel.actor import Actor
 from app.kernel.permissions import Permission
-from schema.audit.types import AuditEntry, AuditEntryFilter, AuditEntryOrder, AuditHead
+from schema.audit.types import AuditEntry, AuditEntryFilter, AuditEntryOrder, AuditHead, ComplianceSummary
 from schema.kit import Connection, many, one, query
 
 
@@ -37,3 +40,8 @@ class Queries:
             verified_at=verified.at if verified is not None else None,
             verified_seq=heads.seq_in(verified),
         )
+
+    @query("How accounts, keys and the audit log stand: what to look into first.", permission=Permission.VIEW_AUDIT)
+    async def compliance_summary(actor: Actor) -> ComplianceSummary:
+        """The figures."""
+        return ComplianceSummary(**asdict(await compliance.summarize(actor)))

@@ -220,3 +220,26 @@ class AuditHead:
     exported_seq: int | None = about("Up to which entry that was.")
     verified_at: datetime | None = about("When somebody last recorded that the whole log is as it was written.")
     verified_seq: int | None = about("Up to which entry that was.")
+
+
+@plain
+class ComplianceSummary:
+    """How the company's accounts, keys and audit log stand at this moment: what to look into first."""
+
+    pending_access_requests: int = about("How many ask to be let in, or for more roles, and wait for an answer.")
+    active_users: int = about("How many people may sign in.")
+    users_without_second_factor: int = about("How many of them have no second factor.")
+    users_lacking_required_second_factor: int = about(
+        "How many of these have a role that the security policy asks one of."
+    )
+    stale_accounts: int = about(
+        "How many may sign in and have not for longer than the security policy's staleAfterDays."
+    )
+    locked_accounts: int = about("How many are kept waiting after wrong passwords at this moment.")
+    keys_near_expiry: int = about("How many API keys end within 30 days.")
+    keys_without_expiry: int = about("How many API keys never end.")
+    failed_sign_ins: int = about("How many sign-ins failed in the last 24 hours.")
+    refused_attempts: int = about("How many entries of kind REFUSAL the audit log got in the last 24 hours.")
+    sensitive_readings: int = about("How many entries of kind READING it got in the last 24 hours.")
+    head_exported_at: datetime | None = about("When the head of the log was last written to the folder of heads.")
+    journal_verified_at: datetime | None = about("When somebody last recorded that the whole log is as it was written.")

@@ -1,19 +1,25 @@
 """The audit log: who did, tried and read what, from where; for auditors alone, who change nothing."""
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from strawberry.utils.str_converters import to_camel_case
 
 from app.customers import commands as customers
+from app.identity.compliance import ComplianceSummary
+from app.identity.models import AccessRequest, ApiKey, LoginAttempt, MfaMethod, SecurityPolicy, User
 from app.infrastructure import heads, journal, notes, sealing
 from app.infrastructure.audit import verify
 from app.infrastructure.journal import Origin
 from app.infrastructure.models import JournalEntry
-from app.kernel.actor import Actor
+from app.infrastructure.tables import add_row
+from app.kernel.actor import Actor, system_actor
+from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
 from app.kernel.errors import NotFound, NotPermitted
 from app.kernel.ids import new_id
@@ -362,3 +368,50 @@ async def test_the_auditor_takes_the_head_along_and_it_verifies_later(small: Ten
     assert broken is not None
     assert broken.seq == told["seq"]
     heads.configure(None, tmp_path)
+
+
+async def test_the_compliance_summary_counts_what_is_there(tenant: Tenant) -> None:
+    theirs, now = await found("b", 920_000), utc_now()
+    for one in (tenant, theirs):
+        ours: dict[str, Any] = {"organization_id": one.organization_id}
+        await ApiKey.filter(**ours).update(expires_at=None, revoked_at=None)
+        await SecurityPolicy.filter(**ours).delete()
+        await add_row(SecurityPolicy, **ours, mfa_roles=["ADMINISTRATOR"])
+        await AccessRequest.filter(**ours).update(status="PENDING")
+    auditor, users = tenant.actors[Role.AUDITOR], User.filter(organization_id=tenant.organization_id, status="ACTIVE")
+    active = await users.count()
+    mfa = {"kind": "TOTP", "name": "phone", "confirmed_at": now}
+    await MfaMethod.filter(organization_id=tenant.organization_id).delete()
+    await add_row(MfaMethod, organization_id=tenant.organization_id, user_id=auditor.id, **mfa)
+    old = now - timedelta(days=91)
+    await users.filter(id=auditor.id).update(created_at=old, last_login_at=old)
+    document = "{ complianceSummary { %s } }" % " ".join(  # noqa: UP031  # braces
+        to_camel_case(name) for name in ComplianceSummary.__dataclass_fields__
+    )
+    before = (await ask(auditor, document))["data"]["complianceSummary"]
+    administrators = sum("ADMINISTRATOR" in user.roles for user in await users)
+    assert before == {
+        "pendingAccessRequests": await AccessRequest.filter(organization_id=tenant.organization_id).count(),
+        "activeUsers": active, "usersWithoutSecondFactor": active - 1,
+        "usersLackingRequiredSecondFactor": administrators, "staleAccounts": 1, "lockedAccounts": 0, "keysNearExpiry": 0,
+        "keysWithoutExpiry": 1, "failedSignIns": 0, "refusedAttempts": 0, "sensitiveReadings": 0, "headExportedAt": None,
+        "journalVerifiedAt": None,
+    }  # fmt: skip
+    await ApiKey.filter(organization_id=tenant.organization_id).update(expires_at=now + timedelta(days=29))
+    await refused(tenant.actors[Role.GUEST], tenant.first.customer_id)
+    notes.note_reading(tenant.actors[Role.DISPATCHER], "Site.accessInstructions", tenant.first.rows["site"].id)
+    await notes.flush()
+    failed = {"login": "a@example.com", "address": "203.0.113.7", "network": "203.0.113.7", "user_agent": "", "at": now}
+    await add_row(LoginAttempt, organization_id=tenant.organization_id, outcome="WRONG_PASSWORD", **failed)
+    await heads.note_verified_journal(system_actor(tenant.organization_id), 1, "sha256-a")
+    after = (await ask(auditor, document))["data"]["complianceSummary"]
+    assert after.pop("journalVerifiedAt") is not None
+    before.pop("journalVerifiedAt")
+    changed = {
+        "keysNearExpiry": 1,
+        "keysWithoutExpiry": 0,
+        "failedSignIns": 1,
+        "refusedAttempts": 1,
+        "sensitiveReadings": 1,
+    }
+    assert after == before | changed
