@@ -151,12 +151,51 @@ static int64_t latest_return(T t, int64_t r, int64_t taken) {
     return least(VEHICLE(r, LAST), departure_before(t, r, 0, 0, -1, LATE, taken, VEHICLE(r, BREAKS)));
 }
 
+/* Of a shift without breaks, on roads that are the same at every hour. */
+static void refresh_plain(T t, W w, int64_t r) {
+    int64_t technician = VEHICLE(r, TECHNICIAN), profile = VEHICLE(r, PROFILE), prices = VEHICLE(r, PRICES);
+    int64_t count = FACT(r, COUNT), levels = SIZE(LEVELS), size = SIZE(PLACES), here = VEHICLE(r, START_PLACE);
+    int64_t end_place = VEHICLE(r, END_PLACE), clock = VEHICLE(r, FIRST);
+    const int32_t *stops = &STOP(r, 0), *minutes = &ROAD(minutes, profile, 0, 0);
+    const int32_t *cents = prices < 0 ? 0 : &ROAD(cents, prices, 0, 0);
+    int32_t *places = &PLACES(r, 0), *legs = &LEGS(r, 0);
+    int32_t *forward = &TIME(forward, r, 0, 0), *backward = &TIME(backward, r, 0, 0);
+    for (int64_t k = 0; k <= count + 1; k++)
+        for (int64_t b = 1; b < levels; b++) forward[k * levels + b] = LATE, backward[k * levels + b] = -LATE;
+    forward[0] = (int32_t)clock, places[0] = (int32_t)here;
+    for (int64_t k = 1; k <= count; k++) {
+        int64_t slot = stops[k], there = WHERE(slot, STANDS);
+        int64_t start = first_start(t, technician, slot, most(clock + minutes[here * size + there], WHERE(slot, BOUND)));
+        clock = clock < LATE && start < LATE ? start + FIT(technician, slot, MINUTES) : LATE;
+        forward[k * levels] = (int32_t)clock, places[k] = (int32_t)there;
+        legs[k] = (int32_t)least(cents ? cents[here * size + there] : leg_cents(t, r, here, there), LATE);
+        here = there;
+    }
+    places[count + 1] = (int32_t)end_place;
+    legs[count + 1] = (int32_t)(count ? least(leg_cents(t, r, here, end_place), LATE) : 0);
+    int64_t ready = VEHICLE(r, LAST), there = end_place;
+    backward[(count + 1) * levels] = (int32_t)ready;
+    for (int64_t k = count; k >= 1; k--) {
+        int64_t slot = stops[k];
+        if (ready > -LATE) {
+            if (there >= 0) ready -= minutes[places[k] * size + there];
+            ready = last_start(t, technician, slot, ready - FIT(technician, slot, MINUTES));
+        }
+        backward[k * levels] = (int32_t)ready;
+        there = places[k];
+    }
+}
+
 /* The earliest ends and latest starts of the route's stops. */
 static void refresh_times(T t, W w, int64_t r) {
+    w->is_stale[r] = 0;
+    if (!VEHICLE(r, BREAKS) && !t->pace_counts[VEHICLE(r, PROFILE)]) {
+        refresh_plain(t, w, r);
+        return;
+    }
     int64_t technician = VEHICLE(r, TECHNICIAN), profile = VEHICLE(r, PROFILE), breaks = VEHICLE(r, BREAKS);
     int64_t count = FACT(r, COUNT), here = VEHICLE(r, START_PLACE);
     TIME(forward, r, 0, 0) = (int32_t)VEHICLE(r, FIRST);
-    w->is_stale[r] = 0;
     for (int64_t b = 1; b < SIZE(LEVELS); b++) TIME(forward, r, 0, b) = LATE;
     for (int64_t k = 1; k <= count; k++) {
         int64_t slot = STOP(r, k), there = WHERE(slot, STANDS), duration = FIT(technician, slot, MINUTES);
@@ -210,9 +249,11 @@ static int straight(T t, W w, int64_t r, const int32_t *sequence, int64_t count)
     int64_t technician = VEHICLE(r, TECHNICIAN), profile = VEHICLE(r, PROFILE);
     int64_t clock = VEHICLE(r, FIRST), here = VEHICLE(r, START_PLACE), end_place = VEHICLE(r, END_PLACE);
     int64_t lateness = 0, wishes = 0, worst = 0, on_road = 0, cents = 0, waiting = t->policy[2];
+    const int32_t *free_road = t->pace_counts[profile] ? 0 : &ROAD(minutes, profile, 0, 0);
     for (int64_t k = 1; k <= count; k++) {
         int64_t slot = sequence[k], there = WHERE(slot, STANDS);
-        int64_t minutes = drive(t, profile, here, there, clock), arrive = clock + minutes;
+        int64_t minutes = free_road ? free_road[here * SIZE(PLACES) + there] : drive(t, profile, here, there, clock);
+        int64_t arrive = clock + minutes;
         on_road += minutes - t->handling[there];
         cents += cents_of(t, r, minutes - t->handling[there], ROAD(metres, profile, here, there));
         int64_t start = first_start(t, technician, slot, most(arrive, WHERE(slot, BOUND)));

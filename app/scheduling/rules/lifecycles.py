@@ -7,7 +7,7 @@ from app.kernel.errors import IllegalTransition
 from app.kernel.lifecycle import Lifecycle
 
 PLAN_SECONDS_MAX = 300
-PLAN_VISITS_MAX = 2000
+PLAN_VISITS_MAX = 5000
 PLAN_DAYS_MAX = 14
 
 
