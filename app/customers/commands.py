@@ -170,6 +170,8 @@ async def create_customer(
     **details: Unpack[CustomerDetails],
 ) -> str:
     """Open an account. It gets the next account number unless it brings its own."""
+    if details.get("credit_limit") is not None:
+        actor.require(Permission.SET_PRICES)
     organization = await company.get_organization(actor)
     values = _cleaned(CUSTOMER_FIELDS, {"name": name, "type": type, "currency": organization.currency, **details})
     values = await _checked_customer(actor, values, country=organization.country)
@@ -195,6 +197,8 @@ async def update_customer(
     row = await lock_one(models.Customer, actor, id, version=version)
     values = _cleaned(CUSTOMER_FIELDS, changes)
     country = (await company.get_organization(actor)).country if values.get("phone") else None
+    if "credit_limit" in changes and changes["credit_limit"] != row.credit_limit:
+        actor.require(Permission.SET_PRICES)
     if "credit_limit" in values or "currency" in values:
         values = {"credit_limit": row.credit_limit, "currency": row.currency, **values}
     changed = await change_row(row, **await _checked_customer(actor, values, country=country, by=row.id))

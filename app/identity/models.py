@@ -44,6 +44,13 @@ class CustomRole(OwnedTable):
         return nothing() if actor.is_customer else super().visible_to(actor)
 
 
+def _of_own_account(actor: Actor, permission: Permission) -> Condition:
+    """The people of a customer's account for its administrators, who hold a permission as far as the account reaches."""
+    if not actor.is_customer or actor.customer_id is None or not actor.holds(permission):
+        return nothing()
+    return (column("organization_id") == actor.organization_id) & (column("customer_id") == actor.customer_id)
+
+
 @register
 class User(OwnedTable):
     """A person who can sign in. Never deleted, because the past names them; deactivated instead."""
@@ -67,6 +74,8 @@ class User(OwnedTable):
     preferred_name = fields.CharField(max_length=120, null=True)
     department = fields.CharField(max_length=120, null=True)
     team = fields.CharField(max_length=120, null=True)
+    # In the organization's currency; none is no limit.
+    approval_limit = fields.DecimalField(max_digits=18, decimal_places=4, null=True)
     manager_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
     start_date: date | None = fields.DateField(null=True)
     employee_number = fields.CharField(max_length=40, null=True)
@@ -87,7 +96,7 @@ class User(OwnedTable):
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
-        return _staff_or_self(actor, Permission.VIEW_USERS, "id")
+        return _staff_or_self(actor, Permission.VIEW_USERS, "id") | _of_own_account(actor, Permission.VIEW_USERS)
 
 
 @register
@@ -117,7 +126,8 @@ class Invitation(OwnedTable):
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
-        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+        own = _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+        return own | _of_own_account(actor, Permission.MANAGE_USERS)
 
 
 @register
@@ -540,6 +550,7 @@ personal(
         },
     ),
     keeps={
+        "approval_limit": "what somebody was allowed explains what they did",
         "manager_id": HISTORY,
         "technician_id": HISTORY,
         "customer_id": "whose account it was; of an account that is erased, nothing says more",

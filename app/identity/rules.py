@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from app.identity.common_passwords import COMMON_WORDS, RUNS, common_passwords
@@ -78,6 +79,8 @@ RESETS_KEPT = timedelta(days=1)
 
 INVITATION_LASTS = timedelta(days=7)
 INVITATIONS_OPEN_MAX = 500
+INVITATIONS_OPEN_OF_AN_ACCOUNT_MAX = 50
+APPROVAL_LIMIT_MAX = Decimal(1_000_000_000_000)
 INVITATION_MAILS_MAX = 10
 INVITATION_MAILS_APART = timedelta(minutes=1)
 
@@ -205,6 +208,15 @@ def require_roles(
 def known_roles(roles: Iterable[str]) -> frozenset[Role]:
     """The roles of a row, without those of another version."""
     return frozenset(Role(role) for role in roles if role in Role.__members__)
+
+
+def require_limit(amount: Decimal | None) -> Decimal | None:
+    """Up to what sum somebody may approve work; None is no limit."""
+    if amount is None:
+        return None
+    if not amount.is_finite() or not 0 <= amount <= APPROVAL_LIMIT_MAX:
+        raise InvalidInput(f"A limit lies between 0 and {APPROVAL_LIMIT_MAX:,}.", path=["approvalLimit"])
+    return round(amount, 4)
 
 
 def require_may_grant(actor: Actor, roles: Iterable[str], grants: Iterable[Grant] = ()) -> None:

@@ -4,10 +4,12 @@ Visits and assignments belong to a higher room; their tables are asked by name, 
 """
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from app import database
 from app.company.models import ServiceType
-from app.infrastructure.conditions import Condition, Writer, all_of, any_of, column, exists
+from app.customers.models import Customer
+from app.infrastructure.conditions import Condition, Writer, all_of, any_of, column, exists, selected
 from app.infrastructure.tables import find_rows, walk_rows
 from app.kernel.actor import Actor
 from app.kernel.work import Priority
@@ -35,6 +37,21 @@ async def appointment_statuses_of(work_order_id: str) -> list[str]:
 async def appointment_ids_of(work_order_id: str) -> list[str]:
     """The ids of the work's visits."""
     return await _values("appointment", "id", column("work_order_id") == work_order_id)
+
+
+async def cost_of(row: models.WorkOrder) -> Decimal:
+    """What the lines of some work come to."""
+    of_it = (column("organization_id") == row.organization_id) & (column("work_order_id") == row.id)
+    return sum((line.amount for line in await find_rows(models.LineItem, of_it)), Decimal(0))
+
+
+async def owed_by(customer: Customer) -> Decimal:
+    """What the lines of a customer's work come to that is not closed yet, in the customer's currency."""
+    ours = column("organization_id") == customer.organization_id
+    counted = column("status").one_of([one.value for one in rules.OWED])
+    work = selected("work_order", "id", ours & (column("customer_id") == customer.id) & counted, ours="work_order_id")
+    lines = await find_rows(models.LineItem, ours & (column("currency") == customer.currency) & work)
+    return sum((line.amount for line in lines), Decimal(0))
 
 
 async def record_of(row: models.WorkOrder) -> Record:

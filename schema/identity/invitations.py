@@ -1,6 +1,7 @@
 """Inviting somebody new: what administrators see and do, and what whoever has the link may."""
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated
 
 from app.company.models import Organization
@@ -132,6 +133,9 @@ class InviteUserInput:
     language: str | None = about("The person's language, such as de.", default=None)
     department: str | None = about("Where in the company the person works.", default=None)
     team: str | None = about("With whom the person works.", default=None)
+    approval_limit: Decimal | None = about(
+        "Up to what sum the person may approve work, at most your own limit; without it, yours.", default=None
+    )
     manager_id: ID | None = about("To whom the person reports.", default=None)
     start_date: date | None = about("The person's first day.", default=None)
     employee_number: str | None = about("The company's own number for the person.", default=None)
@@ -224,6 +228,7 @@ class Mutations:
             language=input.language,
             department=input.department,
             team=input.team,
+            **({"approval_limit": input.approval_limit} if input.approval_limit is not None else {}),
             manager_id=input.manager_id,
             start_date=input.start_date,
             employee_number=input.employee_number,

@@ -1,6 +1,7 @@
 """What clients may ask about people, sessions and keys, and do to them; and how they sign in."""
 
 from datetime import date, datetime
+from decimal import Decimal
 
 from app.identity import commands, queries, sign_in
 from app.identity.secret import Secret, Slip
@@ -239,6 +240,9 @@ class CreateUserInput:
     language: str | None = about("The person's language, such as de.", default=None)
     department: str | None = about("Where in the company the person works.", default=None)
     team: str | None = about("With whom the person works.", default=None)
+    approval_limit: Decimal | None = about(
+        "Up to what sum the person may approve work, at most your own limit; without it, yours.", default=None
+    )
     manager_id: ID | None = about("To whom the person reports.", default=None)
     start_date: date | None = about("The person's first day.", default=None)
     employee_number: str | None = about("The company's own number for the person.", default=None)
@@ -265,6 +269,9 @@ class UpdateUserInput:
     preferred_name: Maybe[str | None] = about("What the person is called.")
     department: Maybe[str | None] = about("Where in the company the person works.")
     team: Maybe[str | None] = about("With whom the person works.")
+    approval_limit: Maybe[Decimal | None] = about(
+        "Up to what sum the person may approve work, at most your own limit; null: up to any."
+    )
     manager_id: Maybe[ID | None] = about("To whom the person reports.")
     start_date: Maybe[date | None] = about("The person's first day.")
     employee_number: Maybe[str | None] = about("The company's own number for the person.")
@@ -479,6 +486,7 @@ class Mutations:
             preferred_name=input.preferred_name,
             department=input.department,
             team=input.team,
+            **({"approval_limit": input.approval_limit} if input.approval_limit is not None else {}),
             manager_id=input.manager_id,
             start_date=input.start_date,
             employee_number=input.employee_number,

@@ -1,6 +1,7 @@
 """What clients may see of people, sessions, keys and attempts to sign in."""
 
 from datetime import date, datetime
+from decimal import Decimal
 
 import orjson
 
@@ -17,6 +18,7 @@ from schema.kit import (
     Connection,
     DateFilter,
     DateTimeFilter,
+    DecimalFilter,
     EnumFilter,
     IdFilter,
     IntFilter,
@@ -87,7 +89,7 @@ describe_enum(
         P.VIEW_ORGANIZATION: "See the company's settings.",
         P.MANAGE_ORGANIZATION: "Change the company's profile, calendars, numbers, service types and territories.",
         P.VIEW_USERS: "See the company's users.",
-        P.MANAGE_USERS: "Add, change and deactivate users, and end their sessions.",
+        P.MANAGE_USERS: "Add, change and deactivate users, and end their sessions; a customer's administrator, the customer's.",
         P.MANAGE_SECURITY: "See and change what is asked of people's passwords, second factors and sessions.",
         P.MANAGE_ROLES: "Make, change and delete the company's own roles.",
         P.MANAGE_API_KEYS: "See, make, rotate and revoke partners' keys.",
@@ -109,7 +111,8 @@ describe_enum(
         P.APPROVE_WORK_ORDERS: "Approve completed work.",
         P.CANCEL_WORK_ORDERS: "Call work off.",
         P.VIEW_INTERNAL_NOTES: "Read notes that customers do not see.",
-        P.VIEW_PRICES: "See and set prices.",
+        P.VIEW_PRICES: "See prices.",
+        P.SET_PRICES: "Set prices, and how much customers may owe.",
         P.VIEW_SCHEDULE: "See appointments.",
         P.SHARE_VISITS: "Make and revoke links to visits that one may see.",
         P.MANAGE_SCHEDULE: "Make, move and cancel appointments.",
@@ -231,6 +234,7 @@ class UserFilter:
     preferred_name: StringFilter | None = by("What the person is called.")
     department: StringFilter | None = by("Where in the company the person works.")
     team: StringFilter | None = by("With whom the person works.")
+    approval_limit: DecimalFilter | None = by("Up to what sum the person may approve work.")
     manager_id: IdFilter | None = by("To whom the person reports.")
     start_date: DateFilter | None = by("The person's first day.")
     employee_number: StringFilter | None = by("The company's own number for the person.")
@@ -256,6 +260,7 @@ UserOrder = orderable(
     preferred_name="What the person is called.",
     department="Where in the company the person works.",
     team="With whom the person works.",
+    approval_limit="Up to what sum the person may approve work; those without a limit come last.",
     start_date="The person's first day.",
     employee_number="The company's own number for the person.",
     unlocked_at="When wrong passwords were last forgiven.",
@@ -386,6 +391,9 @@ class User(Node):
     preferred_name: str | None = col("What the person is called.")
     department: str | None = col("Where in the company the person works.")
     team: str | None = col("With whom the person works.")
+    approval_limit: Decimal | None = col(
+        "Up to what sum the person may approve work, in the organization's currency; null: up to any."
+    )
     manager_id: ID | None = col("To whom the person reports.")
     manager: "User" = parent("To whom the person reports.", via="manager_id")
     start_date: date | None = col("The person's first day.")

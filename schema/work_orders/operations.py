@@ -104,7 +104,8 @@ class CreateWorkOrderInput:
         "When it was really asked for; needs the permission IMPORT_DATA.", default=None
     )
     credit_hold_override: str | None = about(
-        "Why to work for a customer on hold all the same; needs the permission MANAGE_WORK_ORDERS.", default=None
+        "Why to work all the same for a customer who is on hold or owes more than the credit limit; needs the permission MANAGE_WORK_ORDERS.",
+        default=None,
     )
 
 
@@ -207,7 +208,7 @@ class AddNoteInput:
 
 @inputs
 class AddLineItemInput:
-    """A line to add. A price other than zero needs the permission VIEW_PRICES."""
+    """A line to add. A price other than zero needs the permission SET_PRICES."""
 
     work_order_id: ID = about("To which work order.")
     kind: rules.LineItemKind = about("What it charges for.")
@@ -400,9 +401,10 @@ class Mutations:
 
     @mutation(
         WorkOrder,
-        "The done work was reviewed: its lines and times are frozen and may be billed.",
+        "The done work was reviewed: its lines and times are frozen and may be billed. CONFLICT when it costs more than your "
+        "approvalLimit.",
         permission=Permission.APPROVE_WORK_ORDERS,
-        problems=STEP,
+        problems=(Conflict, *STEP),
     )
     async def approve_work_order(actor: Actor, input: StepWorkOrderInput) -> str:
         """See the command."""
@@ -412,7 +414,7 @@ class Mutations:
         list[WorkOrder],
         "Approves several work orders: all of them or none.",
         permission=Permission.APPROVE_WORK_ORDERS,
-        problems=STEP,
+        problems=(Conflict, *STEP),
         noun="work_orders",
     )
     async def approve_work_orders(actor: Actor, input: StepWorkOrdersInput) -> list[str]:

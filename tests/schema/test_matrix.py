@@ -315,6 +315,7 @@ BESIDES: dict[str, dict[str, Any]] = {
     "inviteUser.customerId": {"roles": ["CUSTOMER_USER"]},
     "updateUser.customerId": {"roles": ["CUSTOMER_USER"], "technicianId": None},
 }
+OF_PEOPLE = frozenset({"createUser", "inviteUser", "updateUser", "approveAccessRequest"})
 Foreign = Callable[[str], str | None]
 """The id of another's row of a kind, if there is one."""
 
@@ -343,6 +344,8 @@ async def wrong_answers(ours: Tenant, role: str, foreign: Foreign) -> list[str]:
             told = [(one["code"], one.get("id")) for one in answer]
             # An administrator may do all of it; others may be refused whatever they name.
             may_not = role is not Role.ADMINISTRATOR and told == [("NOT_PERMITTED", None)] and answer == unknown
+            # An account's administrator, to whom the requests here name people and roles of the company, is refused for those.
+            may_not |= actor_of(ours, role).is_customer and name in OF_PEOPLE and answer == unknown
             if not may_not and not (fits and told == refused):
                 wrong.append(f"{name} {'.'.join(place)}: {answer} but {unknown}")
     return wrong

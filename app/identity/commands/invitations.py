@@ -160,11 +160,12 @@ async def _lock_open(actor: Actor, id: str) -> tuple[models.Invitation, models.U
 
 
 async def _require_room(actor: Actor) -> None:
-    waiting = (column("organization_id") == actor.organization_id) & (
-        column("status") == rules.UserStatus.INVITED.value
-    )
-    if len(await find_rows(models.User, waiting, limit=rules.INVITATIONS_OPEN_MAX)) >= rules.INVITATIONS_OPEN_MAX:
-        raise LimitReached("Many who were invited have not come yet.", rules.INVITATIONS_OPEN_MAX)
+    """So many may be invited and not have come yet: of an organization, and fewer of a customer's account."""
+    invited = column("status") == rules.UserStatus.INVITED.value
+    waiting = (column("organization_id") == actor.organization_id) & invited & models.User.visible_to(actor)
+    most = rules.INVITATIONS_OPEN_OF_AN_ACCOUNT_MAX if actor.is_customer else rules.INVITATIONS_OPEN_MAX
+    if len(await find_rows(models.User, waiting, limit=most)) >= most:
+        raise LimitReached("Many who were invited have not come yet.", most)
 
 
 async def _send(actor: Actor, row: models.Invitation, user: models.User, token: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Any, TypedDict, Unpack
 
 from app.company.models import Organization
@@ -53,6 +54,7 @@ class UserDetails(ProfileChanges, total=False):
     team: str | None
     manager_id: str | None
     start_date: date | None
+    approval_limit: Decimal | None
     employee_number: str | None
     custom_role_ids: list[str]
 
@@ -89,11 +91,12 @@ USER_FIELDS: dict[str, Cleaner] = {
     "team": _text("team", 120),
     "manager_id": lambda value: value or None,
     "start_date": lambda value: value,
+    "approval_limit": rules.require_limit,
     "employee_number": _text("employeeNumber", 40),
 }
 
 # Whoever changes these can make somebody else of a person, or of themselves.
-DANGEROUS = frozenset({"email", "username", *LINKS})
+DANGEROUS = frozenset({"email", "username", "approval_limit", *LINKS})
 
 
 async def clean_details(actor: Actor, cleaners: Mapping[str, Cleaner], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +130,10 @@ async def add_user(
 ) -> models.User:
     """A new user with a name for signing in, and the fact of it. For commands."""
     cleaned = await clean_details(actor, USER_FIELDS, details)
+    if actor.is_customer:
+        cleaned["customer_id"] = cleaned.get("customer_id") or actor.customer_id
     cleaned |= await _fitting_roles(actor, {**cleaned, "roles": roles})
+    cleaned["approval_limit"] = await _fitting_limit(actor, cleaned)
     await _require_one_user(actor, cleaned.get("technician_id"))
     await _require_manager(actor, cleaned.get("manager_id"))
     if not cleaned.get("username"):
@@ -148,6 +154,8 @@ async def update_user(actor: Actor, id: str, *, version: int | None = None, **ch
     values = await clean_details(actor, USER_FIELDS, changes)
     if "manager_id" in values:
         await _require_manager(actor, values["manager_id"], of=row.id)
+    if "approval_limit" in values:
+        values["approval_limit"] = await _fitting_limit(actor, values, of=row.id)
     if values.keys() & set(LINKS):
         values |= await _fitting_roles(actor, {name: values.get(name, getattr(row, name)) for name in LINKS})
         await _require_one_user(actor, values.get("technician_id"), by=row.id)
@@ -217,6 +225,8 @@ async def _fitting_roles(actor: Actor, links: Mapping[str, Any]) -> dict[str, li
     Customers and technicians belong to higher rooms; their tables are found by the prefixes of their ids.
     """
     customer_id, technician_id = links.get("customer_id"), links.get("technician_id")
+    if actor.is_customer and customer_id is None:
+        raise InvalidInput("You manage the people of your own account.", path=["customerId"])
     grants = await require_grants(actor, links.get("custom_role_ids", ()))
     wanted = rules.require_roles(links["roles"], customer_id=customer_id, technician_id=technician_id, grants=grants)
     rules.require_may_grant(actor, wanted, grants)
@@ -230,6 +240,20 @@ async def _fitting_roles(actor: Actor, links: Mapping[str, Any]) -> dict[str, li
 async def require_may_touch(actor: Actor, row: models.User) -> None:
     """Nobody touches the account of somebody who may do more."""
     rules.require_may_grant(actor, row.roles, (await queries.grants_of([row]))[row.id])
+
+
+async def _fitting_limit(actor: Actor, details: Mapping[str, Any], *, of: str = "") -> Decimal | None:
+    """Up to what sum somebody may approve work: as much as who says so at most, and who has a limit gives it on."""
+    if of == actor.id:
+        raise Conflict("Somebody else sets your limit.", path=["approvalLimit"])
+    wanted: Decimal | None = details.get("approval_limit")
+    own = await find_rows(models.User, (column("id") == actor.id) & models.User.visible_to(actor))
+    most = own[0].approval_limit if own else None
+    if most is None:
+        return wanted
+    if "approval_limit" in details and (wanted is None or wanted > most):
+        raise InvalidInput("Nobody gives a higher limit than they have.", path=["approvalLimit"])
+    return most if wanted is None else wanted
 
 
 async def _free_username(actor: Actor, details: Mapping[str, Any]) -> str | None:

@@ -38,7 +38,7 @@ async def add_line_item(
     unit_price: Decimal = Decimal(0),
     id: str | None = None,
 ) -> str:
-    """Add a line; the line's id. A price other than zero is set by those who may see prices."""
+    """Add a line; the line's id. A price other than zero is set by those who may set prices."""
     row = await lock_one(models.WorkOrder, actor, work_order_id, path="workOrderId")
     rules.require_open_bill(row.number, row.status)
     _require_price_permission(actor, unit_price)
@@ -98,7 +98,7 @@ async def update_line_item(
 
 @command(Permission.EXECUTE_WORK_ORDERS)
 async def remove_line_item(actor: Actor, id: str, *, version: int | None = None) -> str:
-    """Take a line away; the work order's id. A priced one is taken away by those who may see prices."""
+    """Take a line away; the work order's id. A priced one is taken away by those who may set prices."""
     line, row = await _locked(actor, id, version)
     _require_price_permission(actor, line.unit_price)
     await models.LineItem.filter(id=line.id).delete()
@@ -140,7 +140,7 @@ def _record_price(row: models.WorkOrder, line: models.LineItem, changes: dict[st
 
 def _require_price_permission(actor: Actor, unit_price: Decimal) -> None:
     if unit_price:
-        actor.require(Permission.VIEW_PRICES)
+        actor.require(Permission.SET_PRICES)
 
 
 def _exact(value: Decimal, path: str) -> Decimal:

@@ -27,7 +27,7 @@ from app.kernel.errors import Conflict, InvalidInput
 from app.kernel.permissions import Permission
 from app.technicians.models import Skill
 from app.work_orders import events, models, rules
-from app.work_orders.queries import technician_ids_of
+from app.work_orders.queries import owed_by, technician_ids_of
 
 CLOCK_SKEW = timedelta(minutes=5)
 MOMENTS = {
@@ -99,7 +99,7 @@ async def create_work_order(
     if submitted_at is not None:
         actor.require(Permission.IMPORT_DATA)
     customer = await find_one(Customer, actor, customer_id, path="customerId")
-    _require_good_standing(actor, customer, credit_hold_override)
+    await _require_good_standing(actor, customer, credit_hold_override)
     await _require_site(actor, site_id, customer.id)
     if equipment_id is not None:
         await _require_equipment(actor, equipment_id, customer.id, site_id)
@@ -238,14 +238,17 @@ async def _require_equipment(actor: Actor, equipment_id: str, customer_id: str, 
         raise InvalidInput("This equipment is retired.", path=["equipmentId"])
 
 
-def _require_good_standing(actor: Actor, customer: Customer, override: str | None) -> None:
-    """New work needs an active customer; on hold, a dispatcher may decide otherwise and says why."""
+async def _require_good_standing(actor: Actor, customer: Customer, override: str | None) -> None:
+    """New work needs an active customer within the credit limit; else a dispatcher may decide otherwise and says why."""
     if override is not None:
         actor.require(Permission.MANAGE_WORK_ORDERS)
         require_text(override, "creditHoldOverride", longest=500)
-    if customer.status == "ACTIVE" or (customer.status == "ON_HOLD" and override is not None):
-        return
-    raise Conflict(f"Customer {customer.account_number} is {customer.status}: no new work.", path=["customerId"])
+    if customer.status not in ("ACTIVE", "ON_HOLD") or (customer.status == "ON_HOLD" and override is None):
+        raise Conflict(f"Customer {customer.account_number} is {customer.status}: no new work.", path=["customerId"])
+    if override is None and customer.credit_limit is not None and await owed_by(customer) > customer.credit_limit:
+        raise Conflict(
+            f"Customer {customer.account_number} owes more than the credit limit: no new work.", path=["customerId"]
+        )
 
 
 async def _offered(actor: Actor, service_type_id: str | None) -> ServiceType | None:

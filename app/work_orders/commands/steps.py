@@ -4,19 +4,21 @@ from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
+from app.company.queries import get_organization
+from app.identity.models import User
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import change_row, find_rows, lock_one
-from app.kernel.actor import Actor
+from app.kernel.actor import Actor, ActorKind
 from app.kernel.calendar import utc_now
-from app.kernel.errors import InvalidInput, NotFound, Problem
+from app.kernel.errors import Conflict, InvalidInput, NotFound, Problem
 from app.kernel.ids import require_id
 from app.kernel.permissions import Permission
 from app.work_orders import events, models, rules
 from app.work_orders.commands.notes import write_note
 from app.work_orders.commands.times import stop_timers_of
-from app.work_orders.queries import appointment_statuses_of, record_of, technician_ids_of
+from app.work_orders.queries import appointment_statuses_of, cost_of, record_of, technician_ids_of
 from app.work_orders.rules import WorkOrderStatus as S
 
 BATCH_MAX = 100
@@ -131,10 +133,25 @@ async def mark_cannot_complete(
 
 @command(Permission.APPROVE_WORK_ORDERS)
 async def approve_work_order(actor: Actor, id: str, *, version: int | None = None) -> str:
-    """The done work was reviewed: its lines and times are frozen and may be billed."""
+    """The done work was reviewed: its lines and times are frozen and may be billed. Up to the actor's own limit."""
     row = await lock_one(models.WorkOrder, actor, id, version=version)
+    await _require_within_limit(actor, row)
     await change_status(row, S.APPROVED)
     return row.id
+
+
+async def _require_within_limit(actor: Actor, row: models.WorkOrder) -> None:
+    """Who has a limit approves what costs no more, in the organization's currency: other sums cannot be compared with it."""
+    if actor.kind is not ActorKind.USER:
+        return
+    people = await find_rows(User, (column("id") == actor.id) & (column("organization_id") == actor.organization_id))
+    limit = people[0].approval_limit if people else None
+    if limit is None:
+        return
+    organization = await get_organization(actor)
+    cost = await cost_of(row)
+    if cost > limit or (cost and row.currency != organization.currency):
+        raise Conflict(f"Work order {row.number} costs more than you may approve. Somebody else has to.", path=["id"])
 
 
 @command(Permission.APPROVE_WORK_ORDERS)

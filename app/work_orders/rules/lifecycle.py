@@ -113,6 +113,8 @@ CLOCKED = OPEN - {S.SUBMITTED}
 """States in which a timer may run."""
 BILL_IS_OPEN = OPEN | {S.COMPLETED, S.CANNOT_COMPLETE}
 """States in which lines and times may still be added or corrected; approval freezes them."""
+# Of such work the lines count as owed: what was called off costs nothing, and what is closed is settled.
+OWED = frozenset(WorkOrderStatus) - {S.CLOSED, S.CANNOT_COMPLETE, S.CANCELED, S.DECLINED}
 
 STATUS_LABELS: dict[WorkOrderStatus, str] = {
     S.SUBMITTED: "We have received your request",

@@ -7,12 +7,18 @@ from decimal import Decimal
 import pytest
 
 from app.company.models import ServiceType
+from app.customers.commands import create_customer, update_customer
 from app.customers.models import Customer, Site
+from app.customers.rules import CustomerType
 from app.equipment.models import Equipment
+from app.identity.models import User
 from app.infrastructure.command import idempotency_key
+from app.infrastructure.tables import add_row
+from app.kernel.actor import user_actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotPermitted, StaleVersion
 from app.kernel.ids import new_id
+from app.kernel.permissions import Permission, Role
 from app.work_orders import commands, models
 from tests.app.work_orders.world import NOON, Company, facts_of, in_state, refused, snapshot, submitted, told
 
@@ -166,6 +172,63 @@ async def test_a_customer_on_hold_gets_no_work_unless_a_dispatcher_says_why(comp
     assert (await facts_of(company))[-1].customer_id is None
     await Customer.filter(id=company.customer_id).update(status="INACTIVE")
     assert isinstance(await refused(submitted(company, credit_hold_override="Pipe burst")), Conflict)
+
+
+async def test_who_owes_more_than_the_credit_limit_gets_no_work_unless_a_dispatcher_says_why(company: Company) -> None:
+    await Customer.filter(id=company.customer_id).update(credit_limit=Decimal(100))
+    first = await submitted(company)
+    await commands.add_line_item(company.manager, first, "LABOR", "Hours", unit_price=Decimal("99.99"))
+    second = await submitted(company)
+    await commands.add_line_item(company.manager, second, "PART", "A screw", unit_price=Decimal("0.01"))
+    third = await submitted(company)
+    await commands.add_line_item(company.manager, third, "PART", "A nail", unit_price=Decimal("0.01"))
+    problem = await refused(submitted(company))
+    assert isinstance(problem, Conflict) and problem.path == ("customerId",)
+    assert "100" not in problem.message
+    assert await told(company, submitted(company, credit_hold_override="A flood")) == [
+        "WorkOrderSubmitted",
+        "CreditHoldOverridden",
+    ]
+    await commands.cancel_work_order(company.manager, second, reason="CUSTOMER_REQUEST")
+    await submitted(company)
+    await Customer.filter(id=company.customer_id).update(credit_limit=None)
+    await submitted(company)
+
+
+async def test_who_has_a_limit_approves_no_more_and_others_do(company: Company) -> None:
+    ids = [await in_state(company, "COMPLETED") for _ in range(2)]
+    for id, price in zip(ids, ("500", "500.01"), strict=True):
+        await models.LineItem.filter(work_order_id=id).delete()
+        row = await models.WorkOrder.get(id=id)
+        await add_row(
+            models.LineItem, organization_id=row.organization_id, work_order_id=id, kind="LABOR", description="Hours",
+            quantity=Decimal(1), unit_price=Decimal(price), amount=Decimal(price), currency=row.currency,
+        )  # fmt: skip
+    approver = await add_row(
+        User, organization_id=company.organization_id, email="limit@example.com", legal_name="L", roles=["FINANCE"],
+        approval_limit=Decimal(500),
+    )  # fmt: skip
+    limited = user_actor(company.organization_id, approver.id, frozenset({Role.FINANCE}))
+    before = await snapshot()
+    assert isinstance(await refused(commands.approve_work_orders(limited, ids)), Conflict)
+    assert await snapshot() == before
+    await commands.approve_work_order(limited, ids[0])
+    await commands.approve_work_order(company.manager, ids[1])
+    await User.filter(id=approver.id).update(approval_limit=None)
+
+
+async def test_support_sees_prices_and_sets_none(company: Company) -> None:
+    support = user_actor(company.organization_id, new_id("usr"), frozenset({Role.SUPPORT}))
+    assert support.holds(Permission.VIEW_PRICES)
+    id = await submitted(company)
+    attempts = [
+        commands.add_line_item(support, id, "LABOR", "Hours", unit_price=Decimal(1)),
+        update_customer(support, company.customer_id, credit_limit=Decimal(5)),
+        create_customer(support, name="N", type=CustomerType.RESIDENTIAL, credit_limit=Decimal(5)),
+    ]
+    for attempt in attempts:
+        assert isinstance(await refused(attempt), NotPermitted)
+    assert (await Customer.get(id=company.customer_id)).credit_limit is None
 
 
 async def test_imported_requests_keep_their_own_date(company: Company) -> None:
