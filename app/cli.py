@@ -1,4 +1,4 @@
-"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | plan | followers | encrypt | rotate-keys | audit | permissions | schema``."""
+"""The command line: ``truckroll serve | worker | demo | setup | migrate | check | import | plan | followers | encrypt | rotate-keys | privacy | audit | permissions | schema``."""
 
 import asyncio
 import sys
@@ -375,6 +375,46 @@ def _seal_anew() -> None:
         return whole
 
     sys.exit(0 if run_connected(read_settings(), seal) else 1)
+
+
+@main.group("privacy")
+def privacy_group() -> None:
+    """People who were erased."""
+
+
+ERASURES = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@privacy_group.command("list")
+@click.option("--from", "source", type=ERASURES, metavar="FILE", help="A list that was kept elsewhere.")
+def list_erasures(source: Path | None) -> None:
+    """Show who was erased and when, by ids, as the data folder has it."""
+    from app.infrastructure import erasing
+
+    erasing.configure(read_settings().data_folder)
+    for one in erasing.read_list(source):
+        click.echo(f"{one.at:%Y-%m-%d %H:%M} {one.organization_id} {one.person_id} {one.request_id}")
+
+
+@privacy_group.command("reapply")
+@click.option("--from", "source", type=ERASURES, metavar="FILE", help="A list that was kept elsewhere.")
+def reapply(source: Path | None) -> None:
+    """Erase again who came back with an older backup. Safe to repeat; do it before the processes start."""
+    from app import process
+    from app.identity.commands.privacy import reapply_erasure
+    from app.infrastructure import erasing
+
+    settings = read_settings()
+
+    async def again() -> None:
+        process.open_folders(settings)
+        done = 0
+        listed = erasing.read_list(source)
+        for one in listed:
+            done += await reapply_erasure(system_actor(one.organization_id), one)
+        click.echo(f"{done} of {len(listed)} people were there again, and are erased.")
+
+    run_connected(settings, again)
 
 
 @main.group("audit")

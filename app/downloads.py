@@ -1,4 +1,5 @@
-"""Bulk exports over HTTP: the link is the key to one file, for some minutes, for one who may have it still."""
+"""Bulk exports, and copies of a person's data, over HTTP: the link is the key to one file, for some minutes, for one who may have
+it still."""
 
 import asyncio
 import re
@@ -14,6 +15,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app import database
+from app.identity.commands.privacy import note_copy_taken
+from app.identity.data_copies import CopyLinkExpired, find_copy
 from app.infrastructure import limits
 from app.infrastructure.command import idempotency_key
 from app.integrations import commands, rules
@@ -27,6 +30,7 @@ GZIP_LEVEL = 1
 STATUS: dict[type[Problem], int] = {
     NotFound: 404,
     LinkExpired: 410,
+    CopyLinkExpired: 410,
     NotPermitted: 403,
     RateLimited: 429,
     Unavailable: 503,
@@ -40,8 +44,42 @@ log = structlog.get_logger(__name__)
 
 
 def routes() -> list[Route]:
-    """``/exports/<id>``."""
-    return [Route("/exports/{id}", download, methods=["GET"])]
+    """``/exports/<id>`` and ``/data-requests/<id>``."""
+    return [
+        Route("/exports/{id}", download, methods=["GET"]),
+        Route("/data-requests/{id}", download_copy, methods=["GET"]),
+    ]
+
+
+async def download_copy(request: Request) -> Response:
+    """The copy of a person's data behind a link, whole, or why there is none."""
+    query = request.query_params
+    until = query.get("until", "")
+    try:
+        if not _UNTIL.fullmatch(until) or "\x00" in request.path_params["id"]:
+            raise NotFound("data request", request.path_params["id"][:60])
+        found = await find_copy(request.path_params["id"], query.get("for", ""), int(until), query.get("token", ""))
+        link = f"copy {found.request.id} {until}"
+        await limits.hit(f"{link} {found.actor.id}", rules.LINK_REQUESTS_MAX, rules.LINK_LASTS.total_seconds())
+        size = (await asyncio.to_thread(found.path.stat)).st_size
+        if request.method == "GET":
+            with idempotency_key(link):
+                await note_copy_taken(found.actor, found.request)
+    except Problem as problem:
+        return _refusal(problem)
+    except FileNotFoundError:
+        return _refusal(NotFound("data request", request.path_params["id"][:60]))
+    except Exception as error:
+        if not (database.is_away(error) or isinstance(error, database.OutcomeUnknown)):
+            raise
+        return _refusal(Unavailable())
+    headers = {
+        "content-type": "application/zip",
+        "content-disposition": f'attachment; filename="{found.request.id}.zip"',
+        "cache-control": "no-store",
+        "content-length": str(size),
+    }
+    return _answer(request, 200, headers, _pieces(found.path, range(size)))
 
 
 async def download(request: Request) -> Response:

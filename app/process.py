@@ -15,6 +15,7 @@ from app.infrastructure import (
     archives,
     broadcast,
     chain,
+    erasing,
     followers,
     heads,
     http_client,
@@ -130,9 +131,7 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
         await http_client.start(settings.outbound_allowed)
         parts.configure(settings.planner_parts_from)
         await start_travel(settings)
-        storage.configure(settings.data_folder / "files")
-        storage.configure_exports(settings.data_folder / "exports", settings.export_megabytes_max)
-        outbox.configure(settings.data_folder / "outbox")
+        open_folders(settings)
         notes.start()
         loops = [asyncio.create_task(notes.run_notes(), name="notes")]
         if background:
@@ -152,6 +151,14 @@ async def running(settings: Settings, *, background: bool) -> AsyncIterator[None
             await texts.stop()
             await limits.stop()
             await broadcast.stop()
+
+
+def open_folders(settings: Settings) -> None:
+    """Where this process keeps files, exports, what leaves the house, and copies of people's data."""
+    storage.configure(settings.data_folder / "files")
+    storage.configure_exports(settings.data_folder / "exports", settings.export_megabytes_max)
+    outbox.configure(settings.data_folder / "outbox")
+    erasing.configure(settings.data_folder)
 
 
 async def start_travel(settings: Settings) -> None:

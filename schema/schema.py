@@ -12,6 +12,7 @@ import schema.identity.access
 import schema.identity.factors
 import schema.identity.invitations
 import schema.identity.operations
+import schema.identity.privacy
 import schema.identity.providers
 import schema.identity.resets
 import schema.identity.security
@@ -40,6 +41,7 @@ ROOMS = (
     schema.identity.invitations,
     schema.identity.resets,
     schema.identity.access,
+    schema.identity.privacy,
     schema.messaging.operations,
     schema.customers.operations,
     schema.technicians.operations,

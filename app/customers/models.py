@@ -4,9 +4,9 @@ from tortoise import fields
 from tortoise.indexes import Index
 from tortoise.models import Model
 
-from app.customers.rules import ContactRole, CustomerStatus, SlaTier
+from app.customers.rules import ContactRole, CustomerStatus, CustomerType, SlaTier
 from app.infrastructure.conditions import Condition, column, exists
-from app.infrastructure.personal_data import CONTACT, CUSTOMER, ERASED, of, personal, same_person
+from app.infrastructure.personal_data import CONTACT, CUSTOMER, ERASED, are_people, of, personal, same_person
 from app.infrastructure.search import searched
 from app.infrastructure.tables import OwnedTable, listed, listed_by_rank, register
 from app.kernel.actor import Actor
@@ -174,13 +174,27 @@ EXTRAS = [
     searched(Site, a=("name", "external_id"), b=("address_line", "city"), c=("postal_code", "region")),
 ]
 
+are_people(Contact)
+are_people(
+    Customer,
+    unless=lambda row: None if row.type == CustomerType.RESIDENTIAL else "This account is no person, but has contacts.",
+    not_yet=lambda row: None if row.status == CustomerStatus.INACTIVE else "Archive the account first.",
+)
 same_person(Contact, "customer_id", CUSTOMER, both_ways=False)
 personal(
     Customer,
     of(
         CUSTOMER,
         "id",
-        erase={"name": ERASED, "email": None, "phone": None, "language": None, "external_id": None, "notes": ""},
+        erase={
+            "name": ERASED,
+            "status": CustomerStatus.INACTIVE.value,
+            "email": None,
+            "phone": None,
+            "language": None,
+            "external_id": None,
+            "notes": "",
+        },
     ),
     keeps={"account_manager_id": "who among us looked after the account"},
     mentions=("notes",),

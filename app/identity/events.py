@@ -243,3 +243,66 @@ class ApiKeyRevoked(Fact):
     """A key opens nothing any more."""
 
     noun = "API key"
+
+
+class DataRequestFact(Fact):
+    """Something happened to a request about personal data."""
+
+    noun = "data request"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRequestReceived(DataRequestFact):
+    """Somebody wants to know what is kept of a person, or wants it erased."""
+
+    kind: str
+    person_id: str
+
+
+class DataRequestApproved(DataRequestFact):
+    """It will be done."""
+
+
+class DataRequestRefused(DataRequestFact):
+    """It will not be done."""
+
+
+class DataRequestStarted(DataRequestFact):
+    """It is being done."""
+
+
+class DataRequestFailed(DataRequestFact):
+    """It broke off, and waits to be begun again."""
+
+
+class DataRequestDone(DataRequestFact):
+    """It is done."""
+
+
+class DataRequestExpired(DataRequestFact):
+    """The file was kept long enough."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCopyTaken(DataRequestFact):
+    """Somebody took the file with what is kept of a person."""
+
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentGiven(Fact):
+    """A person agreed to something."""
+
+    noun = "consent"
+    person_id: str
+    purpose: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsentTakenBack(Fact):
+    """A person took an agreement back."""
+
+    noun = "consent"
+    person_id: str
+    purpose: str

@@ -6,9 +6,21 @@ from tortoise import fields
 from tortoise.fields import OnDelete
 from tortoise.indexes import Index
 
+from app.identity.privacy import DataRequestStatus
 from app.identity.rules import AccessRequestStatus, UserStatus
 from app.infrastructure.conditions import Condition, column, nothing
-from app.infrastructure.personal_data import CUSTOMER, ERASED, TECHNICIAN, USER, impersonal, of, personal, same_person
+from app.infrastructure.personal_data import (
+    CUSTOMER,
+    ERASED,
+    KINDS,
+    TECHNICIAN,
+    USER,
+    are_people,
+    impersonal,
+    of,
+    personal,
+    same_person,
+)
 from app.infrastructure.tables import OwnedTable, Table, register
 from app.kernel.actor import Actor
 from app.kernel.ids import ID_LENGTH_MAX
@@ -525,8 +537,80 @@ class LoginAttempt(Table):
         return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
 
 
+@register
+class DataRequest(OwnedTable):
+    """Somebody asked for all that is kept of a person, or for its erasure. ``called`` is what the person is called, while they
+    are being erased; ``link_secret`` signs the links to the file."""
+
+    prefix = "dr"
+    noun = "data request"
+    encrypted = ("called",)
+
+    kind = fields.CharField(max_length=32)
+    status = fields.CharField(max_length=32, default=DataRequestStatus.RECEIVED.value)
+    person_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    reason = fields.CharField(max_length=500, default="")
+    requested_by = fields.CharField(max_length=ID_LENGTH_MAX)
+    due_at = fields.DatetimeField()
+    decided_by = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    decided_at: datetime | None = fields.DatetimeField(null=True)
+    refusal = fields.CharField(max_length=500, null=True)
+    job_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    called = fields.TextField(default="")
+    link_secret = fields.CharField(max_length=64, null=True)
+    rows: fields.JSONField[dict[str, int]] = fields.JSONField(default=dict)
+    error = fields.CharField(max_length=500, null=True)
+    finished_at: datetime | None = fields.DatetimeField(null=True)
+    expires_at: datetime | None = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "data_request"
+        indexes = [
+            Index(fields=("organization_id", "created_at")),
+            Index(fields=("organization_id", "status", "due_at")),
+            Index(fields=("organization_id", "person_id")),
+            # The timer looks through every organization.
+            Index(fields=("expires_at",)),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _staff_or_self(actor, Permission.MANAGE_PRIVACY, "requested_by")
+
+
+@register
+class Consent(OwnedTable):
+    """What a person agreed to, by which text, when and how; and when they took it back. Of a person and a purpose, the newest
+    counts."""
+
+    prefix = "cns"
+    noun = "consent"
+
+    person_id = fields.CharField(max_length=ID_LENGTH_MAX)
+    purpose = fields.CharField(max_length=32)
+    text_version = fields.CharField(max_length=80)
+    channel = fields.CharField(max_length=32)
+    given_at = fields.DatetimeField()
+    given_by = fields.CharField(max_length=ID_LENGTH_MAX)
+    withdrawn_at: datetime | None = fields.DatetimeField(null=True)
+    withdrawn_by = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    withdrawn_channel = fields.CharField(max_length=32, null=True)
+
+    class Meta:
+        table = "consent"
+        indexes = [
+            Index(fields=("organization_id", "created_at")),
+            Index(fields=("organization_id", "person_id", "purpose", "given_at")),
+        ]
+
+    @classmethod
+    def visible_to(cls, actor: Actor) -> Condition:
+        return _staff_or_self(actor, Permission.MANAGE_PRIVACY, "person_id")
+
+
 HISTORY = "the past names who did something; the id alone says no more than that it was the same person"
 
+are_people(User, not_yet=lambda row: None if row.status == UserStatus.DEACTIVATED else "Deactivate the account first.")
 same_person(User, "technician_id", TECHNICIAN)
 same_person(User, "customer_id", CUSTOMER, both_ways=False)
 personal(
@@ -537,6 +621,7 @@ personal(
         erase={
             "email": lambda row: f"{row.id}@erased.invalid",
             "legal_name": ERASED,
+            "status": UserStatus.DEACTIVATED.value,
             "phone": None,
             "password_hash": None,
             "time_zone": None,
@@ -615,3 +700,19 @@ personal(
     hidden=("token_hash", "password_mark", "passkey_challenge", "code_hash"),
 )
 impersonal("rules for everybody, and about nobody", SecurityPolicy, CustomRole)
+personal(
+    DataRequest,
+    *(of(kind, "person_id") for kind in KINDS),
+    keeps={"requested_by": HISTORY, "decided_by": HISTORY, "rows": "figures"},
+    mentions=("reason", "refusal", "error"),
+    hidden=("called", "link_secret"),
+)
+personal(
+    Consent,
+    *(of(kind, "person_id") for kind in KINDS),
+    keeps={
+        "given_by": HISTORY,
+        "withdrawn_by": HISTORY,
+        "text_version": "that somebody agreed, and to what, is to be shown",
+    },
+)

@@ -2,6 +2,8 @@
 
 from app.identity import events, models, notices, queries
 from app.identity.commands import tell_of_keys_that_end
+from app.identity.commands.privacy import expire_copy
+from app.identity.data_copies import find_copies_to_expire
 from app.identity.factors.methods import forget_old_challenges
 from app.identity.providers.sign_in import forget_old
 from app.identity.sign_in import forget_old_sign_ins
@@ -11,10 +13,12 @@ from app.infrastructure.followers import follows
 from app.infrastructure.journal import Entry
 from app.infrastructure.tables import find_rows
 from app.infrastructure.timers import every
-from app.kernel.actor import Actor
+from app.kernel.actor import Actor, system_actor
 
 # What is older is no news.
 NEWS_HOURS = 24
+
+EXPIRED_AT_ONCE = 200
 
 every(seconds=6 * 3600, name="forget old sign-ins")(forget_old_sign_ins)
 every(seconds=3600, name="tell of keys that end")(tell_of_keys_that_end)
@@ -52,3 +56,10 @@ async def mail_of_new_addresses(actor: Actor, entry: Entry) -> None:
     for address in (before, after):
         if address is not None:
             await mail.send(actor, address, subject, text, effect_key=f"address {entry.id} {address == after}")
+
+
+@every(seconds=600, name="identity.expire_copies")
+async def expire_copies() -> None:
+    """Let copies of people's data go whose time is over."""
+    for row in await find_copies_to_expire(EXPIRED_AT_ONCE):
+        await expire_copy(system_actor(row.organization_id), row.id)

@@ -5,6 +5,7 @@ the effect: a folder overwrites the same file, a gateway gets it as its idempote
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -55,6 +56,12 @@ class FolderTransport:
             else (f"{message.id}.json", _as_json(message))
         )
         await asyncio.to_thread(self._write, name, content)
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """Delete the files of messages."""
+        for id in ids:
+            for name in (f"{id}.eml", f"{id}.json"):
+                (self._folder / name).unlink(missing_ok=True)
 
     def _write(self, name: str, content: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -137,6 +144,13 @@ async def deliver_message(context: JobContext) -> None:
 async def _note_sent(id: str, now: datetime) -> None:
     await OutboxMessage.filter(id=id).update(sent_at=now, updated_at=now, version=F("version") + 1)
     await OutboxMessage.filter(id=id, is_secret=True).update(text="")
+
+
+async def forget(ids: Sequence[str]) -> None:
+    """Delete what a transport of ours has kept of messages."""
+    for transport in _transports.values():
+        if isinstance(transport, FolderTransport):
+            await asyncio.to_thread(transport.forget, ids)
 
 
 def require_one_line(text: str, path: str) -> str:

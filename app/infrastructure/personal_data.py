@@ -13,7 +13,7 @@ kinds of its columns, and says nothing, stops the start.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -194,3 +194,37 @@ def require_rules() -> None:
         raise TypeError(
             f"what becomes of {', '.join(missing)} when a person is erased? Say it with personal(…) in models.py"
         )
+
+
+# People
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of people: their table, what keeps a row from being a person's, and what must be done before one is erased."""
+
+    model: type[Table]
+    no_person: Callable[[Any], str | None]
+    not_yet: Callable[[Any], str | None]
+
+
+PEOPLE: dict[str, Kind] = {}
+Forget = Callable[[str, Sequence[str]], Awaitable[object]]
+ELSEWHERE: list[Forget] = []
+
+
+def are_people(
+    model: type[Table],
+    *,
+    unless: Callable[[Any], str | None] = lambda row: None,
+    not_yet: Callable[[Any], str | None] = lambda row: None,
+) -> None:
+    """Say that a table's rows are people: ``unless`` says of one that it is none, ``not_yet`` what must be done before one is
+    erased, each in a sentence or None."""
+    PEOPLE[model.prefix] = Kind(model, unless, not_yet)
+
+
+def forgets_people(forget: Forget) -> Forget:
+    """Let a room forget people where no rule reaches, such as in files: ``forget(organization_id, ids)``, again and again."""
+    ELSEWHERE.append(forget)
+    return forget

@@ -63,6 +63,12 @@ async def keep(name: str, text: str) -> None:
         await _ask(name, text)
 
 
+async def forget() -> None:
+    """Forget all texts: clients send them again."""
+    if _script is not None:
+        await _script.redis.delete(_key, f"{_key}:used")
+
+
 async def _ask(name: str, text: str) -> str | None:
     if _script is None:
         return None

@@ -6,7 +6,7 @@ from tortoise.migrations.constraints import CheckConstraint
 from tortoise.models import Model
 
 from app.infrastructure.conditions import Condition, column, exists, nothing
-from app.infrastructure.personal_data import ERASED, TECHNICIAN, USER, impersonal, of, personal, same_person
+from app.infrastructure.personal_data import ERASED, TECHNICIAN, USER, are_people, impersonal, of, personal, same_person
 from app.infrastructure.search import searched
 from app.infrastructure.tables import OwnedTable, listed, register
 from app.kernel.actor import Actor
@@ -292,6 +292,7 @@ EXTRAS = [searched(Technician, a=("number",), b=("name",), numbers=("number",))]
 
 HOURS = "working hours are pay, and part of what work cost"
 
+are_people(Technician, not_yet=lambda row: "Deactivate the technician first." if row.is_active else None)
 same_person(Technician, "user_id", USER)
 personal(
     Technician,

@@ -22,7 +22,9 @@ from app.equipment.models import Category, Equipment, EquipmentModel
 from app.identity.models import (
     AccessRequest,
     ApiKey,
+    Consent,
     CustomRole,
+    DataRequest,
     IdentityProvider,
     Invitation,
     LoginAttempt,
@@ -196,6 +198,16 @@ async def _company_rows(writer: Writer, tenant: Tenant) -> None:
         Session, user_id=user, access_expires_at=NINE, refresh_expires_at=NINE + hour, absolute_expires_at=NINE + hour,
         last_used_at=NINE, revoked_reason=None,
     )  # fmt: skip
+    await add(DataRequest, kind="EXPORT", status="RECEIVED", person_id=user, requested_by=user, due_at=NINE)
+    await add(
+        Consent,
+        person_id=user,
+        purpose="MARKETING",
+        channel="WEB",
+        given_at=NINE,
+        given_by=user,
+        withdrawn_channel=None,
+    )
     await add(Invitation, user_id=user, sent_at=NINE, expires_at=NINE, invited_by_user_id=user)
     await add(
         IdentityProvider,

@@ -369,7 +369,7 @@ def _is_of_a_new_row(name: str, place: tuple[str, ...]) -> bool:
     makes = name.startswith(
         (
             "create", "register", "add", "startTimer", "planDay", "planAbsence", "planDelay", "optimizeRoute", "bulkExport",
-            "sendMessage", "holdSlot", "insertUrgent", "inviteUser",
+            "sendMessage", "holdSlot", "insertUrgent", "inviteUser", "requestDataExport", "requestErasure", "giveConsent",
         )
     )  # fmt: skip
     return makes and place == ("input", "id")

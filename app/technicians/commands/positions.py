@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 
 from app import database
 from app.company import queries as company
+from app.identity.data_copies import require_not_withdrawn
+from app.identity.privacy import ConsentPurpose
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
@@ -39,10 +41,12 @@ class PositionsTaken(TypedDict):
 async def take_positions(actor: Actor, positions: Sequence[PositionReport]) -> PositionsTaken:
     """Take what the own device noted: the newest position, and of the others what the history keeps.
 
-    Only what was taken on duty counts, whenever it comes; ``Conflict`` when somebody off duty sends nothing of that kind.
+    Only what was taken on duty counts, whenever it comes; ``ConsentWithdrawn`` from who took the consent to it back, ``Conflict`` when somebody off duty sends nothing of that kind.
     """
     reports = rules.require_reports(positions)
     technician = await lock_one(models.Technician, actor, own_id(actor))
+    person = [technician.id, technician.user_id or actor.id]
+    await require_not_withdrawn(actor.organization_id, person, ConsentPurpose.LOCATION_SHARING)
     now = utc_now()
     usable, ignored = rules.usable_reports(reports, await _duties(technician, now), now)
     if not usable:
