@@ -332,14 +332,16 @@ static int64_t put_label(T t, W w, int64_t side, int64_t made, int64_t k, int64_
 static int branched(T t, W w, int64_t r, const int32_t *sequence, int64_t count, int linked) {
     int64_t technician = VEHICLE(r, TECHNICIAN), profile = VEHICLE(r, PROFILE), breaks = VEHICLE(r, BREAKS);
     int64_t here = VEHICLE(r, START_PLACE), end_place = VEHICLE(r, END_PLACE), side = 0, labels = 1;
+    int64_t waiting = t->policy[2];
     LABEL(0, 0, 0) = VEHICLE(r, FIRST), LABEL(0, 0, 1) = LABEL(0, 0, 2) = LABEL(0, 0, 3) = 0;
     for (int64_t k = 1; k <= count; k++) {
         int64_t slot = sequence[k], there = WHERE(slot, STANDS), duration = FIT(technician, slot, MINUTES);
         int64_t bound = WHERE(slot, BOUND), wished = SLOT(slot, PUBLISHED), moved = SLOT(slot, MOVED_CENTS);
         int64_t made = 0;
         for (int64_t i = 0; i < labels; i++) {
-            int64_t departure = LABEL(side, i, 0), minutes = drive(t, profile, here, there, departure);
+            int64_t departure = LABEL(side, i, 0), minutes = drive(t, profile, here, there, departure), rest = 0;
             for (int64_t after = LABEL(side, i, 3); after <= breaks; after++) {
+                if (after > LABEL(side, i, 3)) rest += BREAK(VEHICLE(r, BREAKS_FROM) + after - 1, 2);
                 int64_t ready = ready_after(t, r, departure, minutes, LABEL(side, i, 3), after);
                 if (ready >= LATE) continue;
                 int64_t start = first_start(t, technician, slot, most(ready, bound));
@@ -353,6 +355,7 @@ static int branched(T t, W w, int64_t r, const int32_t *sequence, int64_t count,
                     int64_t late = most(0, start - SLOT(slot, DUE));
                     int64_t wishes = LABEL(side, i, 2) + late * SLOT(slot, LATE_SOFT_CENTS);
                     if (moved) wishes += (start > wished ? start - wished : wished - start) * moved;
+                    if (waiting && k > 1) wishes += (start - departure - minutes - rest) * waiting;
                     made = put_label(t, w, 1 - side, made, k, i, start, start + duration,
                                      LABEL(side, i, 1) + late * SLOT(slot, LATE_CENTS), wishes, after);
                 }

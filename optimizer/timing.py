@@ -281,9 +281,12 @@ class Timeline:
                     start = first_start(starts, ready)
                     if start == NEVER:
                         continue
-                    reached.append(self._label(position, leg, start, duration[number], taken, label))
+                    rest = sum(each for _, _, each in self.vehicle.breaks[label.taken : taken])
+                    idle = start - label.end - minutes - rest
+                    reached.append(self._label(position, leg, start, duration[number], taken, label, idle))
                     if wished > start and first_start(starts, wished) == wished:
-                        reached.append(self._label(position, leg, wished, duration[number], taken, label))
+                        idle += wished - start
+                        reached.append(self._label(position, leg, wished, duration[number], taken, label, idle))
             labels = _undominated(reached) if len(reached) > 1 else reached
         # Parts of a minute do not exist, so price and then time decide; equal ones are the same to everyone.
         home = self.leg_to(len(self.visits))
@@ -302,9 +305,13 @@ class Timeline:
         itinerary.reverse()
         return itinerary
 
-    def _label(self, position: int, leg: Leg, start: int, duration: int, taken: int, origin: "Label") -> "Label":
+    def _label(
+        self, position: int, leg: Leg, start: int, duration: int, taken: int, origin: "Label", idle: int
+    ) -> "Label":
         number = self.visits[position]
         cents = self.model.time_cents(number, start) if self.model.is_timed[number] else 0
+        if position:  # to the first door one leaves later instead
+            cents += idle * self.model.problem.policy.wait_cents_per_minute * self.model.wishes_scale
         if not isinstance(leg, int):
             cents += self._slow_cents(leg, origin.end if position else self.depart_minute(start, taken))
         return Label(start + duration, origin.cents + cents, taken, start, origin)
