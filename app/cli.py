@@ -134,6 +134,8 @@ def migrate(only_check: bool, new: str | None, show_history: bool) -> None:
             click.echo(f"{at:%Y-%m-%d %H:%M} {name}")
         return
     applied = run(database.migrate(settings.database_url))
+    if not settings.embedded:
+        run(process.set_up_wall(settings))
     click.echo("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
 
 

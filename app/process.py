@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from app import database
+from app.database import wall
 from app.identity import reactions as identity_reactions
 from app.infrastructure import (
     archives,
@@ -40,7 +41,7 @@ from app.kernel.errors import ConfigurationError
 from app.messaging import reactions as messaging_reactions
 from app.scheduling import parts, travel
 from app.scheduling import reactions as scheduling_reactions
-from app.settings import LogFormat, Settings, TravelProvider
+from app.settings import LogFormat, Settings, Switch, TravelProvider
 from app.technicians import reactions as technicians_reactions
 from app.work_orders import reactions as work_orders_reactions
 
@@ -104,12 +105,25 @@ async def connected(settings: Settings) -> AsyncIterator[None]:
     heads.configure(settings.audit_key, settings.audit_heads or settings.data_folder / "heads")
     links.configure(settings.public_address, settings.allowed_origins)
     await database.connect(settings.database_url, pool_max=settings.database_pool_max)
+    wall.raise_wall(up=settings.row_level_security is Switch.ON)
     try:
+        if settings.row_level_security is Switch.ON:
+            await wall.require_wall(database.connection())
         personal_data.require_rules()
         await keyring.start(settings.encryption_keys, settings.data_folder)
         yield
     finally:
         await database.drain(DRAIN_SECONDS)
+        await database.disconnect()
+
+
+async def set_up_wall(settings: Settings) -> None:
+    """Give the tables their policies, or take them away, as the settings say. The database is PostgreSQL then."""
+    await database.connect(settings.database_url)
+    try:
+        is_wanted = settings.row_level_security is Switch.ON
+        await (wall.build_wall if is_wanted else wall.take_wall_down)(database.connection())
+    finally:
         await database.disconnect()
 
 

@@ -34,6 +34,13 @@ class Background(StrEnum):
     WORKER = "worker"
 
 
+class Switch(StrEnum):
+    """Whether something is done."""
+
+    ON = "on"
+    OFF = "off"
+
+
 class Introspection(StrEnum):
     """Who may ask for the schema."""
 
@@ -89,6 +96,9 @@ class Settings(BaseModel):
     public_url: str | None = Field(
         None,
         description="the address under which people reach the server, without a path: https://service.example",
+    )
+    row_level_security: Switch = Field(
+        Switch.OFF, description="on: PostgreSQL itself keeps organizations apart as well; run `truckroll migrate` after"
     )
     worker_port: int | None = Field(
         None, ge=0, le=65535, description="a port on which a worker answers /healthz, /readyz and /metrics"

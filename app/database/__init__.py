@@ -37,6 +37,7 @@ from app.database.migration.drift import check_drift
 from app.database.migration.editors import MigrationError
 from app.database.migration.operations import RunDialectSQL, schema_extras
 from app.database.units import drain, in_unit, unit_of_work
+from app.database.wall import within
 
 __all__ = [
     "APP_LABEL",
@@ -73,4 +74,5 @@ __all__ = [
     "tortoise_config",
     "translate",
     "unit_of_work",
+    "within",
 ]

@@ -13,6 +13,7 @@ from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext, get_current_context
 from tortoise.exceptions import DBConnectionError
 
+from app.database import wall
 from app.database.engines.sqlite import MEMORY
 from app.database.errors import ConnectionLost, translate
 from app.kernel.dialects import Dialect
@@ -60,6 +61,7 @@ def tortoise_config(
             "lock_timeout": _milliseconds(lock_seconds),
             "idle_in_transaction_session_timeout": _milliseconds(idle_in_transaction_seconds),
             "timezone": "UTC",
+            wall.VARIABLE: wall.EVERYWHERE,
             # The reader's statements look expensive to the planner and are not: compiling them costs more than it saves.
             "jit": "off",
         }

@@ -188,7 +188,8 @@ async def _in_transaction(
             journal.release(token)
         return result, seq, recorder
 
-    return await database.unit_of_work(work)
+    with database.within(actor.organization_id):
+        return await database.unit_of_work(work)
 
 
 async def _first_answer(actor: Actor, key: str, fingerprint: str) -> tuple[Any, int] | None:

@@ -270,7 +270,8 @@ class Followers:
     async def _handle(self, follower: Follower, organization_id: str, batch: Sequence[Entry], reach: int) -> int:
         """One batch; when it fails, its facts one by one, up to the one that fails alone."""
         try:
-            done = await to_the_end(_in_one_transaction(follower, organization_id, batch, reach))
+            with database.within(organization_id):
+                done = await to_the_end(_in_one_transaction(follower, organization_id, batch, reach))
             return reach if done else self._seen[follower.name, organization_id]
         except AWAY:
             raise

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
@@ -13,6 +14,7 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument, convert_arguments
 from strawberry.utils.str_converters import to_camel_case
 
+from app import database
 from app.infrastructure import journal, notes
 from app.infrastructure.command import idempotency_key, last_cursor
 from app.kernel import errors
@@ -285,7 +287,9 @@ async def answer_query(field: OperationField, info: Info, raw: dict[str, Any]) -
     """What a function says."""
     field.admit(info.context)
     assert isinstance(field.declaration, Call) and field.declaration.function is not None
-    answer = await _called(field.declaration.function, field, info, raw)
+    actor = info.context.actor
+    with database.within(actor.organization_id) if actor is not None else nullcontext():
+        answer = await _called(field.declaration.function, field, info, raw)
     if info.path.prev is None and isinstance(nodes := getattr(answer, "nodes", None), list):
         info.context.rows[str(info.path.key)] = len(nodes)  # a page: points for rows that are not there come back
     return answer

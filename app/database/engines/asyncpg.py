@@ -1,7 +1,8 @@
 """PostgreSQL through asyncpg: a transaction that never leaks its connection, and connections that only read.
 
-No session state is ever set outside a transaction (``SET LOCAL`` only), so connections go back to the pool without the
-round trip of a RESET; an open transaction is still rolled back there.
+No session state is ever set outside a transaction (``SET LOCAL`` only) but for whose rows a connection is about, which the
+``wall`` keeps account of. So connections go back to the pool without the round trip of a RESET; an open transaction is
+still rolled back there.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from tortoise.backends.base.client import (
 from tortoise.connection import get_connections
 from tortoise.exceptions import DBConnectionError
 
+from app.database import wall
 from app.database.creation import PostgresGenerator
 from app.database.engines import finish
 from app.database.engines.postgres_readers import PostgresReaders
@@ -69,6 +71,9 @@ class PostgresClient(AsyncpgDBClient):
     def _in_transaction(self) -> TransactionContext:
         return GuardedTransaction(Transaction(self), self._pool_init_lock)
 
+    def acquire_connection(self) -> PoolConnectionWrapper[Any]:
+        return Told(self, self._pool_init_lock)
+
     async def read_rows(self, sql: str, params: Sequence[Any]) -> list[Any]:
         """Rows as the server sends them, JSON as text."""
         if self._readers is None:
@@ -77,6 +82,19 @@ class PostgresClient(AsyncpgDBClient):
             return await self._readers.read(sql, params)
         except OSError as error:
             raise DBConnectionError("the database cannot be reached") from error
+
+
+class Told(PoolConnectionWrapper[Any]):
+    """A connection for one statement, which is told whose rows it is about."""
+
+    async def __aenter__(self) -> Any:
+        connection = await super().__aenter__()
+        try:
+            await wall.tell(connection)
+        except BaseException:
+            await finish(super().__aexit__(None, None, None))
+            raise
+        return connection
 
 
 class Transaction(TransactionWrapper):
@@ -110,12 +128,16 @@ class GuardedTransaction(TransactionContextPooled):
         except (TimeoutError, OSError) as error:
             raise DBConnectionError("the database cannot be reached") from error
         try:
-            await finish(client.begin())
+            await finish(self._begin(client))
         except BaseException:
             await finish(self._release(broken=True))
             raise
         self.token = get_connections().set(self.connection_name, client)
         return client
+
+    async def _begin(self, client: Transaction) -> None:
+        await client.begin()
+        await wall.tell(client._connection, for_this_transaction=True)
 
     async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
         try:

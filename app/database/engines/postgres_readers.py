@@ -7,6 +7,8 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 
+from app.database import wall
+
 CLOSE_SECONDS = 10.0
 
 
@@ -26,6 +28,7 @@ class PostgresReaders:
         connection = await self._take()
         sound = False
         try:
+            await wall.tell(connection)
             rows: list[Any] = await connection.fetch(sql, *params)
             sound = True
         except asyncpg.PostgresError:
@@ -38,7 +41,7 @@ class PostgresReaders:
     async def _take(self) -> asyncpg.Connection:
         while True:
             while self._idle:
-                connection = self._idle.pop()
+                connection = self._idle.pop(self._best())
                 if not connection.is_closed():
                     return connection
                 self._open -= 1
@@ -57,6 +60,10 @@ class PostgresReaders:
                 raise
             if lent is not None:
                 return lent
+
+    def _best(self) -> int:
+        """The place of the idle connection that was given back last, of those that need not be told whose rows we want."""
+        return next((-place for place, one in enumerate(reversed(self._idle), 1) if wall.is_told(one)), -1)
 
     async def _another(self) -> asyncpg.Connection:
         self._open += 1

@@ -123,7 +123,8 @@ async def read_hits(
 async def _read(template: Template, request: Request, context: Context, info: Info) -> list[Any]:
     sql, values = template.fill(request)
     try:
-        rows = await database.read_rows(sql, values)
+        with database.within(request.actor.organization_id):
+            rows = await database.read_rows(sql, values)
     except (database.RetryableError, database.TookTooLong) as busy:
         raise Unavailable() from busy
     except database.OutOfRange as beyond:
