@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from app import downloads, probes, process
+from app import downloads, probes, process, providers
 from app.identity.queries import actor_of_token, actors_of_tokens
 from app.serving import Envelope, Server, SocketProtocol, http_protocol
 from app.settings import Documents, Settings
@@ -120,6 +120,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         Route("/schema.graphql", show_schema, methods=["GET"]),
         Route("/docs{path:path}", documentation.handle, methods=["GET"]),
         *downloads.routes(),
+        *providers.routes(settings.trusted_proxies),
         *probes.routes(settings.metrics_token),
         Mount("/assets", StaticFiles(directory=BOARD)),
     ]

@@ -16,7 +16,7 @@ COOKIE_PATH = "/auth/oidc"
 COOKIE_SECONDS = 600
 STARTS_MAX = 30
 STARTS_SECONDS = 60.0
-HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+HEADERS = {"cache-control": "no-store"}
 STATUS: dict[type[Problem], int] = {
     InvalidInput: 400,
     NotAuthenticated: 400,

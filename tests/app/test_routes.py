@@ -24,6 +24,8 @@ ROUTES = {
     "/schema.graphql": READ,  # who may ask for the schema
     "/docs{path:path}": READ,  # the same
     "/exports/{id}": READ,  # a signed link, and its holder's rights at this moment
+    "/auth/oidc/{provider}/start": READ,  # anybody, so many a minute: it only leads to the provider
+    "/auth/oidc/{provider}/callback": READ,  # who began there, in the same browser
     "/healthz": READ,  # anybody: it lives
     "/readyz": READ,  # anybody: it serves
     "/metrics": READ,  # a token, if one is set
@@ -31,7 +33,8 @@ ROUTES = {
 }
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "QUERY")
 PATHS = (
-    "/", "/track", "/invitation", "/reset-password", "/schema.graphql", "/docs", "/docs/", "/docs/assets/docs.css", "/exports/exp_1", "/healthz", "/readyz",
+    "/", "/track", "/invitation", "/reset-password", "/schema.graphql", "/docs", "/docs/", "/docs/assets/docs.css", "/exports/exp_1",
+    "/auth/oidc/x/start", "/auth/oidc/x/callback", "/healthz", "/readyz",
     "/metrics", "/assets/board.js", "/assets/", "/assets/../main.py", "/assets/%2e%2e/main.py", "/nothing", "/graphql",
     "/graphql?query={__typename}", "/.git/config", "/.env",
 )  # fmt: skip

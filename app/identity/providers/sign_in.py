@@ -50,10 +50,10 @@ def callback_of(provider_id: str) -> str:
 
 async def depart(provider_id: str, page_challenge: str, return_to: str | None) -> Departure:
     """Begin a sign-in at a provider. ``page_challenge`` is the SHA-256, base64url, of a secret that the page keeps."""
-    provider = await _provider(provider_id)
     if not _CHALLENGE.fullmatch(page_challenge):
         raise InvalidInput("The challenge is the SHA-256 of the page's secret, base64url.", path=["challenge"])
     back = _require_ours(return_to or links.link("/"))
+    provider = await _provider(provider_id)
     metadata = await oidc.metadata_of(provider.issuer)
     state, browser = tokens.new_token(STATE), tokens.new_token(BROWSER)
 
@@ -86,9 +86,10 @@ async def depart(provider_id: str, page_challenge: str, return_to: str | None) -
 
 async def arrive(provider_id: str, *, state: str, code: str | None, issuer: str | None, browser: str | None) -> Arrival:
     """Come back from a provider. Whoever did not begin here, in this browser, hears ``NotAuthenticated``."""
+    if browser is None or not tokens.is_token(state, STATE) or not tokens.is_token(browser, BROWSER):
+        raise NotAuthenticated(ENDED)
     provider = await _provider(provider_id)
     sign_in = await _returning(provider, state, browser)
-    assert browser is not None
     try:
         if code is None:
             raise ProviderRefused("The provider did not let you in.")
@@ -162,14 +163,11 @@ async def _provider(id: str) -> models.IdentityProvider:
     return found[0]
 
 
-async def _returning(provider: models.IdentityProvider, state: str, browser: str | None) -> models.ProviderSignIn:
+async def _returning(provider: models.IdentityProvider, state: str, browser: str) -> models.ProviderSignIn:
     """The sign-in of a state, once, and only in the browser in which it began."""
-    found = []
-    if tokens.is_token(state, STATE) and browser is not None and tokens.is_token(browser, BROWSER):
-        same = (column("state_hash") == tokens.hash_token(state)) & (column("provider_id") == provider.id)
-        found = await find_rows(models.ProviderSignIn, same)
-    now = utc_now()
-    if not found or found[0].expires_at <= now or found[0].browser_hash != tokens.hash_token(browser or ""):
+    same = (column("state_hash") == tokens.hash_token(state)) & (column("provider_id") == provider.id)
+    found, now = await find_rows(models.ProviderSignIn, same), utc_now()
+    if not found or found[0].expires_at <= now or found[0].browser_hash != tokens.hash_token(browser):
         raise NotAuthenticated(ENDED)
 
     async def note() -> int:

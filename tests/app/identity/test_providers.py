@@ -359,6 +359,9 @@ async def test_over_http_the_browser_is_sent_there_and_back_and_no_token_stands_
         page, _, behind = back.headers["location"].partition("#")
         assert page == "https://service.example/"
         assert (await browser.get(f"/auth/oidc/{id}/callback", params={"state": "x", "code": "y"})).status_code == 400
-        assert (await browser.get("/auth/oidc/idp_nothing/start")).status_code == 404
+        good = {"challenge": way.s256(PAGE)}
+        assert (await browser.get("/auth/oidc/idp_nothing/start")).status_code == 400
+        assert (await browser.get("/auth/oidc/idp_nothing/start", params=good)).status_code == 404
+        assert (await browser.get("/auth/oidc/%00/start", params=good)).status_code == 404
     session = await sign_in.complete_provider_log_in(parse_qs(behind)["signInCode"][0], PAGE)
     assert session.access_token not in back.headers["location"]

@@ -64,6 +64,12 @@ async def deactivated(stage: Stage, administrator: Api) -> tuple[str, Callable[[
     return who.token, lambda: administrator.do("deactivateUser", id=who.user_id)
 
 
+async def factors_reset(stage: Stage, administrator: Api) -> tuple[str, Callable[[], Awaitable[Any]]]:
+    """An administrator takes their second factors away."""
+    who = await person(stage, administrator, "fred")
+    return who.token, lambda: administrator.do("resetMfaMethods", userId=who.user_id)
+
+
 async def given_another_password(stage: Stage, administrator: Api) -> tuple[str, Callable[[], Awaitable[Any]]]:
     """Somebody has them choose another password."""
     who = await person(stage, administrator, "paul")
@@ -99,7 +105,7 @@ async def until_the_time_is(moment: datetime) -> None:
 
 
 WAYS: list[Ending] = [
-    logged_out, revoked, deactivated, given_another_password, key_revoked, key_expired, access_expired,
+    logged_out, revoked, deactivated, factors_reset, given_another_password, key_revoked, key_expired, access_expired,
 ]  # fmt: skip
 
 
