@@ -9,6 +9,7 @@ from app.identity import models, queries, rules, sign_in
 from app.identity.secret import Secret
 from app.infrastructure import tokens
 from app.kernel.calendar import utc_now
+from app.kernel.dialects import Dialect
 from app.kernel.errors import InvalidInput, NotAuthenticated, RateLimited
 from app.kernel.permissions import Role
 from tests.app.identity.test_accounts import hire
@@ -52,12 +53,14 @@ async def pass_time(seconds):
     queries.forget_actors()
 
 
+@pytest.mark.parametrize("database", [Dialect.SQLITE], indirect=True)
 async def test_from_however_many_networks_a_password_is_guessed_at_so_often_in_an_hour(lamp, grace, verified):
     for number in range(60):
         await tried("wrong", f"198.51.{number // 250}.{number % 250}")
     assert len(verified) == rules.STRANGERS_GUESSES_MAX
 
 
+@pytest.mark.parametrize("database", [Dialect.SQLITE], indirect=True)
 async def test_over_any_mix_at_most_twenty_guesses_an_hour_are_looked_at_and_the_owner_still_gets_in(
     lamp, grace, verified
 ):
@@ -81,6 +84,7 @@ async def test_over_any_mix_at_most_twenty_guesses_an_hour_are_looked_at_and_the
         assert len(rows) <= rules.GUESSES_MAX
 
 
+@pytest.mark.parametrize("database", [Dialect.SQLITE], indirect=True)
 async def test_a_login_that_nobody_has_is_refused_just_as_soon(lamp, grace, verified):
     answers = [
         [await tried("wrong", f"198.51.100.{number}", login) for number in range(20)]
@@ -89,6 +93,7 @@ async def test_a_login_that_nobody_has_is_refused_just_as_soon(lamp, grace, veri
     assert answers[0] == answers[1] == ["wrong"] * 12 + ["wait"] * 8
 
 
+@pytest.mark.parametrize("database", [Dialect.SQLITE], indirect=True)
 async def test_after_an_hour_there_are_guesses_again(lamp, grace, verified):
     for number in range(15):
         await tried("wrong", f"198.51.100.{number}")
@@ -97,6 +102,7 @@ async def test_after_an_hour_there_are_guesses_again(lamp, grace, verified):
     assert await tried(PASSWORD, "198.51.100.99") == "in"
 
 
+@pytest.mark.parametrize("database", [Dialect.SQLITE], indirect=True)
 async def test_every_sign_in_compares_one_password_whoever_it_is_for(lamp, grace, verified):
     """Known or not, with a password or without: the costly part is the same, and what answers comes after it."""
     await hire(lamp, "new@lamp.example", Role.SUPPORT)
