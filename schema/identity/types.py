@@ -90,7 +90,6 @@ describe_enum(
         P.MANAGE_ORGANIZATION: "Change the company's profile, calendars, numbers, service types and territories.",
         P.VIEW_USERS: "See the company's users.",
         P.MANAGE_USERS: "Add, change and deactivate users, and end their sessions; a customer's administrator, the customer's.",
-        P.MANAGE_USERS: "Add, change and deactivate users, and end their sessions.",
         P.MANAGE_PRIVACY: "Answer people's requests for their data and for its erasure, and note what they consented to.",
         P.MANAGE_SECURITY: "See and change what is asked of people's passwords, second factors and sessions.",
         P.MANAGE_ROLES: "Make, change and delete the company's own roles.",
