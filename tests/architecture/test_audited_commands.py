@@ -41,6 +41,8 @@ UNRECORDED = {
     "app.identity.commands.invitations.resend_invitation": SECRET,
     "app.identity.commands.invitations.revoke_invitation": SAYS_IT_ITSELF,
     "app.identity.commands.invitations.take_invitation": SAYS_IT_ITSELF,
+    "app.identity.commands.consents.withdraw_consent": SAYS_IT_ITSELF,
+    "app.identity.commands.privacy": "where a request of a person stands: its facts say it",
     "app.identity.commands.resets.take_reset": SECRET,
     "app.identity.commands.sessions.end_session": SAYS_IT_ITSELF,
     "app.identity.commands.users.unlock_user": SAYS_IT_ITSELF,
