@@ -27,10 +27,14 @@ from app.kernel.ids import ID_LENGTH_MAX
 from app.kernel.permissions import Permission, Reach
 
 
-def _staff_or_self(actor: Actor, permission: Permission, own: str) -> Condition:
-    """All of the organization's rows for who holds a permission, else those whose column ``own`` names the actor."""
+def _staff_or_self(actor: Actor, permission: Permission, own: str, *, audited: bool = False) -> Condition:
+    """All of the organization's rows for who holds a permission, else those whose column ``own`` names the actor.
+
+    What is ``audited`` auditors read too.
+    """
     mine = column("organization_id") == actor.organization_id
-    if actor.holds(permission) and not actor.is_customer:
+    is_staff = actor.holds(permission) or (audited and actor.holds(Permission.VIEW_AUDIT))
+    if is_staff and not actor.is_customer:
         return mine
     return mine & (column(own) == actor.id)
 
@@ -285,7 +289,7 @@ class Session(OwnedTable):
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
-        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id", audited=True)
 
 
 @register
@@ -318,7 +322,7 @@ class MfaMethod(OwnedTable):
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
-        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id", audited=True)
 
 
 class RecoveryCode(OwnedTable):
@@ -534,7 +538,7 @@ class LoginAttempt(Table):
 
     @classmethod
     def visible_to(cls, actor: Actor) -> Condition:
-        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id")
+        return _staff_or_self(actor, Permission.MANAGE_USERS, "user_id", audited=True)
 
 
 @register

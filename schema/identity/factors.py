@@ -235,7 +235,7 @@ class Queries:
     """What clients may ask."""
 
     mfa_methods: Connection[MfaMethod] = many(
-        "The second factors that you may see: your own, or everybody's if you manage users.",
+        "The second factors that you may see: your own, or everybody's if you manage users or audit.",
         permission=SIGNED_IN,
         filter=MfaMethodFilter,
         order=MfaMethodOrder,

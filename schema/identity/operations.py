@@ -132,13 +132,13 @@ class Queries:
         order=UserOrder,
     )
     sessions: Connection[Session] = many(
-        "The sessions you may see: your own, or everybody's if you manage users.",
+        "The sessions you may see: your own, or everybody's if you manage users or audit.",
         permission=SIGNED_IN,
         filter=SessionFilter,
         order=SessionOrder,
     )
     login_attempts: Connection[LoginAttempt] = many(
-        "Attempts to sign in: with your own login, or with anybody's if you manage users.",
+        "Attempts to sign in: with your own login, or with anybody's if you manage users or audit.",
         permission=SIGNED_IN,
         filter=LoginAttemptFilter,
         order=LoginAttemptOrder,

@@ -344,6 +344,21 @@ async def test_an_auditor_changes_nothing_but_the_own_account(small: Tenant, mon
     assert tried > 100
 
 
+async def test_an_auditor_reads_how_others_signed_in_and_ends_no_session(small: Tenant) -> None:
+    auditor, other = small.actors[Role.AUDITOR], small.actors[Role.DISPATCHER]
+    session = small.row("ses").id
+    document = "{ sessions(first: 100) { nodes { id } } loginAttempts(first: 100) { nodes { id } } }"
+    seen, hidden = (await ask(auditor, document))["data"], (await ask(other, document))["data"]
+    for name, prefix in (("sessions", "ses"), ("loginAttempts", "lat")):
+        assert small.row(prefix).id in {one["id"] for one in seen[name]["nodes"]}
+        assert small.row(prefix).id not in {one["id"] for one in hidden[name]["nodes"]}
+    ending = "mutation ($id: ID!) { revokeSession(input: {id: $id}) { session { id } errors { code } } }"
+    assert (await ask(auditor, ending, {"id": session}))["data"]["revokeSession"] == {
+        "session": None,
+        "errors": [{"code": "NOT_PERMITTED"}],
+    }
+
+
 def test_an_auditor_holds_every_permission_to_see_and_none_else() -> None:
     assert {one for one in ROLES[Role.AUDITOR] if not one.startswith("VIEW_")} == set()
     assert {one for one in Permission if one.startswith("VIEW_")} == ROLES[Role.AUDITOR]
