@@ -42,11 +42,12 @@ async def begin_attempt(login: str, user: models.User | None, address: str, user
     once, each sees those that were noted before it, and no more get through than one after the other would."""
     attempt, network = await note_attempt(login, user, address, user_agent), network_of(address)[:ADDRESS_LENGTH_MAX]
     wait = rules.seconds_to_wait(await queries.earlier_tries(login, network, attempt.id, user), attempt.at)
-    if not wait and await queries.is_flooding(login, network):
+    if not wait and await queries.is_flooding(login, user, network):
         wait = rules.FIRST_DELAY_SECONDS
     if not wait:
         guesses = await queries.recent_guesses(login, user, attempt.id)
-        is_known = len(guesses) >= rules.STRANGERS_GUESSES_MAX and await queries.is_known_network(login, network)
+        may_wait = len(guesses) >= rules.STRANGERS_GUESSES_MAX
+        is_known = may_wait and await queries.is_known_network(login, user, network)
         wait = rules.seconds_until_fewer_guesses(guesses, attempt.at, is_known=is_known)
     if wait:
         await end_attempt(attempt, rules.LoginOutcome.SLOWED_DOWN)

@@ -1,15 +1,16 @@
 """What somebody who answers for an organization's security looks at first: figures of accounts, keys and attempts."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app import database
 from app.identity import models, rules
 from app.identity.policy import policy_of
-from app.identity.queries import find_locked
+from app.identity.queries import find_locked, grants_of
 from app.identity.rules import AccessRequestStatus, UserStatus
 from app.infrastructure import heads, notes
-from app.infrastructure.conditions import Condition, Writer, column, exists, quoted
+from app.infrastructure.conditions import Condition, Writer, column, quoted
 from app.infrastructure.heads import HeadExported, JournalVerified
 from app.infrastructure.models import JournalEntry
 from app.infrastructure.tables import IdentifiedTable, find_rows, table_of
@@ -44,8 +45,11 @@ async def summarize(actor: Actor) -> ComplianceSummary:
     ours, now = column("organization_id") == actor.organization_id, utc_now()
     policy = await policy_of(actor.organization_id)
     active = ours & (column("status") == UserStatus.ACTIVE)
-    confirmed = exists(table_of(models.MfaMethod), "user_id", ~column("confirmed_at").is_null())
-    without = await find_rows(models.User, active & ~confirmed)
+    people, kinds = await find_rows(models.User, active), defaultdict[str, set[str]](set)
+    for factor in await find_rows(models.MfaMethod, ours & ~column("confirmed_at").is_null()):
+        kinds[factor.user_id].add(factor.kind)
+    grants = await grants_of(people)
+    asked = [one for one in people if policy.requires_factor(rules.known_roles(one.roles), grants[one.id])]
     since = now - timedelta(days=policy.stale_after_days)
     stale = (column("created_at") < since) & (column("last_login_at").is_null() | (column("last_login_at") < since))
     keys = ours & column("revoked_at").is_null()
@@ -56,9 +60,9 @@ async def summarize(actor: Actor) -> ComplianceSummary:
         pending_access_requests=await _count(
             models.AccessRequest, ours & (column("status") == AccessRequestStatus.PENDING)
         ),
-        active_users=await _count(models.User, active),
-        users_without_second_factor=len(without),
-        users_lacking_required_second_factor=sum(bool(set(user.roles) & set(policy.mfa_roles)) for user in without),
+        active_users=len(people),
+        users_without_second_factor=sum(not kinds[one.id] for one in people),
+        users_lacking_required_second_factor=sum(policy.mfa_methods.isdisjoint(kinds[one.id]) for one in asked),
         stale_accounts=await _count(models.User, active & stale),
         locked_accounts=len(await find_locked(actor)),
         keys_near_expiry=await _count(models.ApiKey, keys & soon),

@@ -46,8 +46,9 @@ def is_too_old(user: models.User, policy: SecurityPolicy, now: datetime) -> bool
 
 
 def mark_of(user: models.User) -> str:
-    """What tells one password of somebody from the next, and tells nothing else."""
-    return hashlib.sha256((user.password_hash or "").encode()).hexdigest()
+    """What tells one password of somebody, and the address that links and codes go to, from the next; and tells nothing
+    else."""
+    return hashlib.sha256(f"{user.email} {user.password_hash or ''}".encode()).hexdigest()
 
 
 async def _require_new(user: models.User, text: str, policy: SecurityPolicy, path: str) -> None:

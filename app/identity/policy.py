@@ -1,6 +1,6 @@
 """What an organization asks of its people's passwords, second factors and sessions. One row each, made when first set."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,7 +9,7 @@ from app.identity import models
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import find_rows
 from app.kernel.errors import InvalidInput
-from app.kernel.permissions import Role
+from app.kernel.permissions import REACHES, ROLES, Grant, Role
 
 PASSWORD_LENGTH_MIN = 12
 PASSWORD_LENGTH_MIN_MIN = 8
@@ -70,15 +70,33 @@ class SecurityPolicy:
     stale_after_days: int = 90
     reauthentication_minutes: int = 15
 
-    def requires_factor(self, roles: Iterable[Role]) -> bool:
-        """Whether somebody with these roles may not sign in by the password alone."""
-        return not self.mfa_roles.isdisjoint(roles)
+    def requires_factor(self, roles: Iterable[Role], grants: Iterable[Grant] = ()) -> bool:
+        """Whether somebody with these roles may not sign in by the password alone; neither may who is allowed, by a role of
+        the organization's own, what otherwise only such roles allow."""
+        return not self.mfa_roles.isdisjoint(roles) or any(givers <= self.mfa_roles for givers in _givers(grants))
 
-    def limit_of(self, roles: Iterable[Role]) -> SessionLimit:
-        """How long the sessions of somebody with these roles last: the strictest of what is set for them."""
-        known = self.session_limits or {}
-        limits = [known.get(role, DEFAULT_SESSION_LIMIT) for role in roles] or [DEFAULT_SESSION_LIMIT]
-        return SessionLimit(min(one.idle_minutes for one in limits), min(one.absolute_minutes for one in limits))
+    def limit_of(self, roles: Iterable[Role], grants: Iterable[Grant] = ()) -> SessionLimit:
+        """How long the sessions of somebody with these roles last: the strictest of what is set for them. What a role of the
+        organization's own allows is as strict as the mildest built-in role that allows it."""
+        limits = [self._mildest([role]) for role in roles] + [self._mildest(givers) for givers in _givers(grants)]
+        return _strictest(limits or [DEFAULT_SESSION_LIMIT])
+
+    def _mildest(self, roles: Iterable[Role]) -> SessionLimit:
+        limits = [(self.session_limits or {}).get(role, DEFAULT_SESSION_LIMIT) for role in roles]
+        return SessionLimit(max(one.idle_minutes for one in limits), max(one.absolute_minutes for one in limits))
+
+
+def _strictest(limits: Sequence[SessionLimit]) -> SessionLimit:
+    return SessionLimit(min(one.idle_minutes for one in limits), min(one.absolute_minutes for one in limits))
+
+
+def _givers(grants: Iterable[Grant]) -> Iterator[frozenset[Role]]:
+    """For each thing that roles of an organization's own allow, the built-in roles that allow it: those of the same reach, or
+    all where none of them does."""
+    for grant in grants:
+        for permission in grant.permissions:
+            allow = frozenset(role for role, held in ROLES.items() if permission in held)
+            yield frozenset(role for role in allow if REACHES[role] is grant.reach) or allow
 
 
 async def policy_of(organization_id: str) -> SecurityPolicy:

@@ -5,6 +5,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from ipaddress import ip_network
 from typing import Any
 
@@ -351,6 +352,16 @@ async def find_held_roles(actor: Actor) -> list[models.CustomRole]:
     return await find_rows(models.CustomRole, mine) if actor.grants else []
 
 
+async def approval_limit_of(actor: Actor) -> Decimal | None:
+    """Up to what sum an actor may approve work, None for any: a person's own limit, and a key's that of who made it."""
+    ours = column("organization_id") == actor.organization_id
+    id: str | None = actor.id
+    for key in await find_rows(models.ApiKey, ours & (column("id") == id)) if actor.kind is ActorKind.API_KEY else ():
+        id = key.created_by_user_id
+    people = await find_rows(models.User, ours & (column("id") == id)) if id is not None else []
+    return people[0].approval_limit if people else None
+
+
 async def is_held(role: models.CustomRole) -> bool:
     """Whether a user of the organization has a role, deactivated ones included."""
     rows = await database.read_rows(
@@ -473,7 +484,7 @@ async def find_oddities(session: models.Session) -> list[rules.SignInOddity]:
     )
 
 
-async def is_flooding(login: str, network: str) -> bool:
+async def is_flooding(login: str, user: models.User | None, network: str) -> bool:
     """Whether so many attempts at any logins failed from a network that one more has to wait.
 
     One who signed in from there in the last weeks does not wait for what the neighbors do.
@@ -483,29 +494,31 @@ async def is_flooding(login: str, network: str) -> bool:
     failed = there & (column("at") >= now - rules.NETWORK_WINDOW) & column("outcome").one_of(rules.FAILED)
     if await _count_up_to(failed, rules.NETWORK_FAILURES_MAX + 1) <= rules.NETWORK_FAILURES_MAX:
         return False
-    return not await is_known_network(login, network)
+    return not await is_known_network(login, user, network)
 
 
-async def is_known_network(login: str, network: str) -> bool:
-    """Whether somebody signed in with this login from a network in the last weeks."""
+async def is_known_network(login: str, user: models.User | None, network: str) -> bool:
+    """Whether somebody signed in from a network in the last weeks, by whichever of their names."""
     since = utc_now() - rules.KNOWN_NETWORK_LASTS
-    before = (column("network") == network) & (column("login") == login) & (column("at") >= since)
+    before = (column("network") == network) & _tried_at(login, user) & (column("at") >= since)
     return await _count_up_to(before & (column("outcome") == rules.LoginOutcome.SUCCEEDED), 1) == 1
 
 
 async def recent_guesses(login: str, user: models.User | None, but: str) -> list[datetime]:
     """When it was guessed at somebody's password lately, by whichever of their names and from wherever, oldest first."""
-    if user is None:
-        theirs = column("login") == login
-    else:
-        theirs = (column("organization_id") == user.organization_id) & (column("user_id") == user.id)
-    failed = (
-        theirs & (column("at") >= _counted_from(user, rules.GUESSES_WINDOW)) & column("outcome").one_of(rules.FAILED)
-    )
+    since = _counted_from(user, rules.GUESSES_WINDOW)
+    failed = _tried_at(login, user) & (column("at") >= since) & column("outcome").one_of(rules.FAILED)
     found = await find_rows(
         models.LoginAttempt, failed & (column("id") != but), order=["at"], limit=rules.GUESSES_MAX + 50
     )
     return [one.at for one in found]
+
+
+def _tried_at(login: str, user: models.User | None) -> Condition:
+    """Attempts to be somebody; to be nobody, those with that login."""
+    if user is None:
+        return column("login") == login
+    return (column("organization_id") == user.organization_id) & (column("user_id") == user.id)
 
 
 async def _count_up_to(condition: Condition, most: int) -> int:

@@ -17,7 +17,7 @@ import structlog
 from app.identity import attempts, commands, events, models, passwords, queries, rules
 from app.identity.factors import challenges, proofs
 from app.identity.factors.proofs import Proof
-from app.identity.policy import policy_of
+from app.identity.policy import SecurityPolicy, SessionLimit, policy_of
 from app.identity.providers import sign_in as providers
 from app.identity.secret import Secret
 from app.infrastructure import journal, tokens
@@ -159,7 +159,7 @@ async def open_session(
     elif methods and not factor_elsewhere:
         # The factor came into use since the password was looked at.
         raise NotAuthenticated(rules.WRONG_LOGIN)
-    now, limit = utc_now(), policy.limit_of(rules.known_roles(user.roles))
+    now, limit = utc_now(), await _limit_of(user, policy)
     ends = rules.session_ends(now, now, limit.idle_minutes, limit.absolute_minutes)
     await _close_oldest_sessions(user)
     row = await add_row(
@@ -170,7 +170,7 @@ async def open_session(
         user_agent=user_agent,
         last_used_at=now,
         confirmed_at=now,
-        must_enroll=not factor_elsewhere and challenges.must_enroll(methods, policy, user.roles),
+        must_enroll=not factor_elsewhere and await challenges.must_enroll(user, methods, policy),
         factor_elsewhere=factor_elsewhere,
         absolute_expires_at=ends.absolute,
         access_expires_at=ends.access,
@@ -222,14 +222,15 @@ async def rotate_session(
     row = await lock_one(models.Session, actor, id)
     [user] = await find_rows(models.User, column("id") == row.user_id)
     now, policy = utc_now(), await policy_of(row.organization_id)
-    limit = policy.limit_of(rules.known_roles(user.roles))
-    # Limits and roles may have changed since the session began: what holds is what holds now.
+    limit = await _limit_of(user, policy)
+    # Limits and roles may have changed since the session began, and it was used since its last turn: what holds is what
+    # holds now.
     so_far = rules.session_ends(row.created_at, row.last_used_at, limit.idle_minutes, limit.absolute_minutes)
     verdict = rules.judge_refresh(
         is_current=hmac.compare_digest(row.refresh_hash, presented),
         is_previous=hmac.compare_digest(row.previous_refresh_hash or "", presented),
         rotated_at=row.rotated_at,
-        ends_at=min(row.refresh_expires_at, row.absolute_expires_at, so_far.idle),
+        ends_at=min(row.absolute_expires_at, so_far.idle),
         is_revoked=row.revoked_at is not None,
         now=now,
     )
@@ -244,7 +245,7 @@ async def rotate_session(
             access_hash=access_hash,
             rotated_at=now,
             must_enroll=not row.factor_elsewhere
-            and challenges.must_enroll(await challenges.confirmed_methods(user), policy, user.roles),
+            and await challenges.must_enroll(user, await challenges.confirmed_methods(user), policy),
             access_expires_at=ends.access,
             refresh_expires_at=ends.idle,
             absolute_expires_at=ends.absolute,
@@ -310,6 +311,11 @@ def _why_refused(user: models.User | None, fits: bool) -> rules.LoginOutcome:
     if user is None:
         return rules.LoginOutcome.UNKNOWN_LOGIN
     return rules.LoginOutcome.DEACTIVATED if fits else rules.LoginOutcome.WRONG_PASSWORD
+
+
+async def _limit_of(user: models.User, policy: SecurityPolicy) -> SessionLimit:
+    grants = await queries.grants_of([user])
+    return policy.limit_of(rules.known_roles(user.roles), grants[user.id])
 
 
 async def _close_oldest_sessions(user: models.User) -> None:

@@ -224,7 +224,7 @@ class Mutations:
         AccessRequest,
         "Asks for more roles.",
         permission=SIGNED_IN,
-        problems=(Conflict, LimitReached),
+        problems=(Conflict,),
     )
     async def request_roles(actor: Actor, input: RequestRolesInput) -> str:
         return await commands.request_roles(actor, roles=input.roles, message=input.message)

@@ -520,7 +520,7 @@ class Mutations:
         User,
         "Lets somebody in again, with the roles and the password there were.",
         permission=Permission.MANAGE_USERS,
-        problems=(StaleVersion, IllegalTransition, ConfirmationRequired),
+        problems=(StaleVersion, IllegalTransition, Conflict, ConfirmationRequired),
     )
     async def reactivate_user(actor: Actor, input: ReactivateUserInput) -> str:
         return await commands.reactivate_user(actor, input.id, version=input.version)

@@ -75,7 +75,7 @@ class Mutations:
     @mutation(
         RequestedPasswordReset,
         "Mails a link to set a new password to whoever has this login. The answer is the same, after the same time, whether "
-        "anybody has it or not. The link opens once, for half an hour; at most three are sent in an hour.",
+        "anybody has it or not. The link opens once, for half an hour; at most three are open at a time.",
         permission=ANYONE,
     )
     async def request_password_reset(context: Context, input: RequestPasswordResetInput) -> RequestedPasswordReset:

@@ -1,15 +1,18 @@
 """Somebody asks to be let in, or a user for more roles; an administrator says yes or no.
 
-A stranger names the organization by its login domain, and gets the same answer whether there is one, whether it takes such
-requests, and whether the address is known there already.
+A stranger names the organization by its login domain, and gets the same answer after the same time whether there is one,
+whether it takes such requests, and whether the address is known there already.
 """
 
 from collections.abc import Iterable
 
+import structlog
+
 from app.identity import events, models, rules
 from app.identity.commands.invitations import invite_user
 from app.identity.commands.sessions import require_person
-from app.identity.commands.users import update_user
+from app.identity.commands.users import lock_roles, update_user
+from app.identity.even_time import in_even_time
 from app.identity.policy import as_policy
 from app.infrastructure import journal, limits, mail
 from app.infrastructure.command import command, idempotency_key
@@ -18,11 +21,13 @@ from app.infrastructure.tables import add_row, change_row, find_one, find_rows, 
 from app.kernel.actor import Actor, ActorKind, system_actor
 from app.kernel.addresses import network_of
 from app.kernel.calendar import utc_now
-from app.kernel.errors import Conflict, InvalidInput, LimitReached
+from app.kernel.errors import Conflict, InvalidInput, Problem
 from app.kernel.permissions import Permission, Role
 
 MESSAGE_LENGTH_MAX = 1000
 REQUESTS_MAX, REQUESTS_SECONDS = 5, 3600
+
+log = structlog.get_logger(__name__)
 
 
 async def request_access(
@@ -33,10 +38,16 @@ async def request_access(
     legal_name = require_text(legal_name, "legalName", longest=200)
     message = require_text(message, "message", shortest=0, longest=MESSAGE_LENGTH_MAX)
     await limits.hit(f"access-request {network_of(address)}", REQUESTS_MAX, REQUESTS_SECONDS)
-    found = await find_rows(models.SecurityPolicy, column("login_domain") == login_domain.strip().lower())
-    if found and as_policy(found[0]).takes_access_requests:
-        with idempotency_key(None):
-            await note_request(system_actor(found[0].organization_id), email, legal_name, message)
+    async with in_even_time():
+        found = await find_rows(models.SecurityPolicy, column("login_domain") == login_domain.strip().lower())
+        if not found or not as_policy(found[0]).takes_access_requests:
+            return
+        try:
+            with idempotency_key(None):
+                await note_request(system_actor(found[0].organization_id), email, legal_name, message)
+        except Problem as problem:
+            # Told, it would tell that there is such an organization.
+            log.warning("no access request was noted", code=problem.code)
 
 
 @command(None)
@@ -70,8 +81,6 @@ async def request_roles(actor: Actor, *, roles: Iterable[str], message: str = ""
         raise InvalidInput("You have these roles already.", path=["roles"])
     if await find_rows(models.AccessRequest, _waiting(actor) & (column("user_id") == user.id), limit=1):
         raise Conflict("You asked already, and were not answered yet.", path=["roles"])
-    if await _is_full(actor):
-        raise LimitReached("Many requests wait for an answer.", rules.ACCESS_REQUESTS_PENDING_MAX)
     row = await add_row(
         models.AccessRequest,
         organization_id=actor.organization_id,
@@ -96,6 +105,8 @@ async def approve_access_request(
 ) -> str:
     """Say yes: a user gets the roles, a stranger an invitation with those that are given here."""
     row = await _lock_waiting(actor, id)
+    # What the user has already stays as it is until the rest is added.
+    await lock_roles(actor)
     given = [str(role) for role in roles] if roles is not None else list(row.roles)
     if row.user_id is not None:
         user = await find_one(models.User, actor, row.user_id)
@@ -141,5 +152,7 @@ def _waiting(actor: Actor) -> Condition:
 
 
 async def _is_full(actor: Actor) -> bool:
+    """Whether so many strangers wait that one more is not heard. Users have one request each, whatever strangers do."""
     most = rules.ACCESS_REQUESTS_PENDING_MAX
-    return len(await find_rows(models.AccessRequest, _waiting(actor), limit=most)) >= most
+    strangers = _waiting(actor) & column("user_id").is_null()
+    return len(await find_rows(models.AccessRequest, strangers, limit=most)) >= most

@@ -10,13 +10,13 @@ from typing import Any, Unpack
 
 from app.company.models import Organization
 from app.identity import events, models, passwords, queries, rules
+from app.identity.commands.roles import require_may_touch
 from app.identity.commands.users import (
     PROFILE_FIELDS,
     ProfileChanges,
     UserDetails,
     add_user,
     clean_details,
-    require_may_touch,
 )
 from app.identity.policy import policy_of
 from app.identity.secret import Secret
@@ -146,7 +146,8 @@ async def require_open_invitation(token: str) -> tuple[models.Invitation, models
 def is_open(row: models.Invitation, user: models.User, now: datetime) -> bool:
     """Whether an invitation still lets somebody in."""
     is_waiting = row.accepted_at is None and row.revoked_at is None and user.status == rules.UserStatus.INVITED
-    return is_waiting and now < row.expires_at
+    # A link that went to another address was for somebody else.
+    return is_waiting and row.email == user.email and now < row.expires_at
 
 
 async def _lock_open(actor: Actor, id: str) -> tuple[models.Invitation, models.User]:

@@ -5,15 +5,14 @@ Whoever asks gets the same answer after the same time, whether there is such a p
 set the password signs in with it, and with a second factor where one is asked for.
 """
 
-import asyncio
-import time
 from datetime import datetime
 
 import structlog
 
 from app.identity import attempts, events, models, passwords, queries, rules
+from app.identity.commands.roles import require_may_touch
 from app.identity.commands.sessions import end_sessions
-from app.identity.commands.users import require_may_touch
+from app.identity.even_time import in_even_time
 from app.identity.policy import policy_of
 from app.identity.secret import Secret
 from app.infrastructure import journal, limits, links, mail, tokens
@@ -29,36 +28,32 @@ from app.kernel.permissions import Permission
 USELESS_LINK = "This link does not open anything any more. Ask for a new one."
 REQUESTS_MAX, REQUESTS_SECONDS = 20, 3600
 COMPLETIONS_MAX, COMPLETIONS_SECONDS = 30, 600
-# An answer comes at a whole number of these after the question, so that it does not tell what was done meanwhile.
-ANSWER_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
 
 
 async def request_password_reset(login: str, *, address: str = "") -> None:
     """Send a link to whoever has this login, if anybody does; neither the answer nor its time tells."""
-    began = time.monotonic()
     await limits.hit(f"password-reset {network_of(address)}", REQUESTS_MAX, REQUESTS_SECONDS)
-    try:
-        user = await queries.find_user(attempts.printable(login).strip().lower()[: attempts.LOGIN_LENGTH_MAX])
-        if user is not None:
-            with idempotency_key(None):
-                await send_reset_link(system_actor(user.organization_id), user.id)
-    except Problem as problem:
-        # Told to the one who has an account only, it would tell that there is one.
-        log.warning("no reset link was sent", code=problem.code)
-    finally:
-        await asyncio.sleep(-(time.monotonic() - began) % ANSWER_SECONDS)
+    async with in_even_time():
+        try:
+            user = await queries.find_user(attempts.printable(login).strip().lower()[: attempts.LOGIN_LENGTH_MAX])
+            if user is not None:
+                with idempotency_key(None):
+                    await send_reset_link(system_actor(user.organization_id), user.id)
+        except Problem as problem:
+            # Told to the one who has an account only, it would tell that there is one.
+            log.warning("no reset link was sent", code=problem.code)
 
 
 @command(None)
 async def send_reset_link(actor: Actor, user_id: str) -> bool:
-    """Send somebody who may sign in a link to set a new password; whether one was sent. Not more than a few an hour."""
-    user = await lock_one(models.User, actor, user_id)
-    since = utc_now() - rules.RESETS_COUNTED
-    lately = (column("organization_id") == user.organization_id) & (column("user_id") == user.id)
-    sent = await find_rows(models.PasswordReset, lately & (column("created_at") > since))
-    if user.status != rules.UserStatus.ACTIVE or len(sent) >= rules.RESETS_PER_USER_MAX:
+    """Send somebody who may sign in a link to set a new password; whether one was sent. Not while a few are open: whoever asks
+    for as many as there may be leaves the owner with links that open."""
+    user, now = await lock_one(models.User, actor, user_id), utc_now()
+    theirs = (column("organization_id") == user.organization_id) & (column("user_id") == user.id)
+    sent = await find_rows(models.PasswordReset, theirs & (column("expires_at") > now))
+    if user.status != rules.UserStatus.ACTIVE or sum(is_open(one, user, now) for one in sent) >= rules.RESETS_OPEN_MAX:
         return False
     token = tokens.new_token(rules.RESET_TOKEN)
     await add_row(
@@ -68,7 +63,7 @@ async def send_reset_link(actor: Actor, user_id: str) -> bool:
         token_hash=tokens.hash_token(token),
         password_mark=passwords.mark_of(user),
         requested_by_user_id=actor.id if actor.kind is ActorKind.USER else None,
-        expires_at=utc_now() + rules.RESET_LASTS,
+        expires_at=now + rules.RESET_LASTS,
     )
     text = (
         f"Hello {user.preferred_name or user.legal_name},\n\nset a new password here:\n\n"
@@ -113,6 +108,8 @@ async def take_reset(actor: Actor, id: str, password_hash: Secret) -> str:
         raise InvalidInput(USELESS_LINK, path=["token"])
     await change_row(row, used_at=utc_now())
     await passwords.keep(user, password_hash.value)
+    # Whoever has the link is the owner, and did not guess at the password: those who did keep nobody from the new one.
+    await change_row(user, unlocked_at=utc_now())
     await end_sessions(user, rules.RevocationReason.PASSWORD_CHANGED)
     journal.record(events.PasswordChanged(subject_id=user.id))
     return user.email
@@ -129,6 +126,6 @@ async def require_open_reset(token: str) -> tuple[models.PasswordReset, models.U
 
 
 def is_open(row: models.PasswordReset, user: models.User, now: datetime) -> bool:
-    """Whether a link still sets a password: once, in time, for the password for which it was asked."""
+    """Whether a link still sets a password: once, in time, for the password and the address for which it was asked."""
     is_same = row.password_mark == passwords.mark_of(user) and user.status == rules.UserStatus.ACTIVE
     return is_same and row.used_at is None and now < row.expires_at

@@ -108,6 +108,11 @@ async def require_grants(actor: Actor, role_ids: Iterable[str]) -> list[Grant]:
     return [_grant(found[id]) for id in ids]
 
 
+async def require_may_touch(actor: Actor, row: models.User) -> None:
+    """Nobody touches the account of somebody who may do more."""
+    rules.require_may_grant(actor, row.roles, (await queries.grants_of([row]))[row.id])
+
+
 def _grant(row: models.CustomRole) -> Grant:
     return rules.grant_of(row.id, row.reach, row.permissions)
 

@@ -1,10 +1,11 @@
 """Sessions are ended: by their owners, by administrators, and with what shuts somebody out."""
 
 from app.identity import events, models, queries, rules
+from app.identity.commands.roles import require_may_touch
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import Condition, column
-from app.infrastructure.tables import change_row, find_rows, lock_one
+from app.infrastructure.tables import change_row, find_one, find_rows, lock_one
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.calendar import utc_now
 from app.kernel.errors import NotPermitted
@@ -17,6 +18,7 @@ async def revoke_session(actor: Actor, id: str) -> str:
     row = await lock_one(models.Session, actor, id)
     if row.user_id != actor.id:
         actor.require(Permission.MANAGE_USERS)
+        await require_may_touch(actor, await find_one(models.User, actor, row.user_id))
     await end_session(row, rules.RevocationReason.REVOKED)
     return row.id
 
@@ -30,6 +32,8 @@ async def revoke_all_sessions(actor: Actor, user_id: str | None = None) -> str:
     else:
         require_person(actor)
     row = await lock_one(models.User, actor, target, path="userId")
+    if target != actor.id:
+        await require_may_touch(actor, row)
     await end_sessions(row, rules.RevocationReason.REVOKED, but=actor.session_id)
     return row.id
 

@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack
 
 from app.company.models import Organization
 from app.identity import events, models, queries, rules, usernames
-from app.identity.commands.roles import require_grants
+from app.identity.commands.roles import require_grants, require_may_touch
 from app.identity.commands.sessions import end_sessions, require_person
 from app.identity.policy import UsernameConvention, policy_of
 from app.identity.secret import Secret
@@ -148,7 +148,7 @@ async def update_user(actor: Actor, id: str, *, version: int | None = None, **ch
     """Change a user's profile, roles or links. Other roles hold from the user's next request."""
     if changes.keys() & DANGEROUS:
         await require_confirmed(actor)
-    await _lock_roles(actor)
+    await lock_roles(actor)
     row = await lock_one(models.User, actor, id, version=version)
     await require_may_touch(actor, row)
     values = await clean_details(actor, USER_FIELDS, changes)
@@ -161,6 +161,9 @@ async def update_user(actor: Actor, id: str, *, version: int | None = None, **ch
         await _require_one_user(actor, values.get("technician_id"), by=row.id)
         if Role.ADMINISTRATOR not in values["roles"]:
             await _require_other_administrators(row)
+        if "approval_limit" not in values:
+            # Who becomes an approver by it would approve up to the limit there is.
+            await _fitting_limit(actor, {"approval_limit": row.approval_limit})
     changed = await change_row(row, **values)
     if changed:
         queries.forget_actors(row.id)
@@ -184,7 +187,7 @@ async def deactivate_user(actor: Actor, id: str, *, version: int | None = None) 
     """Shut somebody out: sessions end at once, the past keeps the name."""
     if id == actor.id:
         raise Conflict("You cannot deactivate yourself.", path=["id"])
-    await _lock_roles(actor)
+    await lock_roles(actor)
     row = await lock_one(models.User, actor, id, version=version)
     await require_may_touch(actor, row)
     await _require_other_administrators(row)
@@ -199,6 +202,8 @@ async def reactivate_user(actor: Actor, id: str, *, version: int | None = None) 
     """Let somebody in again, with the roles and the password there were."""
     row = await lock_one(models.User, actor, id, version=version)
     await require_may_touch(actor, row)
+    if row.status == rules.UserStatus.INVITED:
+        raise Conflict("Who was invited comes in by the link. Send it again.", path=["id"])
     changed = await _change_status(row, rules.UserStatus.ACTIVE)
     journal.record(events.UserReactivated(subject_id=row.id, changes=changed))
     return row.id
@@ -237,18 +242,12 @@ async def _fitting_roles(actor: Actor, links: Mapping[str, Any]) -> dict[str, li
     return {"roles": wanted, "custom_role_ids": [grant.role_id for grant in grants]}
 
 
-async def require_may_touch(actor: Actor, row: models.User) -> None:
-    """Nobody touches the account of somebody who may do more."""
-    rules.require_may_grant(actor, row.roles, (await queries.grants_of([row]))[row.id])
-
-
 async def _fitting_limit(actor: Actor, details: Mapping[str, Any], *, of: str = "") -> Decimal | None:
     """Up to what sum somebody may approve work: as much as who says so at most, and who has a limit gives it on."""
     if of == actor.id:
         raise Conflict("Somebody else sets your limit.", path=["approvalLimit"])
     wanted: Decimal | None = details.get("approval_limit")
-    own = await find_rows(models.User, (column("id") == actor.id) & models.User.visible_to(actor))
-    most = own[0].approval_limit if own else None
+    most = await queries.approval_limit_of(actor)
     if most is None:
         return wanted
     if "approval_limit" in details and (wanted is None or wanted > most):
@@ -262,7 +261,7 @@ async def _free_username(actor: Actor, details: Mapping[str, Any]) -> str | None
     convention = (await policy_of(actor.organization_id)).username_convention
     if convention is UsernameConvention.EMAIL:
         return None
-    await _lock_roles(actor)
+    await lock_roles(actor)
     by_number = details.get("employee_number") if convention is UsernameConvention.EMPLOYEE_NUMBER else None
     name = usernames.proposed_name(details["email"], details["legal_name"], by_number)
     alike = models.User.filter(organization_id=actor.organization_id, username__startswith=name[: usernames.KEPT])
@@ -286,8 +285,8 @@ async def _require_one_user(actor: Actor, technician_id: str | None, *, by: str 
     await require_unused(models.User, actor, "technician_id", technician_id, path="technicianId", by=by)
 
 
-async def _lock_roles(actor: Actor) -> None:
-    """One change of roles at a time, so that two administrators cannot shut out each other at once."""
+async def lock_roles(actor: Actor) -> None:
+    """One change of roles at a time, so that two administrators cannot shut out each other at once. For commands."""
     await lock_one(Organization, actor, actor.organization_id)
 
 

@@ -1,14 +1,13 @@
 """Questions for a second factor: begun, sent codes for, counted, and answered once."""
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from tortoise.expressions import F
 
-from app.identity import attempts, models, rules
+from app.identity import attempts, models, passwords, queries, rules
 from app.identity.factors import codes, security_keys
 from app.identity.policy import FactorKind, SecurityPolicy
 from app.infrastructure import mail, sms, tokens
@@ -34,11 +33,6 @@ class Question:
         return f"Question({self.id})"
 
 
-def password_mark(user: models.User) -> str:
-    """What tells whether the password is still the one with which a challenge began."""
-    return hashlib.sha256((user.password_hash or "").encode()).hexdigest()
-
-
 async def begin(
     user: models.User, purpose: rules.Purpose, *, session_id: str | None = None, method_id: str | None = None
 ) -> Question:
@@ -52,7 +46,7 @@ async def begin(
             user_id=user.id,
             purpose=purpose.value,
             token_hash=tokens.hash_token(token),
-            password_mark=password_mark(user),
+            password_mark=passwords.mark_of(user),
             session_id=session_id,
             method_id=method_id,
             passkey_challenge=passkey_challenge,
@@ -71,7 +65,7 @@ async def find(token: str, *purposes: rules.Purpose) -> tuple[models.FactorChall
     if not found or found[0].purpose not in purposes or not _is_open(found[0]):
         raise ended(*purposes)
     [user] = await find_rows(models.User, column("id") == found[0].user_id)
-    if user.status != rules.UserStatus.ACTIVE or found[0].password_mark != password_mark(user):
+    if user.status != rules.UserStatus.ACTIVE or found[0].password_mark != passwords.mark_of(user):
         raise ended(*purposes)
     return found[0], user
 
@@ -154,9 +148,10 @@ def usable(methods: Sequence[models.MfaMethod], policy: SecurityPolicy) -> list[
     return [one for one in methods if one.kind in policy.mfa_methods] or list(methods)
 
 
-def must_enroll(methods: Sequence[models.MfaMethod], policy: SecurityPolicy, roles: Iterable[str]) -> bool:
-    """Whether somebody lacks a factor of a kind that the organization asks for."""
-    asked = policy.requires_factor(rules.known_roles(roles))
+async def must_enroll(user: models.User, methods: Sequence[models.MfaMethod], policy: SecurityPolicy) -> bool:
+    """Whether somebody who has these factors lacks one of a kind that the organization asks for."""
+    grants = await queries.grants_of([user])
+    asked = policy.requires_factor(rules.known_roles(user.roles), grants[user.id])
     return asked and not any(one.kind in policy.mfa_methods for one in methods)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.company.models import Organization
 from app.identity import commands, events, models, queries, rules
+from app.identity.commands.roles import require_may_touch
 from app.identity.factors import challenges, codes, proofs, security_keys, totp
 from app.identity.factors.challenges import Question
 from app.identity.policy import FactorKind, policy_of
@@ -162,7 +163,7 @@ async def remove_method(actor: Actor, id: str) -> str:
     row = await _lock_own(actor, id)
     others = [one for one in await challenges.confirmed_methods(user) if one.id != row.id]
     policy = await policy_of(user.organization_id)
-    if row.confirmed_at is not None and challenges.must_enroll(others, policy, user.roles):
+    if row.confirmed_at is not None and await challenges.must_enroll(user, others, policy):
         raise Conflict("Your organization asks for a second factor. Set up another one first.", path=["id"])
     await models.MfaMethod.filter(id=row.id).delete()
     if not others:
@@ -200,7 +201,7 @@ async def reset_methods(actor: Actor, user_id: str) -> str:
     if user_id == actor.id:
         raise Conflict("Remove your own second factors one by one.", path=["userId"])
     user = await lock_one(models.User, actor, user_id, path="userId")
-    rules.require_may_grant(actor, user.roles)
+    await require_may_touch(actor, user)
     await models.MfaMethod.filter(user_id=user.id).delete()
     await models.RecoveryCode.filter(user_id=user.id).delete()
     await models.FactorChallenge.filter(user_id=user.id, spent_at=None).update(spent_at=utc_now())
@@ -232,7 +233,7 @@ async def _keep_recovery_codes(user: models.User, hashes: Sequence[Secret]) -> N
 async def _let_in(user: models.User) -> None:
     """Sessions that were limited to setting this up are whole now."""
     policy = await policy_of(user.organization_id)
-    if challenges.must_enroll(await challenges.confirmed_methods(user), policy, user.roles):
+    if await challenges.must_enroll(user, await challenges.confirmed_methods(user), policy):
         return
     await models.Session.filter(user_id=user.id, must_enroll=True).update(must_enroll=False)
     queries.forget_actors(user.id)

@@ -13,7 +13,6 @@ from app.infrastructure.command import command, idempotency_key
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import find_rows
 from app.kernel.actor import Actor, system_actor
-from app.kernel.addresses import network_of
 from app.kernel.calendar import utc_now
 from app.kernel.errors import InvalidInput, RateLimited
 
@@ -51,7 +50,7 @@ async def answer(token: str, proof: Proof, *purposes: rules.Purpose, address: st
     proof.require_one()
     challenge, user = await challenges.find(token, *purposes)
     attempt = await attempts.begin_attempt(user.email, user, address, user_agent)
-    await _require_not_guessed(user, address, proof)
+    await _require_not_guessed(attempt, user, proof)
     await challenges.count_try(challenge)
     if not await _is_good(challenge, token, user, proof):
         await attempts.end_attempt(attempt, rules.LoginOutcome.WRONG_FACTOR)
@@ -139,7 +138,7 @@ async def use_recovery_code(actor: Actor, user_id: str, code_hash: Secret) -> bo
     return True
 
 
-async def _require_not_guessed(user: models.User, address: str, proof: Proof) -> None:
+async def _require_not_guessed(attempt: models.LoginAttempt, user: models.User, proof: Proof) -> None:
     """Six digits are found in a million tries, so there are few a day, from however many networks. Networks from which the
     owner signed in lately do not wait for the others, and neither do answers that nobody can guess."""
     if proof.code is None:
@@ -149,5 +148,6 @@ async def _require_not_guessed(user: models.User, address: str, proof: Proof) ->
     wrong = theirs & (column("at") >= since) & (column("outcome") == rules.LoginOutcome.WRONG_FACTOR)
     if len(await find_rows(models.LoginAttempt, wrong, limit=rules.WRONG_CODES_MAX)) < rules.WRONG_CODES_MAX:
         return
-    if not await queries.is_known_network(user.email, network_of(address)[: attempts.ADDRESS_LENGTH_MAX]):
+    if not await queries.is_known_network(user.email, user, attempt.network):
+        await attempts.end_attempt(attempt, rules.LoginOutcome.SLOWED_DOWN)
         raise RateLimited(3600, "Too many wrong codes. Use a security key or a recovery code.")

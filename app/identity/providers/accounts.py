@@ -10,7 +10,7 @@ from app.infrastructure.command import command
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import add_row, find_rows, lock_one
 from app.kernel.actor import Actor
-from app.kernel.errors import Conflict, Problem
+from app.kernel.errors import AlreadyExists, Conflict, Problem
 
 NO_ACCOUNT = "There is no account for you here. Ask your administrator for one."
 
@@ -80,7 +80,11 @@ async def _made(actor: Actor, provider: models.IdentityProvider, email: str, cla
         raise ProviderRefused(NO_ACCOUNT)
     said = claims.get("name")
     name = said.strip()[:200] if isinstance(said, str) and said.strip() else email
-    id = await commands.create_user(actor, email=email, legal_name=name, roles=roles)
+    try:
+        id = await commands.create_user(actor, email=email, legal_name=name, roles=roles)
+    except AlreadyExists:
+        # Another organization's, whom the database may not show us, or a twin was faster: no word of either.
+        raise ProviderRefused(NO_ACCOUNT) from None
     return (await find_rows(models.User, column("id") == id))[0]
 
 

@@ -59,6 +59,7 @@ CLEANERS: dict[str, Callable[[Any], Any]] = {
 @command(Permission.MANAGE_SECURITY, confirmed=True)
 async def create_identity_provider(actor: Actor, *, id: str | None = None, **values: Unpack[ProviderChanges]) -> str:
     """Let another company's server say who the organization's people are, by mail addresses of some domains."""
+    _require_may_vouch(actor)
     await require_new(models.IdentityProvider, id)
     cleaned = _cleaned(actor, dict(values))
     row = await add_row(models.IdentityProvider, id=id, organization_id=actor.organization_id, **cleaned)
@@ -71,6 +72,7 @@ async def update_identity_provider(
     actor: Actor, id: str, *, version: int | None = None, **changes: Unpack[ProviderChanges]
 ) -> str:
     """Change what is said of a provider. Another issuer calls its people by other names, so those known are forgotten."""
+    _require_may_vouch(actor)
     row = await lock_one(models.IdentityProvider, actor, id, version=version)
     cleaned = _cleaned(actor, dict(changes))
     if cleaned.get("issuer", row.issuer) != row.issuer:
@@ -79,6 +81,11 @@ async def update_identity_provider(
     if changed:
         journal.record(events.IdentityProviderChanged(subject_id=row.id, changes=changed))
     return row.id
+
+
+def _require_may_vouch(actor: Actor) -> None:
+    """Whoever says who vouches for people could come in as any of them: so it is for those who may do all that they may."""
+    rules.require_may_grant(actor, [Role.ADMINISTRATOR])
 
 
 def _cleaned(actor: Actor, values: dict[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from enum import StrEnum
 from typing import TypeVar
 
 from app.company.queries import get_organization
-from app.identity.models import User
+from app.identity.queries import approval_limit_of
 from app.infrastructure import journal
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import change_row, find_rows, lock_one
-from app.kernel.actor import Actor, ActorKind
+from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import Conflict, InvalidInput, NotFound, Problem
 from app.kernel.ids import require_id
@@ -142,10 +142,7 @@ async def approve_work_order(actor: Actor, id: str, *, version: int | None = Non
 
 async def _require_within_limit(actor: Actor, row: models.WorkOrder) -> None:
     """Who has a limit approves what costs no more, in the organization's currency: other sums cannot be compared with it."""
-    if actor.kind is not ActorKind.USER:
-        return
-    people = await find_rows(User, (column("id") == actor.id) & (column("organization_id") == actor.organization_id))
-    limit = people[0].approval_limit if people else None
+    limit = await approval_limit_of(actor)
     if limit is None:
         return
     organization = await get_organization(actor)

@@ -1,11 +1,13 @@
 """What administrators look after: unused and locked accounts, requests for access; and what people are told of their own."""
 
+import asyncio
+import time
 from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
-from app.identity import commands, models, queries, reactions, rules, sign_in
+from app.identity import commands, even_time, models, queries, reactions, rules, sign_in
 from app.identity.secret import Secret
 from app.infrastructure import journal, limits
 from app.infrastructure.followers import FOLLOWERS
@@ -25,7 +27,8 @@ OFFICE, CAFE = "203.0.113.7", "198.51.100.9"
 
 
 @pytest_asyncio.fixture
-async def ada(lamp):
+async def ada(lamp, monkeypatch):
+    monkeypatch.setattr(even_time, "ANSWER_SECONDS", 0.001)
     await limits.start()
     return await hire(lamp, "ada@lamp.example", Role.ADMINISTRATOR)
 
@@ -150,6 +153,43 @@ async def test_a_user_asks_for_more_roles_and_gets_them_or_not(lamp, ada, grace)
     assert (await models.User.get(id=grace.id)).roles == ["DISPATCHER", "SUPPORT"]
     [mail] = await OutboxMessage.filter(recipient=LOGIN)
     assert "Not yours" in mail.text
+
+
+async def test_strangers_who_ask_do_not_keep_users_from_asking(lamp, ada, grace, monkeypatch):
+    monkeypatch.setattr(rules, "ACCESS_REQUESTS_PENDING_MAX", 1)
+    await open_door(ada)
+    for number in range(2):
+        await commands.request_access("lamp", f"new{number}@lamp.example", "New")
+    assert await models.AccessRequest.all().count() == 1
+    await commands.request_roles(grace, roles=[Role.DISPATCHER])
+    assert await models.AccessRequest.filter(user_id=grace.id).count() == 1
+
+
+async def test_the_answer_comes_at_a_time_that_does_not_tell(lamp, ada, grace, monkeypatch):
+    waits = []
+
+    async def sleep(seconds):
+        waits.append(seconds)
+
+    await open_door(ada)
+    monkeypatch.setattr(even_time, "ANSWER_SECONDS", 30.0)
+    monkeypatch.setattr(even_time.asyncio, "sleep", sleep)
+    for domain, email in (("lamp", "new@lamp.example"), ("lamp", LOGIN), ("nobody", LOGIN)):
+        began = time.monotonic()
+        await commands.request_access(domain, email, "New")
+        assert waits[-1] + (time.monotonic() - began) == pytest.approx(30.0, abs=0.5)
+    assert len(waits) == 3
+
+
+@pytest.mark.slow
+async def test_a_role_that_is_taken_away_meanwhile_does_not_come_back_with_the_one_that_was_asked_for(lamp, ada, grace):
+    for _ in range(6):
+        await commands.update_user(ada, grace.id, roles=["SUPPORT", "FINANCE"])
+        id = await commands.request_roles(grace, roles=[Role.DISPATCHER])
+        await asyncio.gather(
+            commands.update_user(ada, grace.id, roles=["SUPPORT"]), commands.approve_access_request(ada, id)
+        )
+        assert "FINANCE" not in (await models.User.get(id=grace.id)).roles
 
 
 @pytest.mark.parametrize("roles", [[], [Role.SUPPORT], [Role.CUSTOMER_USER]])

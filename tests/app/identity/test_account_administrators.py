@@ -6,7 +6,8 @@ import pytest
 import pytest_asyncio
 
 from app.customers.models import Customer
-from app.identity import commands, models
+from app.identity import commands, models, queries
+from app.identity.secret import Slip
 from app.infrastructure.models import OutboxMessage
 from app.infrastructure.tables import add_row, find_rows
 from app.kernel.errors import Conflict, InvalidInput, LimitReached, NotFound, NotPermitted
@@ -107,6 +108,30 @@ async def test_who_has_a_limit_gives_it_on_and_no_higher_one(lamp, head):
         await commands.update_user(head, head.id, approval_limit=Decimal(1))
     with pytest.raises(InvalidInput):
         await invite(lamp.system, "minus@own.example", roles=[Role.SUPPORT], approval_limit=Decimal(-1))
+
+
+async def test_who_has_a_limit_makes_nobody_an_approver_without_one(lamp, head):
+    boss = await hire(lamp, "boss@lamp.example", Role.ADMINISTRATOR, approval_limit=Decimal(500))
+    clerk = await hire(lamp, "clerk@lamp.example", Role.SUPPORT)
+    with pytest.raises(InvalidInput) as refused:
+        await commands.update_user(boss, clerk.id, roles=[Role.FINANCE])
+    assert refused.value.path == ("approvalLimit",)
+    assert (await models.User.get(id=clerk.id)).roles == ["SUPPORT"]
+    await commands.update_user(boss, clerk.id, roles=[Role.FINANCE], approval_limit=Decimal(500))
+    await commands.update_user(boss, clerk.id, roles=[Role.QUALITY_MANAGER])
+
+
+async def test_a_key_has_the_limit_of_who_made_it(lamp, head):
+    boss = await hire(lamp, "boss@lamp.example", Role.ADMINISTRATOR, approval_limit=Decimal(500))
+    limits = []
+    for maker in (boss, lamp.system):
+        slip = Slip()
+        await commands.create_api_key(maker, slip, name="Key", scopes=["APPROVE_WORK_ORDERS", "MANAGE_USERS"])
+        key = await queries.actor_of_token(slip.secret)
+        limits.append(await queries.approval_limit_of(key))
+    assert limits == [Decimal(500), None]
+    assert await queries.approval_limit_of(boss) == Decimal(500)
+    assert await queries.approval_limit_of(lamp.system) is None
 
 
 async def test_an_account_has_so_many_open_invitations(lamp, head, monkeypatch):

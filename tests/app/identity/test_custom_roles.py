@@ -4,6 +4,7 @@ import pytest
 import pytest_asyncio
 
 from app.identity import commands, models, queries, rules, sign_in
+from app.identity.factors import methods
 from app.kernel.actor import Actor, ActorKind
 from app.kernel.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotPermitted, StaleVersion
 from app.kernel.ids import new_id
@@ -191,3 +192,39 @@ def test_the_table_cannot_be_changed_while_a_process_runs():
     for table, key in ((ROLES, Role.GUEST), (REACHES, Role.GUEST), (GRANTABLE, Reach.ACCOUNT)):
         with pytest.raises(TypeError):
             table[key] = frozenset(Permission)
+
+
+async def with_own_role(lamp, email, *permissions, **details):
+    """Somebody who may do just this, by a role of the company's own."""
+    role = await make(lamp.system, email, permissions)
+    return await actor_of((await hire(lamp, email, custom_role_ids=[role], **details)).id)
+
+
+async def test_who_manages_users_takes_nothing_from_somebody_who_may_do_more_by_whichever_role(lamp):
+    helper = await with_own_role(lamp, "help@lamp.example", "MANAGE_USERS", "VIEW_USERS")
+    officer = await with_own_role(lamp, "boss@lamp.example", "MANAGE_SECURITY", "VIEW_USERS", password=PASSWORD)
+    session = await sign_in.log_in("boss@lamp.example", PASSWORD)
+    for attempt in (
+        methods.reset_methods(helper, officer.id),
+        commands.revoke_session(helper, session.session_id),
+        commands.revoke_all_sessions(helper, officer.id),
+    ):
+        with pytest.raises(NotPermitted) as refused:
+            await attempt
+        assert refused.value.permission == P.MANAGE_SECURITY
+    assert (await queries.actor_of_token(session.access_token)).id == officer.id
+
+
+async def test_who_may_do_what_administrators_alone_may_is_held_to_what_is_asked_of_them(lamp):
+    await commands.set_security_policy(
+        lamp.system,
+        mfa_roles=["ADMINISTRATOR"],
+        session_limits=[("ADMINISTRATOR", 30, 480), ("DISPATCHER", 60, 480)],
+    )
+    await with_own_role(lamp, "like@lamp.example", "MANAGE_USERS", password=PASSWORD)
+    await with_own_role(lamp, "less@lamp.example", "PLAN_SCHEDULE", "VIEW_SCHEDULE", password=PASSWORD)
+    like, less = await log_in("like@lamp.example"), await log_in("less@lamp.example")
+    assert (await queries.actor_of_token(like)).must_enroll
+    assert not (await queries.actor_of_token(less)).must_enroll
+    lasts = [one.refresh_expires_at - one.created_at for one in await models.Session.all().order_by("created_at")]
+    assert [round(one.total_seconds() / 60) for one in lasts] == [30, 14 * 24 * 60]

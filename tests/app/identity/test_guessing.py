@@ -5,14 +5,16 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from app.identity import models, queries, rules, sign_in
+from app.identity import commands, models, queries, rules, sign_in
+from app.identity.factors.proofs import Proof
 from app.identity.secret import Secret
 from app.infrastructure import tokens
 from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
-from app.kernel.errors import InvalidInput, NotAuthenticated, RateLimited
+from app.kernel.errors import InvalidInput, NotAuthenticated, RateLimited, SecondFactorRequired
 from app.kernel.permissions import Role
 from tests.app.identity.test_accounts import hire
+from tests.app.identity.test_factors import code_of, with_app
 
 PASSWORD = "a kettle sings at noon"
 OFFICE = "203.0.113.7"
@@ -146,3 +148,22 @@ def test_strangers_wait_until_one_of_twelve_guesses_is_an_hour_old_and_known_pla
     now = utc_now()
     guesses = [now - timedelta(minutes=one) for one in minutes]
     assert rules.seconds_until_fewer_guesses(guesses, now, is_known=is_known) == wait
+
+
+async def test_an_owner_is_known_from_where_they_signed_in_by_whichever_name_and_with_a_second_factor(
+    lamp, grace, verified, monkeypatch
+):
+    await commands.set_security_policy(lamp.system, login_domain="lamp")
+    await commands.update_user(lamp.system, grace.id, username="grace")
+    app, secret, _ = await with_app(grace)
+    with pytest.raises(SecondFactorRequired) as asked:
+        await sign_in.log_in("grace@lamp", PASSWORD, address=OFFICE)
+    proof = Proof(app, Secret(code_of(secret)))
+    await sign_in.complete_log_in(asked.value.challenge["token"], proof, address=OFFICE)
+    for number in range(rules.STRANGERS_GUESSES_MAX):
+        await tried("wrong", f"198.51.100.{number}", "grace@lamp")
+    assert await tried(PASSWORD, "198.51.100.99", "grace@lamp") == "wait"
+    monkeypatch.setattr(rules, "NETWORK_FAILURES_MAX", 0)
+    await tried("wrong", OFFICE, "nobody@lamp.example")
+    with pytest.raises(SecondFactorRequired):
+        await sign_in.log_in("grace@lamp", PASSWORD, address=OFFICE)

@@ -240,3 +240,21 @@ async def test_nobody_is_above_themselves(lamp, ada):
             await commands.update_user(ada, first, manager_id=manager)
         assert refused.value.path == ("managerId",)
     assert rules.UserStatus((await models.User.get(id=first)).status) is rules.UserStatus.ACTIVE
+
+
+async def test_a_link_that_went_to_a_wrong_address_opens_nothing_once_that_is_corrected(lamp, ada):
+    id = await invite(ada, "tpyo@lamp.example")
+    token, row = await token_of(id), await models.Invitation.get(id=id)
+    await commands.update_user(ada, row.user_id, email="typo@lamp.example")
+    with pytest.raises(InvalidInput):
+        await accept(token)
+    await models.Invitation.all().update(sent_at=utc_now() - timedelta(hours=1))
+    await commands.resend_invitation(ada, id)
+    assert await accept(await token_of(id)) == "typo@lamp.example"
+
+
+async def test_who_was_invited_comes_in_by_the_link_alone(lamp, ada):
+    user = (await models.Invitation.get(id=await invite(ada))).user_id
+    with pytest.raises(Conflict):
+        await commands.reactivate_user(ada, user)
+    assert (await models.User.get(id=user)).status == "INVITED"

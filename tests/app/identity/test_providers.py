@@ -2,6 +2,7 @@
 
 import time
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -15,13 +16,13 @@ from starlette.applications import Starlette
 from app import providers as routes
 from app.identity import commands as users
 from app.identity import models, queries, sign_in
-from app.identity.providers import commands, oidc
+from app.identity.providers import accounts, commands, oidc
 from app.identity.providers import sign_in as way
 from app.identity.secret import Secret
 from app.infrastructure import encryption, http_client, limits, links, tokens
 from app.kernel.calendar import utc_now
 from app.kernel.errors import InvalidInput, NotAuthenticated, NotFound, NotPermitted, SecondFactorRequired
-from app.kernel.permissions import Role
+from app.kernel.permissions import Permission, Role
 from tests.app.identity.identity_provider import CLIENT, SECRET, serving
 from tests.app.identity.test_accounts import hire
 from tests.app.identity.test_factors import QUICK, with_app
@@ -365,3 +366,31 @@ async def test_over_http_the_browser_is_sent_there_and_back_and_no_token_stands_
         assert (await browser.get("/auth/oidc/%00/start", params=good)).status_code == 404
     session = await sign_in.complete_provider_log_in(parse_qs(behind)["signInCode"][0], PAGE)
     assert session.access_token not in back.headers["location"]
+
+
+async def test_nobody_who_may_do_less_than_an_administrator_says_who_vouches_for_administrators(lamp, idp):
+    id = await set_up(lamp, idp)
+    office = lamp.someone(Role.ADMINISTRATOR)
+    officer = replace(office, roles=frozenset(), permissions=frozenset({Permission.MANAGE_SECURITY}))
+    for attempt in (
+        commands.update_identity_provider(officer, id, issuer="https://evil.example", replaces_second_factor=True),
+        commands.create_identity_provider(
+            officer, name="Ours", issuer="https://evil.example", client_id="x", email_domains=["lamp.example"]
+        ),
+    ):
+        with pytest.raises(NotPermitted):
+            await attempt
+    assert await models.IdentityProvider.all().values_list("issuer", flat=True) == [idp.issuer]
+    await commands.update_identity_provider(office, id, name="Desk")
+
+
+async def test_an_address_of_another_company_gets_no_account_and_no_word_where_the_database_hides_it(
+    lamp, rival, idp, monkeypatch
+):
+    async def hidden(actor, email):
+        return None
+
+    await hire(rival, "ada@lamp.example", Role.DISPATCHER)
+    id = await set_up(lamp, idp, makes_accounts=True, default_roles=["DISPATCHER"])
+    monkeypatch.setattr(accounts, "_by_address", hidden)
+    assert await go(idp, id) == {"signInProblem": accounts.NO_ACCOUNT}

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from app.identity import commands, models, passwords, queries, rules, sign_in
+from app.identity import commands, even_time, models, passwords, queries, rules, sign_in
 from app.identity.commands import resets
 from app.identity.secret import Secret
 from app.infrastructure import limits
@@ -30,7 +30,7 @@ LOGIN = "grace@lamp.example"
 
 @pytest_asyncio.fixture
 async def grace(lamp, monkeypatch):
-    monkeypatch.setattr(resets, "ANSWER_SECONDS", 0.001)
+    monkeypatch.setattr(even_time, "ANSWER_SECONDS", 0.001)
     await limits.start()
     return await hire(lamp, LOGIN, Role.ADMINISTRATOR, password=PASSWORD)
 
@@ -83,8 +83,8 @@ async def test_the_answer_comes_at_a_time_that_does_not_tell(lamp, grace, monkey
     async def sleep(seconds):
         waits.append(seconds)
 
-    monkeypatch.setattr(resets, "ANSWER_SECONDS", 30.0)
-    monkeypatch.setattr(resets.asyncio, "sleep", sleep)
+    monkeypatch.setattr(even_time, "ANSWER_SECONDS", 30.0)
+    monkeypatch.setattr(even_time.asyncio, "sleep", sleep)
     for login in (LOGIN, "nobody@lamp.example"):
         began = time.monotonic()
         await commands.request_password_reset(login)
@@ -92,13 +92,32 @@ async def test_the_answer_comes_at_a_time_that_does_not_tell(lamp, grace, monkey
         assert waits[-1] + (time.monotonic() - began) == pytest.approx(30.0, abs=0.5)
 
 
-async def test_not_more_than_a_few_mails_are_sent_in_an_hour(lamp, grace):
+async def test_no_more_links_are_sent_while_a_few_are_open_so_that_the_owner_always_has_one(lamp, grace):
     for _ in range(5):
         await commands.request_password_reset(LOGIN)
     assert await OutboxMessage.all().count() == 3
-    await models.PasswordReset.all().update(created_at=utc_now() - timedelta(hours=2))
+    await models.PasswordReset.all().update(expires_at=utc_now())
     await commands.request_password_reset(LOGIN)
     assert await OutboxMessage.all().count() == 4
+
+
+async def test_strangers_who_ask_for_links_do_not_keep_an_administrator_from_sending_one(lamp, grace):
+    for _ in range(3):
+        await commands.request_password_reset(LOGIN)
+    await commands.reset_password(lamp.system, grace.id)
+    assert await OutboxMessage.all().count() == 4
+    await complete(await link())
+
+
+async def test_who_has_a_link_gets_in_although_others_used_up_the_guesses(lamp, grace, monkeypatch):
+    monkeypatch.setattr(rules, "STRANGERS_GUESSES_MAX", 2)
+    for number in range(2):
+        with pytest.raises(NotAuthenticated):
+            await sign_in.log_in(LOGIN, "wrong", address=f"198.51.{number}.1")
+    with pytest.raises(RateLimited):
+        await sign_in.log_in(LOGIN, PASSWORD, address="192.0.2.77")
+    await complete(await asked())
+    await sign_in.log_in(LOGIN, NEW, address="192.0.2.77")
 
 
 async def test_one_network_asks_only_so_often_whomever_it_asks_for(lamp, grace, monkeypatch):
@@ -123,6 +142,8 @@ async def spoil(grace, how):
             await models.PasswordReset.all().update(expires_at=utc_now())
         case "other password meanwhile":
             await passwords.keep(await models.User.get(id=grace.id), "$argon2id$another")
+        case "sent to an address from before":
+            await commands.update_user(grace, grace.id, email="hopper@lamp.example")
         case "another link used":
             await complete(await asked(), "three umbrellas in june")
         case "deactivated":
@@ -131,7 +152,16 @@ async def spoil(grace, how):
 
 
 @pytest.mark.parametrize(
-    "how", ["unknown", "used", "too old", "other password meanwhile", "another link used", "deactivated"]
+    "how",
+    [
+        "unknown",
+        "used",
+        "too old",
+        "other password meanwhile",
+        "another link used",
+        "deactivated",
+        "sent to an address from before",
+    ],
 )
 async def test_a_link_that_is_no_good_is_answered_alike_whatever_is_wrong_and_does_nothing(lamp, grace, how):
     token = await spoil(grace, how)

@@ -248,11 +248,12 @@ async def test_who_knows_only_ids_or_half_a_token_ends_nobodys_session(lamp, gra
 
 async def test_a_session_ends_when_idle_for_two_weeks_and_after_sixty_days_whatever_happens(lamp, grace):
     idle, busy = await log_in(), await log_in()
-    await later(14 * 86400 + 1, (models.Session, "refresh_expires_at"))
+    await later(14 * 86400 + 1, (models.Session, "refresh_expires_at", "last_used_at"))
     with pytest.raises(NotAuthenticated):
         await sign_in.refresh_session(idle.refresh_token)
+    # It was used a day ago, though with the same tokens.
     await models.Session.filter(id=busy.session_id).update(
-        refresh_expires_at=utc_now() + timedelta(days=1), created_at=utc_now() - timedelta(days=60, minutes=-10)
+        last_used_at=utc_now() - timedelta(days=1), created_at=utc_now() - timedelta(days=60, minutes=-10)
     )
     last = await sign_in.refresh_session(busy.refresh_token)
     ends = (await models.Session.get(id=busy.session_id)).absolute_expires_at

@@ -1,6 +1,7 @@
 """Asking for work and changing what is asked for."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,10 +12,10 @@ from app.customers.commands import create_customer, update_customer
 from app.customers.models import Customer, Site
 from app.customers.rules import CustomerType
 from app.equipment.models import Equipment
-from app.identity.models import User
+from app.identity.models import ApiKey, User
 from app.infrastructure.command import idempotency_key
 from app.infrastructure.tables import add_row
-from app.kernel.actor import user_actor
+from app.kernel.actor import ActorKind, user_actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotPermitted, StaleVersion
 from app.kernel.ids import new_id
@@ -210,7 +211,12 @@ async def test_who_has_a_limit_approves_no_more_and_others_do(company: Company) 
     )  # fmt: skip
     limited = user_actor(company.organization_id, approver.id, frozenset({Role.FINANCE}))
     before = await snapshot()
-    assert isinstance(await refused(commands.approve_work_orders(limited, ids)), Conflict)
+    key = await add_row(
+        ApiKey, organization_id=company.organization_id, name="Theirs", shown_prefix="trk_", secret_hash="0" * 64,
+        created_by_user_id=approver.id,
+    )  # fmt: skip
+    for actor in (limited, replace(limited, kind=ActorKind.API_KEY, id=key.id)):
+        assert isinstance(await refused(commands.approve_work_orders(actor, ids)), Conflict)
     assert await snapshot() == before
     await commands.approve_work_order(limited, ids[0])
     await commands.approve_work_order(company.manager, ids[1])
