@@ -34,7 +34,6 @@ CRYPTOGRAPHY = {
     "pyotp": {"app/identity/factors/totp.py"},  # codes of apps
     "webauthn": {"app/identity/factors/security_keys.py"},  # security keys
     "joserfc": set(),  # tokens of providers
-    "authlib": set(),
 }
 PROVIDERS = "app/identity/providers/"
 
