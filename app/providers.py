@@ -6,6 +6,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.identity.providers import sign_in
+from app.identity.providers.oidc import ProviderRefused
 from app.infrastructure import limits, links
 from app.kernel.addresses import network_of
 from app.kernel.errors import InvalidInput, NotAuthenticated, NotFound, Problem, RateLimited, Unavailable
@@ -38,6 +39,8 @@ def routes(trusted_proxies: int) -> list[Route]:
         try:
             await limits.hit(f"providers {network}", STARTS_MAX, STARTS_SECONDS)
             departure = await sign_in.depart(_clean(id), query.get("challenge", ""), query.get("return_to"))
+        except ProviderRefused as refused:
+            return RedirectResponse(sign_in.turned_back(query.get("return_to"), refused).url, 303, HEADERS)
         except Problem as problem:
             return _refused(problem)
         answer = RedirectResponse(departure.url, 303, HEADERS)
@@ -80,5 +83,5 @@ def _clean(id: str) -> str:
 
 
 def _refused(problem: Problem) -> Response:
-    status = next((code for kind, code in STATUS.items() if isinstance(problem, kind)), 502)
+    status = next((code for kind, code in STATUS.items() if isinstance(problem, kind)), 400)
     return PlainTextResponse(problem.message, status, HEADERS)

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from app import database
 from app.identity import models, queries, rules
-from app.infrastructure import tokens
+from app.infrastructure import encryption, tokens
 from app.infrastructure.tables import add_row
 from app.kernel.addresses import network_of
 from app.kernel.calendar import utc_now
@@ -13,20 +13,21 @@ from app.kernel.errors import RateLimited, Unavailable
 
 T = TypeVar("T")
 LOGIN_LENGTH_MAX = 254
+NOBODYS = "nobody:"
 USER_AGENT_LENGTH_MAX = 300
 ADDRESS_LENGTH_MAX = 64
 
 
 async def note_attempt(login: str, user: models.User | None, address: str, user_agent: str) -> models.LoginAttempt:
     """Note that somebody tries to prove who they are, before it is known how it goes."""
-    network = network_of(address)[:ADDRESS_LENGTH_MAX]
+    network, kept = network_of(address)[:ADDRESS_LENGTH_MAX], kept_login(login, user)
 
     async def note() -> models.LoginAttempt:
         return await add_row(
             models.LoginAttempt,
             organization_id=user.organization_id if user else None,
             user_id=user.id if user else None,
-            login=login,
+            login=kept,
             address=address[:ADDRESS_LENGTH_MAX],
             network=network,
             user_agent=user_agent[:USER_AGENT_LENGTH_MAX],
@@ -37,10 +38,17 @@ async def note_attempt(login: str, user: models.User | None, address: str, user_
     return await saved(note)
 
 
+def kept_login(login: str, user: models.User | None) -> str:
+    """A login as attempts keep it. One that nobody has may be a password in the wrong field, so only a mark of it is kept."""
+    marked = NOBODYS + encryption.mark("login", login)
+    return login if user is not None else marked
+
+
 async def begin_attempt(login: str, user: models.User | None, address: str, user_agent: str) -> models.LoginAttempt:
     """Note the attempt before it is known how it goes, and only then look at the earlier ones: so however many come at
     once, each sees those that were noted before it, and no more get through than one after the other would."""
     attempt, network = await note_attempt(login, user, address, user_agent), network_of(address)[:ADDRESS_LENGTH_MAX]
+    login = attempt.login
     wait = rules.seconds_to_wait(await queries.earlier_tries(login, network, attempt.id, user), attempt.at)
     if not wait and await queries.is_flooding(login, user, network):
         wait = rules.FIRST_DELAY_SECONDS

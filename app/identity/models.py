@@ -512,7 +512,8 @@ class ApiKey(OwnedTable):
 
 @register
 class LoginAttempt(Table):
-    """Somebody tried to sign in. Of a login that nobody has, the organization is unknown and nobody sees it."""
+    """Somebody tried to sign in. Of a login that nobody has, the organization is unknown, nobody sees it, and ``login`` is a mark
+    of what was typed."""
 
     prefix = "lat"
     noun = "login attempt"

@@ -169,6 +169,7 @@ class Purpose(StrEnum):
     """What somebody is asked for a second factor for."""
 
     LOG_IN = "LOG_IN"
+    PROVIDER_LOG_IN = "PROVIDER_LOG_IN"
     CONFIRM = "CONFIRM"
     ENROLL = "ENROLL"
 

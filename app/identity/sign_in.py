@@ -71,28 +71,37 @@ async def log_in(login: str, password: str, *, address: str = "", user_agent: st
         await attempts.end_attempt(attempt, outcome)
         log.warning("login refused", outcome=outcome, user=user.id if user else None)
         raise NotAuthenticated(rules.WRONG_LOGIN)
-    if passwords.is_too_old(user, await policy_of(user.organization_id), utc_now()):
-        await attempts.end_attempt(attempt, rules.LoginOutcome.PASSWORD_EXPIRED)
-        raise PasswordExpired()
     await _keep_up_with_the_times(user, password)
-    return await go_on(user, attempt, address=address, user_agent=user_agent)
+    await _ask_for_factor(user, attempt, rules.Purpose.LOG_IN)
+    await _require_young_password(user, attempt)
+    return await _open(user, attempt, None, address, user_agent)
 
 
-async def go_on(user: models.User, attempt: models.LoginAttempt, *, address: str, user_agent: str) -> SignedIn:
-    """A session for somebody who proved the first factor; ``SecondFactorRequired`` for who has a second one."""
+async def _ask_for_factor(user: models.User, attempt: models.LoginAttempt, purpose: rules.Purpose) -> None:
+    """Raise ``SecondFactorRequired`` for somebody who proved the first factor and has a second one."""
     methods = await challenges.confirmed_methods(user)
     if not methods:
-        return await _open(user, attempt, None, address, user_agent)
+        return
     await attempts.end_attempt(attempt, rules.LoginOutcome.CHALLENGED)
     asked = challenges.usable(methods, await policy_of(user.organization_id))
-    question = await challenges.begin(user, rules.Purpose.LOG_IN)
+    question = await challenges.begin(user, purpose)
     raise SecondFactorRequired(await asyncio.to_thread(challenges.shown, question, asked))
 
 
+async def _require_young_password(user: models.User, attempt: models.LoginAttempt) -> None:
+    """Raise ``PasswordExpired``. It says that the password is right, so only who proved every factor hears it."""
+    if passwords.is_too_old(user, await policy_of(user.organization_id), utc_now()):
+        await attempts.end_attempt(attempt, rules.LoginOutcome.PASSWORD_EXPIRED)
+        raise PasswordExpired()
+
+
 async def complete_log_in(token: str, proof: Proof, *, address: str = "", user_agent: str = "") -> SignedIn:
-    """Sign in with the second factor, after ``log_in`` asked for it. A challenge bears five tries in ten minutes."""
+    """Sign in with the second factor, after the first one was proved. A challenge bears five tries in ten minutes."""
     address, user_agent = attempts.printable(address), attempts.printable(user_agent)
-    found = await proofs.answer(token, proof, rules.Purpose.LOG_IN, address=address, user_agent=user_agent)
+    purposes = (rules.Purpose.LOG_IN, rules.Purpose.PROVIDER_LOG_IN)
+    found = await proofs.answer(token, proof, *purposes, address=address, user_agent=user_agent)
+    if found.challenge.purpose == rules.Purpose.LOG_IN:
+        await _require_young_password(found.user, found.attempt)
     return await _open(found.user, found.attempt, found.challenge.id, address, user_agent)
 
 
@@ -103,7 +112,8 @@ async def complete_provider_log_in(code: str, page_secret: str, *, address: str 
     attempt = await attempts.note_attempt(user.email, user, address, user_agent)
     if provider.replaces_second_factor:
         return await _open(user, attempt, None, address, user_agent, factor_elsewhere=True)
-    return await go_on(user, attempt, address=address, user_agent=user_agent)
+    await _ask_for_factor(user, attempt, rules.Purpose.PROVIDER_LOG_IN)
+    return await _open(user, attempt, None, address, user_agent)
 
 
 async def _open(

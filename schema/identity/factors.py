@@ -16,6 +16,7 @@ from app.kernel.errors import (
     Conflict,
     InvalidInput,
     LimitReached,
+    PasswordExpired,
 )
 from app.kernel.permissions import Permission
 from schema.identity.operations import signed_in
@@ -254,6 +255,7 @@ class Mutations:
         "Signs in with a second factor, after logIn answered SECOND_FACTOR_REQUIRED. A challenge bears five tries in ten "
         "minutes; NOT_AUTHENTICATED says that it is over: sign in anew.",
         permission=ANYONE,
+        problems=(PasswordExpired,),
     )
     async def complete_log_in(context: Context, input: CompleteLogInInput) -> SignedIn:
         session = await sign_in.complete_log_in(

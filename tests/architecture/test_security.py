@@ -22,12 +22,13 @@ CRYPTOGRAPHY = {
         "app/infrastructure/encryption.py",  # AES-256-GCM: encrypted fields
         "app/infrastructure/heads.py",  # Ed25519: signed heads of the journal
     },
-    "hmac": {  # HMAC-SHA-256: signed links, seals of the journal, the next pair of a session, codes that are sent
+    "hmac": {  # HMAC-SHA-256: signed links, seals of the journal, the next pair of a session, codes that are sent, marks
         "app/identity/factors/codes.py",
         "app/identity/factors/proofs.py",
         "app/identity/factors/totp.py",
         "app/identity/sign_in.py",
         "app/infrastructure/chain.py",
+        "app/infrastructure/encryption.py",
         "app/infrastructure/keyring.py",
         "app/infrastructure/tokens.py",
     },

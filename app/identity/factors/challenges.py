@@ -72,7 +72,7 @@ async def find(token: str, *purposes: rules.Purpose) -> tuple[models.FactorChall
 
 def ended(*purposes: str) -> Problem:
     """That a challenge is over. Who is signed in already stays so."""
-    if rules.Purpose.LOG_IN in purposes:
+    if not {rules.Purpose.LOG_IN, rules.Purpose.PROVIDER_LOG_IN}.isdisjoint(purposes):
         return NotAuthenticated(ENDED)
     return InvalidInput(ENDED, path=["challenge"])
 

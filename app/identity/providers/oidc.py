@@ -107,7 +107,7 @@ async def claims_of(metadata: Metadata, token: str, client_id: str, nonce: str) 
         raise ProviderRefused("The provider's answer is for somebody else.")
     if claims.get("azp") not in (None, client_id):
         raise ProviderRefused("The provider's answer is for somebody else.")
-    if not 1 <= len(claims["sub"]) <= SUBJECT_LENGTH_MAX:
+    if not 1 <= len(claims["sub"]) <= SUBJECT_LENGTH_MAX or not claims["sub"].isprintable():
         raise ProviderRefused("The provider does not say who it is.")
     return claims
 

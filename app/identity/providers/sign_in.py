@@ -18,7 +18,7 @@ from app.infrastructure.conditions import column
 from app.infrastructure.tables import add_row, find_rows
 from app.kernel.actor import system_actor
 from app.kernel.calendar import utc_now
-from app.kernel.errors import InvalidInput, NotAuthenticated, NotFound
+from app.kernel.errors import InvalidInput, NotAuthenticated, NotFound, Problem
 
 STATE, BROWSER, CODE = "trs", "trb", "tro"
 RETURN_LENGTH_MAX = 500
@@ -107,9 +107,9 @@ async def arrive(provider_id: str, *, state: str, code: str | None, issuer: str 
         claims = await oidc.claims_of(metadata, token, provider.client_id, _derived(browser, "nonce"))
         with idempotency_key(None):
             user_id = await accounts.know_again(system_actor(provider.organization_id), provider.id, claims)
-    except ProviderRefused as refused:
+    except Problem as refused:
         log.warning("sign-in by a provider refused", provider=provider.id, why=refused.message)
-        return Arrival(_behind(sign_in.return_to, {"signInProblem": refused.message}))
+        return turned_back(sign_in.return_to, refused)
     ours = tokens.new_token(CODE)
 
     async def note() -> None:
@@ -119,6 +119,11 @@ async def arrive(provider_id: str, *, state: str, code: str | None, issuer: str 
 
     await attempts.saved(note)
     return Arrival(_behind(sign_in.return_to, {"signInCode": ours}))
+
+
+def turned_back(return_to: str | None, problem: Problem) -> Arrival:
+    """Back to the page with a sentence that says what went wrong."""
+    return Arrival(_behind(_require_ours(return_to or links.link("/")), {"signInProblem": problem.message}))
 
 
 async def redeem(code: str, page_secret: str) -> tuple[models.User, models.IdentityProvider]:

@@ -24,6 +24,7 @@ from app.kernel.errors import (
     NotAuthenticated,
     NotFound,
     NotPermitted,
+    PasswordExpired,
     RateLimited,
     SecondFactorRequired,
 )
@@ -224,6 +225,16 @@ async def test_an_answer_is_exactly_one_thing(lamp, grace):
     ):
         await refused(challenge, proof)
     assert (await models.FactorChallenge.get(purpose="LOG_IN")).tries == 0
+
+
+async def test_that_a_password_is_right_but_too_old_hears_only_who_proved_the_second_factor(lamp, grace):
+    id, secret, _ = await with_app(grace)
+    await commands.set_security_policy(grace, password_days_max=30)
+    await models.User.all().update(password_changed_at=utc_now() - timedelta(days=31))
+    challenge = await asked()
+    await refused(challenge, Proof(id, Secret(wrong(code_of(secret)))))
+    await refused(challenge, Proof(id, Secret(code_of(secret))), PasswordExpired)
+    assert await models.Session.all().count() == 0
 
 
 async def test_the_challenge_of_one_purpose_is_good_for_no_other(lamp, grace):

@@ -3,6 +3,7 @@
 import time
 from base64 import urlsafe_b64encode
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -16,6 +17,7 @@ from starlette.applications import Starlette
 from app import providers as routes
 from app.identity import commands as users
 from app.identity import models, queries, sign_in
+from app.identity.factors.proofs import Proof
 from app.identity.providers import accounts, commands, oidc
 from app.identity.providers import sign_in as way
 from app.identity.secret import Secret
@@ -265,6 +267,25 @@ async def test_an_answer_of_another_provider_or_without_a_code_is_a_problem_for_
         assert "signInProblem" in fragment(await way.arrive(id, **brought(idp, departure) | wrong))
 
 
+@pytest.mark.parametrize(
+    "person",
+    [{"name": "Ada\x00"}, {"email": "x" * 300 + "@lamp.example"}, {"sub": "a\x00b"}, {"sub": ["ada"]}, {"sub": ""}],
+    ids=["name", "address", "control sign", "list", "nobody"],
+)
+async def test_whatever_is_wrong_with_somebody_is_a_sentence_for_the_page_and_makes_nobody(lamp, idp, person):
+    id = await set_up(lamp, idp, makes_accounts=True, default_roles=["SUPPORT"])
+    idp.person = person
+    assert (await go(idp, id)).keys() == {"signInProblem"}
+    assert await models.User.all().count() == await models.UserIdentity.all().count() == 0
+
+
+async def test_a_role_that_cannot_be_given_is_a_sentence_for_the_page(lamp, idp):
+    id = await set_up(lamp, idp, makes_accounts=True, default_roles=["SUPPORT"])
+    await models.IdentityProvider.all().update(default_roles=["CUSTOMER_USER"])
+    assert (await go(idp, id)).keys() == {"signInProblem"}
+    assert await models.User.all().count() == 0
+
+
 async def test_our_code_is_good_once_for_a_minute_and_for_the_page_that_began(lamp, idp):
     await hire(lamp, "ada@lamp.example", Role.DISPATCHER)
     id = await set_up(lamp, idp)
@@ -308,6 +329,18 @@ async def test_who_has_a_second_factor_is_asked_for_it_unless_the_provider_does_
         await sign_in.complete_provider_log_in(code, PAGE)
     await commands.update_identity_provider(lamp.system, id, replaces_second_factor=True)
     await log_in(idp, id)
+
+
+async def test_who_signs_in_by_a_provider_is_not_kept_out_by_an_old_password(lamp, idp):
+    ada = await hire(lamp, "ada@lamp.example", Role.DISPATCHER)
+    *_, recovery = await with_app(ada)
+    await users.set_security_policy(lamp.system, password_days_max=30)
+    await models.User.all().update(password_changed_at=utc_now() - timedelta(days=31))
+    id = await set_up(lamp, idp)
+    with pytest.raises(SecondFactorRequired) as asked:
+        await sign_in.complete_provider_log_in((await go(idp, id))["signInCode"], PAGE)
+    proof = Proof(recovery_code=Secret(recovery[0]))
+    assert (await sign_in.complete_log_in(asked.value.challenge["token"], proof)).user_id == ada.id
 
 
 async def test_a_trusted_provider_is_enough_where_a_factor_is_asked_for_and_stays_so(lamp, idp):
@@ -364,6 +397,10 @@ async def test_over_http_the_browser_is_sent_there_and_back_and_no_token_stands_
         assert (await browser.get("/auth/oidc/idp_nothing/start")).status_code == 400
         assert (await browser.get("/auth/oidc/idp_nothing/start", params=good)).status_code == 404
         assert (await browser.get("/auth/oidc/%00/start", params=good)).status_code == 404
+        oidc.forget()
+        idp.says = {"jwks_uri": None}
+        turned_back = (await browser.get(f"/auth/oidc/{id}/start", params=good)).headers["location"]
+        assert turned_back.startswith("https://service.example/#signInProblem=The+provider+does+not+say")
     session = await sign_in.complete_provider_log_in(parse_qs(behind)["signInCode"][0], PAGE)
     assert session.access_token not in back.headers["location"]
 

@@ -1,6 +1,8 @@
 """Signing in, staying signed in and signing out, and what an attacker gets from each."""
 
 import asyncio
+import hashlib
+import re
 from datetime import timedelta
 
 import pytest
@@ -152,6 +154,17 @@ async def test_an_unknown_login_is_slowed_down_just_the_same(lamp, grace):
             await log_in("wrong", login="nobody@lamp.example")
     with pytest.raises(RateLimited):
         await log_in("wrong", login="nobody@lamp.example")
+
+
+async def test_of_a_login_that_nobody_has_what_was_typed_is_not_kept(lamp, grace):
+    for login in (PASSWORD, PASSWORD, "another", "grace@lamp.example"):
+        with pytest.raises(NotAuthenticated):
+            await log_in("wrong", login=login)
+    first, second, other, known = [one.login for one in await models.LoginAttempt.all().order_by("at", "id")]
+    assert first == second != other, "it is known again"
+    assert known == "grace@lamp.example"
+    assert all(re.fullmatch("nobody:[0-9a-f]{64}", one) for one in (first, other))
+    assert hashlib.sha256(PASSWORD.encode()).hexdigest() not in first, "nobody finds it by trying"
 
 
 async def test_guesses_that_come_at_once_get_no_further_than_one_after_the_other(lamp, grace):
