@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.identity import commands, events, models, rules
+from app.identity import attempts, commands, events, models, rules
 from app.identity.providers.oidc import ProviderRefused
 from app.infrastructure import journal
 from app.infrastructure.command import command
@@ -79,9 +79,9 @@ async def _made(actor: Actor, provider: models.IdentityProvider, email: str, cla
     if not provider.makes_accounts or not roles:
         raise ProviderRefused(NO_ACCOUNT)
     said = claims.get("name")
-    name = said.strip()[:200] if isinstance(said, str) and said.strip() else email
+    name = attempts.printable(said).strip()[:200] if isinstance(said, str) else ""
     try:
-        id = await commands.create_user(actor, email=email, legal_name=name, roles=roles)
+        id = await commands.create_user(actor, email=email, legal_name=name or email, roles=roles)
     except AlreadyExists:
         # Another organization's, whom the database may not show us, or a twin was faster: no word of either.
         raise ProviderRefused(NO_ACCOUNT) from None

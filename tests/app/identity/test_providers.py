@@ -269,14 +269,21 @@ async def test_an_answer_of_another_provider_or_without_a_code_is_a_problem_for_
 
 @pytest.mark.parametrize(
     "person",
-    [{"name": "Ada\x00"}, {"email": "x" * 300 + "@lamp.example"}, {"sub": "a\x00b"}, {"sub": ["ada"]}, {"sub": ""}],
-    ids=["name", "address", "control sign", "list", "nobody"],
+    [{"email": "x" * 300 + "@lamp.example"}, {"sub": "a\x00b"}, {"sub": ["ada"]}, {"sub": ""}],
+    ids=["address", "control sign", "list", "nobody"],
 )
 async def test_whatever_is_wrong_with_somebody_is_a_sentence_for_the_page_and_makes_nobody(lamp, idp, person):
     id = await set_up(lamp, idp, makes_accounts=True, default_roles=["SUPPORT"])
     idp.person = person
     assert (await go(idp, id)).keys() == {"signInProblem"}
     assert await models.User.all().count() == await models.UserIdentity.all().count() == 0
+
+
+async def test_a_name_is_kept_without_what_no_database_takes(lamp, idp):
+    id = await set_up(lamp, idp, makes_accounts=True, default_roles=["SUPPORT"])
+    idp.person = {"name": " Ada\x00 "}
+    assert (await go(idp, id)).keys() == {"signInCode"}
+    assert (await models.User.get()).legal_name == "Ada"
 
 
 async def test_a_role_that_cannot_be_given_is_a_sentence_for_the_page(lamp, idp):

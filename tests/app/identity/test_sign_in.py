@@ -276,6 +276,35 @@ async def test_a_session_ends_when_idle_for_two_weeks_and_after_sixty_days_whate
         await sign_in.refresh_session(last.refresh_token)
 
 
+async def test_a_roles_own_limits_end_its_sessions_and_no_others(lamp, grace):
+    await commands.set_security_policy(grace, session_limits=[("ADMINISTRATOR", 10, 25)])
+    await hire(lamp, "tom@lamp.example", Role.SUPPORT, password=PASSWORD)
+    idle, busy, other = await log_in(), await log_in(), await log_in(login="tom@lamp.example")
+    times = (
+        "last_used_at",
+        "created_at",
+        "access_expires_at",
+        "refresh_expires_at",
+        "absolute_expires_at",
+        "rotated_at",
+    )
+    await later(540, (models.Session, *times))
+    busy = await sign_in.refresh_session(busy.refresh_token)
+    await later(61, (models.Session, *times))
+    with pytest.raises(NotAuthenticated):
+        await queries.actor_of_token(idle.access_token)
+    with pytest.raises(NotAuthenticated):
+        await sign_in.refresh_session(idle.refresh_token)
+    await later(470, (models.Session, *times))
+    busy = await sign_in.refresh_session(busy.refresh_token)
+    await later(430, (models.Session, *times))
+    with pytest.raises(NotAuthenticated):
+        await queries.actor_of_token(busy.access_token)
+    with pytest.raises(NotAuthenticated):
+        await sign_in.refresh_session(busy.refresh_token)
+    assert (await queries.actor_of_token(other.access_token)).id != grace.id
+
+
 async def test_logging_out_ends_this_session_at_once_and_no_other(lamp, grace):
     here, there = await log_in(), await log_in(address=CAFE)
     await commands.log_out(await queries.actor_of_token(here.access_token))
