@@ -512,14 +512,14 @@ class ApiKey(OwnedTable):
 
 @register
 class LoginAttempt(Table):
-    """Somebody tried to sign in. Of a login that nobody has, the organization is unknown, nobody sees it, and ``login`` is a mark
-    of what was typed."""
+    """Somebody tried to sign in. Of a login that nobody has, the organization is unknown and nobody sees it."""
 
     prefix = "lat"
     noun = "login attempt"
 
     organization_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
     user_id = fields.CharField(max_length=ID_LENGTH_MAX, null=True)
+    # Of a login that nobody has a mark only: what was typed may be a password.
     login = fields.CharField(max_length=254)
     address = fields.CharField(max_length=64)
     network = fields.CharField(max_length=64)
