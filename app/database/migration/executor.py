@@ -26,6 +26,8 @@ from app.database.migration.state import LazyState
 # Any number, the same in every process: one migration at a time per database.
 ADVISORY_LOCK = 7_461_223_981
 LOCK_SECONDS = 10
+# So many models are made one by one, each with those it points to; with more, making all there are costs less.
+SINGLES_MAX = 6
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +197,10 @@ def _stages(migration: Migration, state: LazyState) -> Iterator[Stage]:
 async def _apply(stage: Stage, app_label: str, editor: Any, *, backward: bool) -> None:
     before, after = (stage.after, stage.before) if backward else (stage.before, stage.after)
     editor.before, editor.after = before, after
-    if isinstance(stage.operations[0], CreateModel | DeleteModel | RunPython):
+    first = stage.operations[0]
+    if isinstance(first, RunPython) or (
+        isinstance(first, CreateModel | DeleteModel) and len(stage.operations) > SINGLES_MAX
+    ):
         before.apps.complete()
         after.apps.complete()
     for operation in reversed(stage.operations) if backward else stage.operations:
