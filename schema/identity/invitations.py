@@ -21,6 +21,7 @@ from schema.kit import (
     Context,
     DateTimeFilter,
     IdFilter,
+    IntFilter,
     Node,
     StringFilter,
     about,
@@ -60,6 +61,7 @@ class InvitationFilter:
     customer_id: IdFilter | None = by("The customer whose person it is for.")
     invited_by_user_id: IdFilter | None = by("Who invited.")
     sent_at: DateTimeFilter | None = by("When it was last sent.")
+    sent_count: IntFilter | None = by("How often it was sent.")
     expires_at: DateTimeFilter | None = by("Until when the link opens.")
     accepted_at: DateTimeFilter | None = by("When it was accepted.")
     revoked_at: DateTimeFilter | None = by("When it was taken back.")

@@ -19,6 +19,7 @@ from schema.kit import (
     ID,
     Connection,
     Context,
+    DateTimeFilter,
     IdFilter,
     Maybe,
     Node,
@@ -60,6 +61,12 @@ class IdentityProviderFilter:
     id: IdFilter | None = by("Its id.")
     name: StringFilter | None = by("What people call it.")
     issuer: StringFilter | None = by("Its address.")
+    client_id: StringFilter | None = by("What it calls us.")
+    role_claim: StringFilter | None = by("The claim whose values say what somebody is.")
+    makes_accounts: bool | None = by("Whether somebody new gets an account at the first sign-in.")
+    replaces_second_factor: bool | None = by("Whether nobody it vouches for is asked for a second factor here.")
+    is_active: bool | None = by("Whether people sign in by it.")
+    created_at: DateTimeFilter | None = by("When it was added.")
 
 
 IdentityProviderOrder = orderable(
@@ -67,6 +74,12 @@ IdentityProviderOrder = orderable(
     models.IdentityProvider,
     default=("name",),
     name="What people call it.",
+    issuer="Its address.",
+    client_id="What it calls us.",
+    role_claim="The claim whose values say what somebody is.",
+    makes_accounts="Whether somebody new gets an account at the first sign-in.",
+    replaces_second_factor="Whether nobody it vouches for is asked for a second factor here.",
+    is_active="Whether people sign in by it.",
     created_at="When it was added.",
 )
 

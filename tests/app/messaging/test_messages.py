@@ -50,8 +50,14 @@ async def conversations_seen_by(actor: Actor) -> list[str]:
     return [one.about_id for one in await find_rows(Conversation, Conversation.visible_to(actor), order=["id"])]
 
 
-def test_whoever_may_write_may_read_and_a_guest_may_neither() -> None:
+def test_whoever_may_write_may_read_an_auditor_only_reads_and_a_guest_may_neither() -> None:
+    assert (Permission.VIEW_MESSAGES in ROLES[Role.AUDITOR], Permission.SEND_MESSAGES in ROLES[Role.AUDITOR]) == (
+        True,
+        False,
+    )
     for role, held in ROLES.items():
+        if role is Role.AUDITOR:
+            continue
         assert (Permission.SEND_MESSAGES in held) == (Permission.VIEW_MESSAGES in held), role
     assert Permission.VIEW_MESSAGES not in ROLES[Role.GUEST]
 

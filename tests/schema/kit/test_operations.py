@@ -179,6 +179,10 @@ def test_every_problem_of_the_kernel_has_a_type_with_its_figures() -> None:
         errors.LimitReached("x", 1),
         errors.RateLimited(3),
         errors.Unavailable(),
+        errors.ConfirmationRequired(15),
+        errors.PasswordExpired(),
+        errors.SecondFactorRequired({"token": "t", "expiresInSeconds": 600, "methods": [], "passkeyOptions": None}),
+        errors.EnrollmentRequired(),
     ]
     assert {type(problem) for problem in made} == set(PROBLEM_TYPES)
     leaves = set(_all_subclasses(errors.Problem))
@@ -189,6 +193,7 @@ def test_every_problem_of_the_kernel_has_a_type_with_its_figures() -> None:
         assert (shown.code, shown.message, shown.path) == (problem.code, problem.message, list(problem.path))
     assert shown_problem(made[8]).missing[0].message == "Write a note."
     assert shown_problem(made[9]).conflicts[0].appointment_id == "apt_1"
+    assert shown_problem(made[18]).challenge.expires_in_seconds == 600
 
 
 def _all_subclasses(kind: type[Any]) -> list[type[Any]]:
