@@ -311,7 +311,7 @@ class Mutations:
         DataRequest,
         "Asks for a copy of all that is kept of a person. Your own is made at once; another's needs who manages privacy.",
         permission=SIGNED_IN,
-        problems=(AlreadyExists, Conflict),
+        problems=(AlreadyExists, Conflict, ConfirmationRequired),
     )
     async def request_data_export(actor: Actor, input: RequestDataExportInput) -> str:
         return await privacy.request_data_export(actor, id=input.id, person_id=input.person_id, reason=input.reason)

@@ -35,7 +35,7 @@ JOB = "identity.data_request"
 log = structlog.get_logger(__name__)
 
 
-@command(None)
+@command(None, confirmed=True)
 async def request_data_export(
     actor: Actor, *, person_id: str | None = None, reason: str = "", id: str | None = None
 ) -> str:

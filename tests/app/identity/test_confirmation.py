@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
+import app.main  # noqa: F401  # every command there is
 from app.identity import commands, confirmation, models, queries, sign_in
+from app.identity.commands import privacy
 from app.identity.secret import Secret, Slip
 from app.infrastructure import command as commanding
 from app.infrastructure.command import CONFIRMED
@@ -15,8 +17,10 @@ from app.kernel.permissions import Role
 from tests.app.identity.test_accounts import PASSWORD, hire
 
 DANGEROUS = {
-    "create_user", "deactivate_user", "reactivate_user", "reset_password",
-    "create_api_key", "rotate_api_key", "revoke_api_key",
+    "create_user", "invite_user", "approve_access_request", "deactivate_user", "reactivate_user", "reset_password",
+    "reset_methods", "create_role", "update_role", "delete_role", "set_security_policy", "create_identity_provider",
+    "update_identity_provider", "create_api_key", "update_api_key", "rotate_api_key", "revoke_api_key", "add_method",
+    "remove_method", "keep_recovery_codes", "request_data_export", "approve_data_request",
 }  # fmt: skip
 
 
@@ -40,8 +44,17 @@ async def make_key(actor):
     return await commands.create_api_key(actor, Slip(), name="CRM", scopes=["VIEW_CUSTOMERS"])
 
 
-def test_what_makes_people_and_keys_is_confirmed():
-    assert {name.rpartition(".")[2] for name in CONFIRMED if name.startswith("app.identity.commands.")} >= DANGEROUS
+def test_what_makes_people_and_keys_and_takes_data_away_is_confirmed():
+    assert {name.rpartition(".")[2] for name in CONFIRMED if name.startswith("app.identity.")} == DANGEROUS
+
+
+async def test_a_stolen_session_takes_no_copy_of_what_is_kept_of_its_owner(lamp, ada):
+    await confirmed(ada, 16)
+    with pytest.raises(ConfirmationRequired):
+        await privacy.request_data_export(ada)
+    assert await models.DataRequest.all().count() == 0
+    await confirm(ada)
+    await privacy.request_data_export(ada)
 
 
 async def test_signing_in_counts_as_confirmation_for_a_quarter_of_an_hour(lamp, ada):
