@@ -1,10 +1,13 @@
 // Asks for a second factor in a dialog of its own, on whatever page somebody signs in.
 const RECOVERY = "recovery";
+const BOX = "box-sizing: border-box";
 const CODES = new Set(["SMS", "EMAIL"]);
 
 function field(label, control) {
   const made = document.createElement("label");
-  made.append(`${label} `, control);
+  made.style.cssText = "display: grid; gap: .25rem; font-weight: 600";
+  control.style.cssText = `${BOX}; font: inherit; font-weight: 400; padding: .5rem .65rem; width: 100%`;
+  made.append(label, control);
   return made;
 }
 
@@ -27,23 +30,29 @@ async function signed(options) {
 export function askForFactor(challenge, { complete, send }) {
   const dialog = document.createElement("dialog");
   const form = document.createElement("form");
+  dialog.style.cssText = `${BOX}; width: min(24rem, 92vw); padding: 1.5rem; border: 0; border-radius: 12px`;
   form.style.cssText = "display: grid; gap: .75rem";
   const method = document.createElement("select");
   const code = Object.assign(document.createElement("input"), { autocomplete: "one-time-code", required: true });
   const sender = button("Send a code", "button");
   const said = document.createElement("output");
   said.setAttribute("role", "alert");
+  said.style.minHeight = "1.4em";
   const title = Object.assign(document.createElement("h2"), { textContent: "One step is left" });
+  title.style.cssText = "margin: 0; padding: 0";
+  const leave = button("Cancel", "button");
+  leave.style.cssText = "background: none; color: inherit; text-decoration: underline";
   const row = field("Code", code);
   method.append(...choices(challenge));
-  form.append(title, field("With", method), row, sender, said, button("Sign in"));
+  form.append(title, field("With", method), row, sender, said, button("Sign in"), leave);
   dialog.append(form);
   document.body.append(dialog);
   const kind = () => challenge.methods.find((one) => one.id === method.value)?.kind ?? RECOVERY;
 
   const draw = () => {
-    row.hidden = kind() === "WEBAUTHN";
-    code.disabled = row.hidden;
+    code.disabled = kind() === "WEBAUTHN";
+    row.style.display = code.disabled ? "none" : "grid";
+    code.inputMode = kind() === RECOVERY ? "text" : "numeric";
     sender.hidden = !CODES.has(kind());
     said.textContent = "";
   };
@@ -54,6 +63,7 @@ export function askForFactor(challenge, { complete, send }) {
   }
 
   method.addEventListener("change", draw);
+  leave.addEventListener("click", () => dialog.close());
   sender.addEventListener("click", async () => {
     try {
       await send(method.value);
@@ -65,6 +75,7 @@ export function askForFactor(challenge, { complete, send }) {
   });
   draw();
   dialog.showModal();
+  if (!code.disabled) code.focus();
 
   return new Promise((resolve, reject) => {
     form.addEventListener("submit", async (event) => {
