@@ -14,7 +14,7 @@ from app.identity.secret import Slip
 from app.infrastructure import tokens
 from app.kernel.calendar import utc_now
 from app.kernel.errors import NotAuthenticated
-from app.kernel.permissions import Role
+from app.kernel.permissions import Permission, Role
 from app.technicians import commands as technicians
 from tests.app.identity.test_accounts import PASSWORD, hire
 
@@ -171,6 +171,18 @@ async def test_who_has_other_roles_is_told_with_them(lamp, ada):
     await models.User.filter(id=bob.id).update(roles=["FINANCE"])  # as another process would
     assert (await queries.actors_of_tokens([token]))[token].roles == {Role.FINANCE}
     assert (await queries.actor_of_token(token)).roles == {Role.FINANCE}
+
+
+async def test_who_has_a_role_of_the_organizations_own_is_told_with_what_it_allows_now(lamp, ada):
+    both = {Permission.VIEW_WORK_ORDERS, Permission.VIEW_CUSTOMERS}
+    role = await commands.create_role(ada, name="Reader", permissions=sorted(both))
+    await hire(lamp, "bob@lamp.example", password=PASSWORD, custom_role_ids=[role])
+    token = await log_in("bob@lamp.example")
+    assert both <= (await queries.actors_of_tokens([token]))[token].permissions
+    narrow = {"permissions": ["VIEW_CUSTOMERS"], "version": 2}
+    await models.CustomRole.filter(id=role).update(**narrow)  # as another process would
+    held = (await queries.actors_of_tokens([token]))[token].permissions
+    assert both & held == {Permission.VIEW_CUSTOMERS}
 
 
 async def test_who_was_shut_out_elsewhere_is_out_here_from_that_moment(lamp, ada):
