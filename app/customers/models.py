@@ -198,6 +198,7 @@ personal(
     ),
     keeps={"account_manager_id": "who among us looked after the account"},
     mentions=("notes",),
+    hidden=("notes",),
 )
 personal(
     Contact,

@@ -90,6 +90,7 @@ OFFICE_ROLES = (
     ("quality", "Quinn Abara", Role.QUALITY_MANAGER),
     ("finance", "Fiona Meyer", Role.FINANCE),
     ("support", "Sunil Rao", Role.SUPPORT),
+    ("auditor", "Audra Kim", Role.AUDITOR),
     ("partner", "Pat Novak", Role.PARTNER),
 )
 CUSTOMER_ROLES = (

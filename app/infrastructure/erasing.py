@@ -27,6 +27,7 @@ from app.infrastructure.tables import OwnedTable, Table, find_rows, table_of, wa
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import ConfigurationError
+from app.kernel.events import FACTS
 from app.kernel.ids import prefix_of
 
 LIST = "erasures.ndjson"
@@ -135,7 +136,7 @@ Pages = AsyncIterator[list[dict[str, Any]]]
 def _tables_about(organization_id: str, ids: Ids, names: Sequence[str]) -> list[tuple[str, Pages]]:
     found = []
     for model, rule in sorted(RULES.items(), key=lambda one: table_of(one[0])):
-        conditions = [one.rows_of(organization_id, ids[one.kind]) for one in _holdings(rule, ids)]
+        conditions = [one.rows_told_of(organization_id, ids[one.kind]) for one in _holdings(rule, ids)]
         if rule.recipient is not None and names:
             ours = column("organization_id") == organization_id
             conditions.append(ours & column(rule.recipient).one_of(names))
@@ -153,12 +154,17 @@ async def _rows(rule: Rule, condition: Condition) -> Pages:
 
 
 async def _deeds(organization_id: str, ids: Sequence[str]) -> Pages:
-    """What the person did, and what happened to their rows: when and what, not what others wrote with it."""
+    """What the person did and from where, and what happened to their rows: when and what, not what others wrote with it, nor
+    where they were, nor what auditors alone may know."""
     mine = column("organization_id") == organization_id
-    about = column("actor_id").one_of(ids) | column("subject_id").one_of(ids)
-    async for page in walk_rows(cast(type[Table], JournalEntry), mine & about, size=FACTS_PER_PAGE):
-        told = ("at", "type", "noun", "subject_id", "actor_id", "address", "user_agent")
-        yield [{name: getattr(row, name) for name in told} for row in page]
+    done = column("actor_id").one_of(ids)
+    confidential = [fact.__name__ for fact in FACTS.values() if fact.confidential]
+    happened = column("subject_id").one_of(ids) & ~column("type").one_of(confidential)
+    told = ("at", "type", "noun", "subject_id", "actor_id")
+    own = (*told, "address", "user_agent")
+    async for page in walk_rows(cast(type[Table], JournalEntry), mine & (done | happened), size=FACTS_PER_PAGE):
+        facts = cast(list[JournalEntry], page)
+        yield [{name: getattr(fact, name) for name in (own if fact.actor_id in ids else told)} for fact in facts]
 
 
 async def _write_table(zipped: zipfile.ZipFile, name: str, pages: Pages) -> int:

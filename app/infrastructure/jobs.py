@@ -340,7 +340,8 @@ class Runner:
             if row.attempts > kind.tries:
                 # It took its process down with it, try after try.
                 raise RuntimeError(f"given up after {kind.tries} tries that did not come to an end")
-            result = await kind.function(context)
+            with database.within(row.organization_id):
+                result = await kind.function(context)
             if context._interrupted and not context._canceled:
                 raise _Interrupted
             outcome = await to_the_end(_finish(context, result))

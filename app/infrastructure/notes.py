@@ -186,7 +186,8 @@ async def flush(*, everything: bool = False) -> int:
                 del notes[key]
     written = 0
     for organization_id, those in ripe.items():
-        written += await _write(organization_id, those)
+        with database.within(organization_id):
+            written += await _write(organization_id, those)
     return written
 
 

@@ -51,12 +51,13 @@ class Through:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The rows of a table that are about a kind of person, and what becomes of them."""
+    """The rows of a table that are about a kind of person, and what becomes of them; ``told`` are those of which a copy tells."""
 
     kind: str
     via: str | Through
     erase: Mapping[str, Any] = field(default_factory=dict)
     drop: bool = False
+    told: Condition | None = None
 
     def rows_of(self, organization_id: str, ids: Sequence[str]) -> Condition:
         """The rows that are about one of some people."""
@@ -65,6 +66,11 @@ class Holding:
             return ours & column(self.via).one_of(ids)
         theirs = column(self.via.theirs).one_of(ids)
         return ours & selected(table_of(self.via.model), "id", ours & theirs, ours=self.via.ours)
+
+    def rows_told_of(self, organization_id: str, ids: Sequence[str]) -> Condition:
+        """Those of the rows of which a copy for the person tells."""
+        rows = self.rows_of(organization_id, ids)
+        return rows if self.told is None else rows & self.told
 
     @property
     def column(self) -> str:
@@ -106,14 +112,22 @@ RULES: dict[type[Model], Rule] = {}
 ALIASES: list[Alias] = []
 
 
-def of(kind: str, via: str | Through, *, erase: Mapping[str, Any] | None = None, drop: bool = False) -> Holding:
+def of(
+    kind: str,
+    via: str | Through,
+    *,
+    erase: Mapping[str, Any] | None = None,
+    drop: bool = False,
+    told: Condition | None = None,
+) -> Holding:
     """The rows whose column ``via`` names a person of a kind: columns that are replaced at an erasure, or all of the row.
 
-    What a column is replaced by may be a function of the row. Neither: the rows are the person's, and stay.
+    What a column is replaced by may be a function of the row. Neither: the rows are the person's, and stay. ``told``: which
+    of them a copy for the person tells, where some are what only the company reads.
     """
     if kind not in KINDS:
         raise TypeError(f"{kind} is no kind of person")
-    return Holding(kind, via, dict(erase or {}), drop)
+    return Holding(kind, via, dict(erase or {}), drop, told)
 
 
 def personal(
@@ -128,7 +142,7 @@ def personal(
 
     ``keeps``: columns that stay, and why they may. ``mentions``: columns in which a name may stand that others wrote there.
     ``recipient``: the column with the address to which the row goes; rows to a person's address go with the person.
-    ``hidden``: secrets of the person's that no export tells.
+    ``hidden``: what no copy tells, because it is a secret, or only the company reads it.
     """
     named = {name for one in holdings for name in (one.column, *one.erase)} | set(keeps or {}) | {*mentions, *hidden}
     if unknown := named - set(model._meta.fields_map) - {f"{name}_id" for name in model._meta.fields_map}:

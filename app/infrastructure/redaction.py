@@ -31,6 +31,7 @@ _WORD = re.compile(
     r"[a-z]{2,6}_[0-9a-z]{26}|-?\d{1,15}(\.\d+)?|\d{4}-\d\d-\d\d(T[0-9:.]+(Z|[+-]\d\d:\d\d))?|[A-Z][A-Z0-9]*([_-][A-Z0-9]+)*|"
     r"\[[a-z ]+\]|"
 )
+_TELLS_WHO = re.compile(r"^(?=.{4})\S+\s+\S|.@.|(\d\W*){7}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +93,12 @@ class Traces:
 
 
 def called(names: Iterable[str]) -> re.Pattern[str] | None:
-    """A pattern of what somebody is called; too short ones would be found everywhere."""
-    known = sorted({name.strip() for name in names if len(name.strip()) >= 4}, key=len, reverse=True)
+    """A pattern of what tells somebody from others wherever it stands: a name of several words, an address, a long number.
+
+    A single word is a word of the language or somebody else's name as well, such as Will, Mark or Smith, and a short number
+    is found everywhere.
+    """
+    known = sorted({name.strip() for name in names if _TELLS_WHO.search(name.strip())}, key=len, reverse=True)
     if not known:
         return None
     return re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in known), re.IGNORECASE)

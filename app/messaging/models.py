@@ -254,7 +254,7 @@ WHO = "ids say who was concerned; what they were called is with them"
 
 personal(
     Alert,
-    of(CUSTOMER, "customer_id", erase={"message": ERASED}),
+    of(CUSTOMER, "customer_id", erase={"message": ERASED}, told=nothing()),
     keeps={"technician_ids": WHO, "acknowledged_by_id": WHO, "resolved_by_id": WHO, "cause": "ids and times"},
     mentions=("message",),
 )
@@ -263,7 +263,12 @@ personal(ConversationReader, of(USER, "user_id", drop=True))
 personal(
     Message,
     of(USER, "author_id", erase={"author_name": ERASED, "text": ERASED}),
-    of(CUSTOMER, "customer_id", erase={"text": ERASED}),
+    of(
+        CUSTOMER,
+        "customer_id",
+        erase={"text": ERASED},
+        told=column("visibility") == MessageVisibility.EVERYONE.value,
+    ),
     of(TECHNICIAN, Through("conversation_id", Conversation, "technician_id"), erase={"text": ERASED}),
     mentions=("text",),
 )

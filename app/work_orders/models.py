@@ -257,7 +257,12 @@ personal(LineItem, keeps={"description": "what was sold is on the invoice"}, men
 personal(
     Note,
     of(USER, "author_id", erase={"author_name": ERASED}),
-    of(CUSTOMER, Through("work_order_id", WorkOrder, "customer_id"), erase={"text": ERASED}),
+    of(
+        CUSTOMER,
+        Through("work_order_id", WorkOrder, "customer_id"),
+        erase={"text": ERASED},
+        told=column("visibility") == NoteVisibility.CUSTOMER.value,
+    ),
     mentions=("text", "author_name"),
 )
 personal(TimeEntry, of(TECHNICIAN, "technician_id"), keeps={"technician_id": "hours are pay and invoices"})

@@ -14,24 +14,39 @@ from redis.exceptions import RedisError
 from tortoise import fields
 
 from app import database as db
+from app.customers import commands as customers
 from app.customers.models import Contact, Customer, Site
 from app.customers.rules import CustomerStatus
 from app.identity.commands import privacy
 from app.identity.models import DataRequest, User
-from app.infrastructure import archives, chain, erasing, mail, outbox, retention, sealing, storage, texts
+from app.infrastructure import (
+    archives,
+    chain,
+    erasing,
+    journal,
+    mail,
+    notes,
+    outbox,
+    retention,
+    sealing,
+    storage,
+    texts,
+)
 from app.infrastructure.audit import verify
 from app.infrastructure.erasing import read_list
 from app.infrastructure.jobs import KINDS, Runner
+from app.infrastructure.journal import Origin
 from app.infrastructure.personal_data import ELSEWHERE, RULES, all_models, suspects
-from app.infrastructure.tables import find_rows, table_of
+from app.infrastructure.tables import add_row, find_rows, table_of
 from app.integrations import reactions
 from app.integrations.models import BulkExport
 from app.kernel.actor import Actor, system_actor
 from app.kernel.calendar import utc_now
 from app.kernel.dialects import Dialect
 from app.kernel.permissions import Role
+from app.messaging.models import Alert, Message
 from app.technicians.models import Technician
-from app.work_orders.models import LineItem, TimeEntry, WorkOrder
+from app.work_orders.models import LineItem, Note, TimeEntry, WorkOrder
 from tests.schema.tenants import Tenant, found
 
 NAME, EMAIL, PHONE = "Zora Quillfeather", "zora@quill.example", "+12125550177"
@@ -240,6 +255,52 @@ async def test_an_erased_person_is_found_nowhere_and_work_money_and_seals_stay(
     copy = places / "copy.zip"
     await erasing.write_copy(tenant.organization_id, who["customer"], copy)
     assert marks_in(every_file(places)) == set()
+
+
+async def test_a_copy_tells_neither_what_only_the_company_reads_nor_from_where_others_came(
+    sqlite_database: Dialect, places: Path
+) -> None:
+    tenant = await found("a", 910_000)
+    boss, customer = tenant.actors[Role.ADMINISTRATOR], tenant.first.customer_id
+    household = tenant.actors[Role.RESIDENTIAL_CUSTOMER]
+    theirs = {"organization_id": tenant.organization_id, "customer_id": customer}
+    with journal.coming_from(Origin("203.0.113.7", "Firefox/140")):
+        await customers.update_customer(boss, customer, notes="pays late")
+    notes.start()
+    notes.note_reading(boss, "Customer.phone", customer)
+    await notes.flush(everything=True)
+    notes.stop()
+    await Message.filter(**theirs).update(visibility="INTERNAL", text="never again")
+    order = await WorkOrder.filter(**theirs).first()
+    assert order is not None
+    said = {
+        "organization_id": tenant.organization_id,
+        "work_order_id": order.id,
+        "author_kind": "USER",
+        "author_id": boss.id,
+    }
+    for visibility in ("INTERNAL", "CUSTOMER"):
+        await add_row(
+            Note, **said, author_name="Boss", visibility=visibility, text=f"note for {visibility}", at=utc_now()
+        )
+    with journal.coming_from(Origin("198.51.100.4", "Safari/20")):
+        await privacy.request_data_export(household, person_id=household.id)
+    await erasing.write_copy(tenant.organization_id, customer, places / "copies" / "copy.zip")
+    told = every_file(places / "copies")
+    assert {
+        one for one in ("CustomerUpdated", "note for CUSTOMER", order.summary, "198.51.100.4") if one not in told
+    } == set()
+    secrets = (
+        "pays late",
+        "never again",
+        "note for INTERNAL",
+        "203.0.113.7",
+        "Firefox",
+        "SensitiveDataRead",
+        '"alert"',
+    )
+    assert {one for one in secrets if one in told} == set()
+    assert await Alert.filter(**theirs).exists()
 
 
 async def others_texts(tenant: Tenant) -> AsyncIterator[Any]:

@@ -15,8 +15,9 @@ from app.customers.models import Customer
 from app.database import wall
 from app.identity import queries, sign_in
 from app.identity.models import User
-from app.infrastructure import tokens
+from app.infrastructure import jobs, notes, tokens
 from app.infrastructure.conditions import everything
+from app.infrastructure.models import Job
 from app.infrastructure.tables import find_rows
 from app.kernel.actor import system_actor
 from app.kernel.errors import ConfigurationError, NotFound
@@ -167,6 +168,24 @@ async def test_the_system_works_behind_the_wall_for_its_own_organization(both: B
     assert (await Customer.get(id=ours.second.customer_id)).name == said
     with pytest.raises(NotFound):
         await customers.update_customer(system_actor(ours.organization_id), theirs.second.customer_id, name=said)
+
+
+async def test_a_job_and_notes_see_only_the_organization_that_they_are_for(both: Both) -> None:
+    ours, _ = both
+    seen: set[str] = set()
+
+    async def look(context: jobs.JobContext) -> None:
+        seen.update(row.organization_id for row in await find_rows(Customer, everything()))
+
+    kind = jobs.JobKind("tests.look", look, tries=1)
+    id = await jobs.enqueue(system_actor(ours.organization_id), kind.name)
+    assert await jobs.Runner(kinds={kind.name: kind}).run_due() == 1
+    assert ((await Job.get(id=id)).status, seen) == ("DONE", {ours.organization_id})
+    notes.start()
+    for tenant in both:
+        notes.note_reading(tenant.actors[Role.DISPATCHER], "Site.accessInstructions", tenant.first.customer_id)
+    assert await notes.flush(everything=True) == 2
+    notes.stop()
 
 
 async def test_the_wall_is_refused_where_it_would_bind_nobody(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
