@@ -3,6 +3,7 @@
 Visits and assignments belong to a higher room; their tables are asked by name, so nothing is imported upwards.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -27,6 +28,17 @@ async def technician_ids_of(work_order_id: str) -> tuple[str, ...]:
     held = (column("work_order_id") == work_order_id) & column("status").one_of(models.HELD_ASSIGNMENT_STATUSES)
     found = await _values("assignment", "technician_id", held)
     return tuple(sorted(set(found)))
+
+
+async def technician_ids_by_work(work_order_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """As ``technician_ids_of`` for many works, by work."""
+    writer = Writer(database.dialect())
+    held = column("work_order_id").one_of(work_order_ids) & column("status").one_of(models.HELD_ASSIGNMENT_STATUSES)
+    sql = f'SELECT r."work_order_id", r."technician_id" FROM "assignment" r WHERE {held.write(writer, "r")}'
+    found: dict[str, set[str]] = {id: set() for id in work_order_ids}
+    for row in await database.connection().execute_query_dict(sql, writer.values):
+        found[row["work_order_id"]].add(row["technician_id"])
+    return {id: tuple(sorted(theirs)) for id, theirs in found.items()}
 
 
 async def appointment_statuses_of(work_order_id: str) -> list[str]:

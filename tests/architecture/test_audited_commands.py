@@ -154,7 +154,7 @@ def writes_past_the_record(tree: ast.AST) -> bool:
     """Whether a function changes rows and throws away, or never learns, what was different."""
     for node in ast.walk(tree):
         match node:
-            case ast.Expr(ast.Await(ast.Call(ast.Name("change_row")))):
+            case ast.Expr(ast.Await(ast.Call(ast.Name("change_row" | "change_rows")))):
                 return True
             case ast.Call(ast.Attribute(ast.Call() as rows, "update")) if "'filter'" in ast.dump(rows):
                 return True
@@ -162,7 +162,7 @@ def writes_past_the_record(tree: ast.AST) -> bool:
 
 
 def unrecorded(source: str, module: str) -> set[str]:
-    if "change_row(" not in source and ".update(" not in source:
+    if "change_row(" not in source and "change_rows(" not in source and ".update(" not in source:
         return set()
     functions = (one for one in ast.walk(ast.parse(source)) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef))
     return {f"{module}.{one.name}" for one in functions if writes_past_the_record(one)}
@@ -194,10 +194,17 @@ async def rename(actor, row, name):
 async def mute(ids):
     await Row.filter(id__in=ids).update(muted=True)
 
+async def pin(rows):
+    await change_rows([(row, {"pinned": True}) for row in rows])
+
 async def recorded(row, name):
     changes = await change_row(row, name=name)
 """
-    assert unrecorded(source, "app.room.commands") == {"app.room.commands.rename", "app.room.commands.mute"}
+    assert unrecorded(source, "app.room.commands") == {
+        "app.room.commands.rename",
+        "app.room.commands.mute",
+        "app.room.commands.pin",
+    }
     assert reason_for("app.room.commands.rename") is None
 
 

@@ -257,21 +257,24 @@ async def unschedule_appointment(
     """Take a visit out of the schedule; it waits for a new time."""
     appointment = await lock_one(Appointment, actor, id, version=version)
     why = require_text(reason, "reason", longest=500) if reason is not None else None
-    await take_out(appointment, reason=why)
+    await take_out([appointment], reason=why)
     await steps.roll_up(actor, appointment)
     return appointment.id
 
 
-async def take_out(appointment: Appointment, *, reason: str | None = None, run_id: str | None = None) -> None:
-    """Release the crew of a locked visit and forget its time."""
-    crew = list(appointment.technician_ids or [])
-    changes = await steps.change_status(appointment, AppointmentStatus.UNSCHEDULED, **steps.UNPLANNED)
-    await steps.release_all(appointment, reason)
-    journal.record(
-        events.AppointmentUnscheduled(
-            **steps.audience(appointment, *crew), reason=reason, run_id=run_id, changes=changes
+async def take_out(
+    appointments: Sequence[Appointment], *, reason: str | None = None, run_id: str | None = None
+) -> None:
+    """Release the crews of locked visits and forget their times."""
+    crews = [list(one.technician_ids or []) for one in appointments]
+    changes = await steps.change_statuses(appointments, AppointmentStatus.UNSCHEDULED, **steps.UNPLANNED)
+    await steps.release_all(appointments, reason)
+    for appointment, crew, changed in zip(appointments, crews, changes, strict=True):
+        journal.record(
+            events.AppointmentUnscheduled(
+                **steps.audience(appointment, *crew), reason=reason, run_id=run_id, changes=changed
+            )
         )
-    )
 
 
 @command(Permission.MANAGE_SCHEDULE)

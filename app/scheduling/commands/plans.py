@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from app.infrastructure import journal
+from app.infrastructure.batches import ROWS_AT_ONCE, change_rows
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
-from app.infrastructure.tables import add_row, change_row, find_rows, lock_one, require_new
+from app.infrastructure.tables import add_row, find_rows, lock_one, require_new
 from app.kernel.actor import Actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import InvalidInput, NotFound, PlanOutdated, ScheduleClash, ScheduleConflict
@@ -26,8 +27,6 @@ from app.scheduling.standing import score_as_json
 from app.technicians.models import Technician
 from app.work_orders import rules as work_order_rules
 from app.work_orders.models import WorkOrder
-
-ROWS_AT_ONCE = 500
 
 
 @command(Permission.PLAN_SCHEDULE)
@@ -51,9 +50,7 @@ async def commit_plan(
     placements = [_placement_of(appointments[key], planned[key]) for key in changing]
     await _require_fit(actor, placements, work_orders)
     await _apply(actor, run.id, placements)
-    for key in chosen:
-        for row in planned[key]:
-            await change_row(row, is_accepted=True)
+    await change_rows([(row, {"is_accepted": True}) for key in sorted(chosen) for row in planned[key]])
     await change_run_status(
         run,
         PlanRunStatus.PARTLY_COMMITTED if rest else PlanRunStatus.COMMITTED,
@@ -135,6 +132,14 @@ class Placement:
         self.ends_at = ends_at
         self.values = values
 
+    @property
+    def given(self) -> steps.Given | None:
+        """The time that the visit gets; None for one that leaves the schedule."""
+        if self.starts_at is None or self.ends_at is None:
+            return None
+        travel = self.values.get("travel_minutes")
+        return steps.Given(self.appointment, self.technician_ids, self.starts_at, self.ends_at, travel)
+
 
 def _placement_of(appointment: Appointment, rows: Sequence[PlannedVisit]) -> Placement:
     first = rows[0]
@@ -171,12 +176,8 @@ async def _apply(actor: Actor, run_id: str, placements: Sequence[Placement]) -> 
         )
     await _lock_technicians(placements)
     await _require_free(actor, placements)
-    for placement in placements:
-        appointment = placement.appointment
-        if placement.starts_at is None or placement.ends_at is None:
-            await office.take_out(appointment, run_id=run_id)
-            continue
-        await _put(placement, placement.starts_at, placement.ends_at, run_id)
+    await office.take_out([one.appointment for one in placements if one.given is None], run_id=run_id)
+    await _put([one for one in placements if one.given is not None], run_id)
     await steps.roll_up(actor, *(placement.appointment for placement in placements))
 
 
@@ -212,54 +213,55 @@ async def _require_fit(actor: Actor, placements: Sequence[Placement], work_order
         without={one.appointment.id for one in placements},
     )
     by_id = {one.technician_id: one for one in available}
+    visits = await queries.visits_of(
+        (one.appointment, work_orders[one.appointment.work_order_id], one.starts_at, one.ends_at)
+        for one in placed
+        if one.starts_at is not None and one.ends_at is not None
+    )
     found: list[ScheduleClash] = []
     for one in placed:
-        assert one.starts_at is not None and one.ends_at is not None
-        work_order = work_orders[one.appointment.work_order_id]
-        visit = await queries.visit_of(one.appointment, work_order, one.starts_at, one.ends_at)
         pins = {"pinned_who": one.appointment.is_pinned_who, "pinned_when": one.appointment.is_pinned_when}
+        clashes = rules.clashes(visits[one.appointment.id], [by_id[id] for id in one.technician_ids])
         found.extend(
             replace(clash, appointment_id=clash.appointment_id or one.appointment.id)
-            for clash in rules.clashes(visit, [by_id[id] for id in one.technician_ids])
+            for clash in clashes
             if not rules.is_decided(clash, **pins)
         )
     if found:
         raise ScheduleConflict(found)
 
 
-async def _put(placement: Placement, starts_at: datetime, ends_at: datetime, run_id: str) -> None:
-    appointment = placement.appointment
-    status = AppointmentStatus(appointment.status)
-    if status is not AppointmentStatus.SCHEDULED:
-        rules.APPOINTMENT.require(status, AppointmentStatus.SCHEDULED)
-    was_placed = appointment.starts_at is not None
-    concerned = list(appointment.technician_ids or [])
-    await steps.give_time(
-        appointment,
-        placement.technician_ids,
-        starts_at,
-        ends_at,
-        travel_minutes=placement.values.get("travel_minutes"),
-    )
-    changes = await change_row(
-        appointment,
-        **steps.UNSENT,
-        status=AppointmentStatus.SCHEDULED.value,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        technician_ids=placement.technician_ids,
-        **placement.values,
-    )
-    kind = events.AppointmentRescheduled if was_placed else events.AppointmentScheduled
-    journal.record(
-        kind(
-            **steps.audience(appointment, *concerned),
-            starts_at=starts_at.isoformat(),
-            ends_at=ends_at.isoformat(),
-            run_id=run_id,
-            changes=changes,
+async def _put(placements: Sequence[Placement], run_id: str) -> None:
+    for one in placements:
+        status = AppointmentStatus(one.appointment.status)
+        if status is not AppointmentStatus.SCHEDULED:
+            rules.APPOINTMENT.require(status, AppointmentStatus.SCHEDULED)
+    before = [(one.appointment.starts_at, list(one.appointment.technician_ids or [])) for one in placements]
+    await steps.give_times([one.given for one in placements if one.given is not None])
+    changes = await change_rows([(one.appointment, _values_of(one)) for one in placements])
+    for one, (starts_at, crew), changed in zip(placements, before, changes, strict=True):
+        assert one.starts_at is not None and one.ends_at is not None
+        kind = events.AppointmentScheduled if starts_at is None else events.AppointmentRescheduled
+        journal.record(
+            kind(
+                **steps.audience(one.appointment, *crew),
+                starts_at=one.starts_at.isoformat(),
+                ends_at=one.ends_at.isoformat(),
+                run_id=run_id,
+                changes=changed,
+            )
         )
-    )
+
+
+def _values_of(placement: Placement) -> dict[str, Any]:
+    return {
+        **steps.UNSENT,
+        "status": AppointmentStatus.SCHEDULED.value,
+        "starts_at": placement.starts_at,
+        "ends_at": placement.ends_at,
+        "technician_ids": placement.technician_ids,
+        **placement.values,
+    }
 
 
 async def _planned(run: PlanRun) -> dict[str, list[PlannedVisit]]:

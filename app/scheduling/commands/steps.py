@@ -6,13 +6,15 @@ two commands never wait for each other in a circle.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from app import database
 from app.infrastructure import journal
+from app.infrastructure.batches import add_rows, change_rows
 from app.infrastructure.conditions import column
-from app.infrastructure.tables import add_row, change_row, find_rows, require_visible
+from app.infrastructure.tables import change_row, find_rows, require_visible
 from app.kernel.actor import Actor, system_actor
 from app.kernel.calendar import utc_now
 from app.kernel.errors import InvalidInput, ScheduleClash, ScheduleConflict
@@ -53,10 +55,21 @@ async def change_status(
     **values: Any,
 ) -> dict[str, list[Any]]:
     """The one way a visit's status changes: checked against the table, stamped with the time."""
-    rules.APPOINTMENT.require(AppointmentStatus(appointment.status), to, facts)
+    return (await change_statuses([appointment], to, facts, **values))[0]
+
+
+async def change_statuses(
+    appointments: Sequence[Appointment],
+    to: AppointmentStatus,
+    facts: rules.StepFacts | None = None,
+    **values: Any,
+) -> list[dict[str, list[Any]]]:
+    """As ``change_status`` for many visits."""
+    for appointment in appointments:
+        rules.APPOINTMENT.require(AppointmentStatus(appointment.status), to, facts)
     if to in STAMPS:
         values.setdefault(STAMPS[to], utc_now())
-    return await change_row(appointment, status=to.value, **values)
+    return await change_rows([(appointment, {"status": to.value, **values}) for appointment in appointments])
 
 
 async def lock_technicians(
@@ -93,53 +106,84 @@ async def lock_work_orders(appointments: Iterable[Appointment]) -> dict[str, Wor
     return {row.id: row for row in rows}
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The time that a locked visit gets, and the crew, the lead first."""
+
+    appointment: Appointment
+    technician_ids: Sequence[str]
+    starts_at: datetime
+    ends_at: datetime
+    travel_minutes: int | None = None
+
+
 async def give_time(
-    appointment: Appointment,
-    technician_ids: Sequence[str],
-    starts_at: datetime,
-    ends_at: datetime,
-    *,
-    travel_minutes: int | None = None,
+    appointment: Appointment, technician_ids: Sequence[str], starts_at: datetime, ends_at: datetime
 ) -> None:
     """Make these technicians, at this time, the crew of a visit; whoever else held it is released, and what was kept free
     for it."""
-    await release_holds(appointment)
-    held = {one.technician_id: one for one in (await queries.find_assignments([appointment.id]))[appointment.id]}
-    await _release([one for id, one in held.items() if id not in technician_ids], AssignmentStatus.RELEASED)
+    await give_times([Given(appointment, technician_ids, starts_at, ends_at)])
+
+
+async def give_times(wanted: Sequence[Given]) -> None:
+    """As ``give_time`` for many visits, none of them twice."""
+    await release_holds_of([one.appointment for one in wanted])
+    held = await queries.find_assignments([one.appointment.id for one in wanted])
+    by_visit = {id: {one.technician_id: one for one in theirs} for id, theirs in held.items()}
+    left, changed, added = [], [], []
+    for one in wanted:
+        theirs = by_visit.get(one.appointment.id, {})
+        left += [assignment for id, assignment in theirs.items() if id not in one.technician_ids]
+        for technician_id in one.technician_ids:
+            times = _times_of(one, technician_id)
+            if technician_id in theirs:
+                changed.append((theirs[technician_id], times))
+            else:
+                added.append(_assignment_of(one.appointment, technician_id) | times)
+    await settle_all(left, AssignmentStatus.RELEASED)
     with no_overlap():
-        for index, technician_id in enumerate(technician_ids):
-            times: dict[str, Any] = {
-                "starts_at": starts_at,
-                "ends_at": ends_at,
-                "is_active": True,
-                "is_lead": index == 0,
-                "travel_minutes": travel_minutes,
-            }
-            if technician_id in held:
-                await change_row(held[technician_id], **times)
-                continue
-            await add_row(
-                Assignment,
-                organization_id=appointment.organization_id,
-                appointment_id=appointment.id,
-                technician_id=technician_id,
-                work_order_id=appointment.work_order_id,
-                customer_id=appointment.customer_id,
-                status=AssignmentStatus.PROPOSED.value,
-                **times,
-            )
+        await change_rows(changed)
+        await add_rows(Assignment, added)
 
 
-async def find_reserved(appointment: Appointment) -> list[Assignment]:
-    """The time that is kept free for a visit."""
-    reserved = (column("appointment_id") == appointment.id) & (column("status") == AssignmentStatus.RESERVED.value)
+def _times_of(one: Given, technician_id: str) -> dict[str, Any]:
+    return {
+        "starts_at": one.starts_at,
+        "ends_at": one.ends_at,
+        "is_active": True,
+        "is_lead": technician_id == one.technician_ids[0],
+        "travel_minutes": one.travel_minutes,
+    }
+
+
+def _assignment_of(appointment: Appointment, technician_id: str) -> dict[str, Any]:
+    return {
+        "organization_id": appointment.organization_id,
+        "appointment_id": appointment.id,
+        "technician_id": technician_id,
+        "work_order_id": appointment.work_order_id,
+        "customer_id": appointment.customer_id,
+        "status": AssignmentStatus.PROPOSED.value,
+    }
+
+
+async def find_reserved(*appointments: Appointment) -> list[Assignment]:
+    """The time that is kept free for visits."""
+    theirs = column("appointment_id").one_of([one.id for one in appointments])
+    reserved = theirs & (column("status") == AssignmentStatus.RESERVED.value)
     return await find_rows(Assignment, reserved, order=["-is_lead", "id"], lock=True)
 
 
 async def release_holds(appointment: Appointment, to: SlotHoldStatus = SlotHoldStatus.RELEASED) -> None:
     """Give back the time that is kept free for a locked visit, if there is any."""
-    await _release(await find_reserved(appointment), AssignmentStatus.RELEASED)
-    held = (column("appointment_id") == appointment.id) & (column("status") == SlotHoldStatus.HELD.value)
+    await release_holds_of([appointment], to)
+
+
+async def release_holds_of(appointments: Sequence[Appointment], to: SlotHoldStatus = SlotHoldStatus.RELEASED) -> None:
+    """As ``release_holds`` for many visits."""
+    await settle_all(await find_reserved(*appointments), AssignmentStatus.RELEASED)
+    theirs = column("appointment_id").one_of([one.id for one in appointments])
+    held = theirs & (column("status") == SlotHoldStatus.HELD.value)
     for hold in await find_rows(SlotHold, held, order=["id"], lock=True):
         rules.SLOT_HOLD.require(SlotHoldStatus(hold.status), to)
         changes = await change_row(hold, status=to.value)
@@ -159,26 +203,28 @@ def about_hold(hold: SlotHold) -> dict[str, Any]:
     }
 
 
-async def release_all(appointment: Appointment, reason: str | None = None) -> None:
-    """Nobody has this visit any more."""
-    held = (await queries.find_assignments([appointment.id]))[appointment.id]
-    await _release(held, AssignmentStatus.RELEASED, reason)
-
-
-async def _release(assignments: Iterable[Assignment], to: AssignmentStatus, reason: str | None = None) -> None:
-    for assignment in assignments:
-        await settle(assignment, to, reason)
+async def release_all(appointments: Sequence[Appointment], reason: str | None = None) -> None:
+    """Nobody has these visits any more."""
+    held = await queries.find_assignments([one.id for one in appointments])
+    await settle_all([one for each in appointments for one in held[each.id]], AssignmentStatus.RELEASED, reason)
 
 
 async def settle(assignment: Assignment, to: AssignmentStatus, reason: str | None = None) -> None:
     """The one way an assignment's status changes: checked against the table; only who may still come keeps the time."""
-    rules.ASSIGNMENT.require(AssignmentStatus(assignment.status), to)
+    await settle_all([assignment], to, reason)
+
+
+async def settle_all(assignments: Iterable[Assignment], to: AssignmentStatus, reason: str | None = None) -> None:
+    """As ``settle`` for many."""
     values: dict[str, Any] = {"status": to.value, "reason": reason}
     if to is not AssignmentStatus.PROPOSED:
         values["decided_at"] = utc_now()
     if to not in (AssignmentStatus.PROPOSED, AssignmentStatus.ACCEPTED):
         values |= {"is_active": False, "is_lead": False}
-    await change_row(assignment, **values)
+    wanted = [(one, values) for one in assignments]
+    for one, _ in wanted:
+        rules.ASSIGNMENT.require(AssignmentStatus(one.status), to)
+    await change_rows(wanted)
 
 
 async def free_time(appointment: Appointment) -> None:
@@ -206,15 +252,13 @@ def no_overlap() -> Iterator[None]:
 
 async def roll_up(actor: Actor, *appointments: Appointment) -> None:
     """Let the work orders follow what became of their visits."""
-    for work_order_id in sorted({appointment.work_order_id for appointment in appointments}):
-        visits = await queries.find_appointments_of_work_order(actor.organization_id, work_order_id)
-        reasons = [visit.reason_code for visit in visits if visit.status == AppointmentStatus.CANNOT_COMPLETE]
-        await work_orders.follow_appointments(
-            system_actor(actor.organization_id),
-            work_order_id,
-            [visit.status for visit in visits],
-            reason=reasons[-1] if reasons else None,
-        )
+    ids = sorted({appointment.work_order_id for appointment in appointments})
+    visits = await queries.find_appointments_of_work_orders(actor.organization_id, ids)
+    came_to: dict[str, tuple[list[str], str | None]] = {}
+    for id in ids:
+        reasons = [one.reason_code for one in visits[id] if one.status == AppointmentStatus.CANNOT_COMPLETE]
+        came_to[id] = ([one.status for one in visits[id]], reasons[-1] if reasons else None)
+    await work_orders.follow_all_appointments(system_actor(actor.organization_id), came_to)
 
 
 PLACED = ("status", "starts_at", "ends_at", "window_start", "window_end", "technician_ids")

@@ -180,15 +180,13 @@ def _objection(
 
 def in_words(material: Material, sentence: str) -> str:
     """The planner knows ids and minutes; people know names and the clock."""
-    names = {technician.id: technician.name for technician in material.crew} | material.skill_names
-    names |= {one.id: f"visit {material.work_orders[one.work_order_id].number}" for one in material.everything}
     several_days = material.day_end - material.day_start > timedelta(hours=26)
 
     def clock(match: re.Match[str]) -> str:
         local = material.moment(int(match[1])).astimezone(material.tz)
         return local.strftime("%a %H:%M" if several_days else "%H:%M")
 
-    said = re.sub(r"\b[a-z]{2,8}_[0-9a-z]{26}\b", lambda match: names.get(match[0], match[0]), sentence)
+    said = re.sub(r"\b[a-z]{2,8}_[0-9a-z]{26}\b", lambda match: material.names.get(match[0], match[0]), sentence)
     return re.sub(r"\bminute (-?\d+)\b", clock, said)
 
 

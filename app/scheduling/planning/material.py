@@ -70,6 +70,17 @@ class Material:
     freed: Mapping[str, Stretch] = field(default_factory=dict)
     free_ids: frozenset[str] = frozenset()
     keep_scheduled: bool = False
+    _names: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """What people call technicians, skills and visits, by id; put together once, as each reason asks for it."""
+        if not self._names:
+            self._names.update({technician.id: technician.name for technician in self.crew} | self.skill_names)
+            self._names.update(
+                {one.id: f"visit {self.work_orders[one.work_order_id].number}" for one in self.everything}
+            )
+        return self._names
 
     @property
     def base(self) -> dict[str, int]:

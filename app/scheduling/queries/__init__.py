@@ -29,6 +29,7 @@ from app.scheduling.queries.schedule import (
     at_sites_of,
     crew_of_run,
     find_appointments_of_work_order,
+    find_appointments_of_work_orders,
     find_assignments,
     find_availability,
     find_busy_names,
@@ -50,6 +51,7 @@ from app.scheduling.queries.schedule import (
     of_technicians,
     span_of_run,
     visit_of,
+    visits_of,
     within,
 )
 from app.scheduling.queries.tracking import Tracked, count_open_shares, find_shared_visit, shut_before, track
@@ -71,6 +73,7 @@ __all__ = [
     "day_board",
     "day_material",
     "find_appointments_of_work_order",
+    "find_appointments_of_work_orders",
     "find_assignments",
     "find_availability",
     "find_board_rows",
@@ -106,5 +109,6 @@ __all__ = [
     "track",
     "visit_of",
     "visit_times",
+    "visits_of",
     "within",
 ]

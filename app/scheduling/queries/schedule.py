@@ -72,6 +72,17 @@ async def find_appointments_of_work_order(organization_id: str, work_order_id: s
     return await find_rows(Appointment, own, order=["number"])
 
 
+async def find_appointments_of_work_orders(
+    organization_id: str, work_order_ids: Sequence[str]
+) -> dict[str, list[Appointment]]:
+    """All visits of work orders by work order, first to last."""
+    own = (column("organization_id") == organization_id) & column("work_order_id").one_of(work_order_ids)
+    found: dict[str, list[Appointment]] = {id: [] for id in work_order_ids}
+    for visit in await find_rows(Appointment, own, order=["number"]):
+        found[visit.work_order_id].append(visit)
+    return found
+
+
 async def find_assignments(appointment_ids: Sequence[str], *, held_only: bool = True) -> dict[str, list[Assignment]]:
     """The assignments of visits by visit, the lead first."""
     wanted: Condition = column("appointment_id").one_of(appointment_ids)
@@ -137,22 +148,38 @@ async def visit_of(
     appointment: Appointment, work_order: WorkOrder, starts_at: datetime, ends_at: datetime
 ) -> rules.Visit:
     """What a visit at some time asks of its technicians."""
-    skills = dict(work_order.required_skills or {})
-    named = await find_rows(technicians.Skill, column("id").one_of(list(skills))) if skills else []
-    sites = await find_rows(Site, column("id") == appointment.site_id)
-    declined = (column("appointment_id") == appointment.id) & (
+    return (await visits_of([(appointment, work_order, starts_at, ends_at)]))[appointment.id]
+
+
+async def visits_of(
+    wanted: Iterable[tuple[Appointment, WorkOrder, datetime, datetime]],
+) -> dict[str, rules.Visit]:
+    """What visits at some times ask of their technicians, by visit."""
+    wanted = list(wanted)
+    skills = sorted({id for _, work_order, _, _ in wanted for id in work_order.required_skills or {}})
+    named = await find_rows(technicians.Skill, column("id").one_of(skills)) if skills else []
+    names = {skill.id: skill.name for skill in named}
+    at_sites = column("id").one_of(sorted({appointment.site_id for appointment, _, _, _ in wanted}))
+    territories = {site.id: site.territory_id for site in await find_rows(Site, at_sites)}
+    declined = column("appointment_id").one_of([appointment.id for appointment, _, _, _ in wanted]) & (
         column("status") == rules.AssignmentStatus.DECLINED.value
     )
-    return rules.Visit(
-        starts_at=starts_at,
-        ends_at=ends_at,
-        window_start=appointment.window_start,
-        window_end=appointment.window_end,
-        required_skills=skills,
-        skill_names={skill.id: skill.name for skill in named},
-        territory_id=sites[0].territory_id if sites else None,
-        declined_by=frozenset(one.technician_id for one in await find_rows(Assignment, declined)),
-    )
+    declined_by: dict[str, set[str]] = defaultdict(set)
+    for one in await find_rows(Assignment, declined):
+        declined_by[one.appointment_id].add(one.technician_id)
+    return {
+        appointment.id: rules.Visit(
+            starts_at=starts_at,
+            ends_at=ends_at,
+            window_start=appointment.window_start,
+            window_end=appointment.window_end,
+            required_skills=dict(work_order.required_skills or {}),
+            skill_names={id: names[id] for id in work_order.required_skills or {} if id in names},
+            territory_id=territories.get(appointment.site_id),
+            declined_by=frozenset(declined_by[appointment.id]),
+        )
+        for appointment, work_order, starts_at, ends_at in wanted
+    }
 
 
 async def find_availability(

@@ -1,12 +1,14 @@
 """The steps of a work order's life. Every one of them goes through ``change_status``."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeVar
 
 from app.company.queries import get_organization
 from app.identity.queries import approval_limit_of
 from app.infrastructure import journal
+from app.infrastructure.batches import change_rows
 from app.infrastructure.command import command
 from app.infrastructure.conditions import column
 from app.infrastructure.tables import change_row, find_rows, lock_one
@@ -18,7 +20,7 @@ from app.kernel.permissions import Permission
 from app.work_orders import events, models, rules
 from app.work_orders.commands.notes import write_note
 from app.work_orders.commands.times import stop_timers_of
-from app.work_orders.queries import appointment_statuses_of, cost_of, record_of, technician_ids_of
+from app.work_orders.queries import appointment_statuses_of, cost_of, record_of, technician_ids_by_work
 from app.work_orders.rules import WorkOrderStatus as S
 
 BATCH_MAX = 100
@@ -42,27 +44,41 @@ async def change_status(
     row: models.WorkOrder, to: S, *, hold_reason: str | None = None, reason_code: str | None = None
 ) -> None:
     """The one place where a status changes: the table is asked, the time stamped, the fact recorded."""
-    record = await record_of(row) if to in rules.LIFECYCLE.guards else rules.Record()
-    rules.require_step(row.status, to, record)
+    await change_statuses([row], to, hold_reason=hold_reason, reason_codes={row.id: reason_code})
+
+
+async def change_statuses(
+    rows: Sequence[models.WorkOrder],
+    to: S,
+    *,
+    hold_reason: str | None = None,
+    reason_codes: Mapping[str, str | None] | None = None,
+) -> None:
+    """As ``change_status`` for many locked work orders."""
     now = utc_now()
-    if to not in rules.CLOCKED:
-        await stop_timers_of(row.id, now)
-    fact = events.WorkOrderResumed if row.status == S.ON_HOLD and to in rules.CLOCKED else FACT_OF[to]
-    stamped = {name: getattr(row, name) for name in rules.STAMP_OF.values()}
-    values = rules.stamps(row.status, to, now, stamped)
-    if hold_reason is not None:
-        values["hold_reason"] = hold_reason
-    if reason_code is not None:
-        values["reason_code"] = reason_code
-    changes = await change_row(row, status=to.value, **values)
-    journal.record(
-        fact(
-            subject_id=row.id,
-            customer_id=row.customer_id,
-            technician_ids=await technician_ids_of(row.id),
-            changes=changes,
+    for row in rows:
+        record = await record_of(row) if to in rules.LIFECYCLE.guards else rules.Record()
+        rules.require_step(row.status, to, record)
+        if to not in rules.CLOCKED:
+            await stop_timers_of(row.id, now)
+    facts = [
+        events.WorkOrderResumed if row.status == S.ON_HOLD and to in rules.CLOCKED else FACT_OF[to] for row in rows
+    ]
+    wanted = []
+    for row in rows:
+        stamped = {name: getattr(row, name) for name in rules.STAMP_OF.values()}
+        values = {"status": to.value, **rules.stamps(row.status, to, now, stamped)}
+        if hold_reason is not None:
+            values["hold_reason"] = hold_reason
+        if (reason_code := (reason_codes or {}).get(row.id)) is not None:
+            values["reason_code"] = reason_code
+        wanted.append((row, values))
+    changes = await change_rows(wanted)
+    crews = await technician_ids_by_work([row.id for row in rows])
+    for row, fact, changed in zip(rows, facts, changes, strict=True):
+        journal.record(
+            fact(subject_id=row.id, customer_id=row.customer_id, technician_ids=crews[row.id], changes=changed)
         )
-    )
 
 
 @command(Permission.MANAGE_WORK_ORDERS)
@@ -200,21 +216,42 @@ async def follow_appointments(
     The technician whose visit it was may have lost sight of the work by now, so only the organization is asked for here.
     Work that is done but not fully put down stays IN_PROGRESS until ``complete_work_order``.
     """
-    row = await _locked_in_organization(actor, work_order_id)
-    for step in rules.steps_after_visits(row.status, statuses):
-        if step is S.COMPLETED and rules.missing_for_completion(await record_of(row)):
-            break
-        await change_status(row, step, reason_code=_visit_reason(reason) if step is S.CANNOT_COMPLETE else None)
-    return row.id
+    await _follow(actor, {work_order_id: (statuses, reason)})
+    return work_order_id
 
 
-async def _locked_in_organization(actor: Actor, id: str) -> models.WorkOrder:
-    require_id(id, models.WorkOrder.prefix, "workOrderId")
-    mine = (column("id") == id) & (column("organization_id") == actor.organization_id)
-    found = await find_rows(models.WorkOrder, mine, lock=True)
-    if not found:
-        raise NotFound(models.WorkOrder.noun, id, path=["workOrderId"])
-    return found[0]
+@command(None)
+async def follow_all_appointments(actor: Actor, visits: Mapping[str, tuple[Sequence[str], str | None]]) -> list[str]:
+    """As ``follow_appointments`` for many: by work order, the statuses of its visits and why the last of them failed."""
+    await _follow(actor, visits)
+    return sorted(visits)
+
+
+async def _follow(actor: Actor, visits: Mapping[str, tuple[Sequence[str], str | None]]) -> None:
+    """Each work takes its steps in order; those that take the same next step take it together."""
+    rows = {row.id: row for row in await _locked_in_organization(actor, sorted(visits))}
+    to_come = {id: rules.steps_after_visits(row.status, visits[id][0]) for id, row in rows.items()}
+    while to_come := {id: steps for id, steps in to_come.items() if steps}:
+        alike: dict[S, list[str]] = defaultdict(list)
+        for id, steps in to_come.items():
+            alike[steps.pop(0)].append(id)
+        for step, ids in alike.items():
+            if step is S.COMPLETED:
+                for id in [id for id in ids if rules.missing_for_completion(await record_of(rows[id]))]:
+                    ids.remove(id)
+                    to_come[id] = []
+            reasons = {id: _visit_reason(visits[id][1]) for id in ids} if step is S.CANNOT_COMPLETE else None
+            await change_statuses([rows[id] for id in ids], step, reason_codes=reasons)
+
+
+async def _locked_in_organization(actor: Actor, ids: Sequence[str]) -> list[models.WorkOrder]:
+    for id in ids:
+        require_id(id, models.WorkOrder.prefix, "workOrderId")
+    mine = column("id").one_of(ids) & (column("organization_id") == actor.organization_id)
+    found = await find_rows(models.WorkOrder, mine, order=["id"], lock=True)
+    if missing := sorted(set(ids) - {row.id for row in found}):
+        raise NotFound(models.WorkOrder.noun, missing[0], path=["workOrderId"])
+    return found
 
 
 async def _end(actor: Actor, row: models.WorkOrder, to: S, reason: str, comment: str | None) -> None:

@@ -322,7 +322,10 @@ async def test_a_customer_hears_of_the_work_and_not_of_what_is_ours(company: Com
 def test_every_operation_of_the_room_is_there(schema: strawberry.Schema) -> None:
     core = schema._schema
     assert core.query_type and core.mutation_type and core.subscription_type
-    assert set(commands.__all__) - {"WorkOrderChanges", "follow_appointments", "watch_work_order"} == {
-        "".join(f"_{one.lower()}" if one.isupper() else one for one in name) for name in core.mutation_type.fields
-    }
+    assert set(commands.__all__) - {
+        "WorkOrderChanges",
+        "follow_appointments",
+        "follow_all_appointments",
+        "watch_work_order",
+    } == {"".join(f"_{one.lower()}" if one.isupper() else one for one in name) for name in core.mutation_type.fields}
     assert "workOrderChanged" in core.subscription_type.fields
