@@ -39,7 +39,9 @@ DOCUMENTS_LENGTH_MAX = 1_000_000
 JUDGED_MAX = 64
 JUDGED_LENGTH_MAX = 200_000
 ERRORS_MAX = 20
-_REPEATED = re.compile(r"[,;.]? [fF]ound: .*", re.DOTALL)
+_REPEATED = re.compile(
+    r"[,;.]? [fF]ound: .*|(?P<kept>cannot represent [^:'\"]*): .*|(?<=Value )'.*' (?=does not exist)", re.DOTALL
+)
 
 log = structlog.get_logger(__name__)
 Key = tuple[int, str]
@@ -296,8 +298,12 @@ def _with_code(error: GraphQLError, code: str) -> dict[str, Any]:
     extensions = {"code": code, **(error.extensions or {})}
     # graphql-core suggests a selection even where suggestions are off; and repeats what was sent, a password for one, to
     # whoever keeps errors of clients.
-    said = _REPEATED.sub(".", error.message.partition(" Did you mean ")[0])
+    said = _REPEATED.sub(_unrepeated, error.message.partition(" Did you mean ")[0])
     return _placed({"message": said, "extensions": extensions}, error)
+
+
+def _unrepeated(match: re.Match[str]) -> str:
+    return "" if match[0].startswith("'") else f"{match['kept'] or ''}."
 
 
 def _placed(made: dict[str, Any], error: GraphQLError) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from app.kernel.ids import new_id
 from app.main import create_app
 from app.settings import Settings
 from tests.app.infrastructure.conftest import redis_url
+from tests.schema.asking import ask as ask_api
 
 __all__ = ["redis_url"]
 
@@ -170,3 +171,22 @@ async def test_secrets_are_nowhere_but_in_the_answer_that_hands_them_out(
     assert WRONG not in places["the log"] + places["Redis"]
     assert "login refused" in places["the log"], "the control: something was logged"
     assert email in places["the database"], "the control: what is no secret is found"
+
+
+@pytest.mark.parametrize(
+    ("document", "variables"),
+    [
+        ("mutation { logIn(input: { email: \"a\", password: 41111111 }) { errors { code } } }", {}),
+        ("mutation { logIn(input: { email: \"a\", password: p41111111 }) { errors { code } } }", {}),
+        ("mutation($input: LogInInput!) { logIn(input: $input) { errors { code } } }", {"input": {"email": "a", "password": 41111111}}),
+        ("mutation($input: LogInInput!) { logIn(input: $input) { errors { code } } }", {"input": "41111111"}),
+        ("{ customers(first: \"41111111\") { totalCount } }", {}),
+        ("query($first: Int) { customers(first: $first) { totalCount } }", {"first": "41111111"}),
+        ("{ customers(filter: { type: { eq: p41111111 } }) { totalCount } }", {}),
+        ("query($type: CustomerType) { customers(filter: { type: { eq: $type } }) { totalCount } }", {"type": "41111111"}),
+        ("{ customer(id: { a: \"41111111\" }) { id } }", {}),
+    ],
+)  # fmt: skip
+async def test_a_value_of_the_wrong_kind_is_not_said_again(document: str, variables: dict[str, Any]) -> None:
+    answer = await ask_api(None, document, variables)
+    assert [one["extensions"]["code"] for one in answer["errors"]] and "41111111" not in str(answer["errors"])
