@@ -24,6 +24,7 @@ ROUTES = {
     "/schema.graphql": READ,  # who may ask for the schema
     "/docs{path:path}": READ,  # the same
     "/exports/{id}": READ,  # a signed link, and its holder's rights at this moment
+    "/data-requests/{id}": READ,  # the same, for the copy of what is kept of a person
     "/auth/oidc/{provider}/start": READ,  # anybody, so many a minute: it only leads to the provider
     "/auth/oidc/{provider}/callback": READ,  # who began there, in the same browser
     "/healthz": READ,  # anybody: it lives
