@@ -56,13 +56,20 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "Confirm": {"id": "<hold held>"},
     "Share": {"id": "<apt dispatched>"},
     "Track": {"token": "<vsh secret>"},
+    "SignIn": {"input": {"email": f"dispatcher@{company.DOMAIN}", "password": company.PASSWORD}},
+    "Security": {"input": {"passwordLengthMin": 14, "mfaRoles": ["ADMINISTRATOR"]}},
+    "Invite": {"input": {"email": "carla@example.com", "legalName": "Carla Diaz", "roles": ["DISPATCHER"]}},
+    "MyCopy": {"input": {}},
 }
 ROLES = {
+    "CreateRole": Role.ADMINISTRATOR,
     "Export": Role.ADMINISTRATOR,
     "Exported": Role.ADMINISTRATOR,
+    "Invite": Role.ADMINISTRATOR,
     "Key": Role.ADMINISTRATOR,
     "MyDay": Role.TECHNICIAN,
     "Report": Role.TECHNICIAN,
+    "Security": Role.ADMINISTRATOR,
     "Sync": Role.TECHNICIAN,
 }
 

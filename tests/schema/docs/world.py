@@ -14,14 +14,16 @@ from app.infrastructure import jobs, journal
 from app.infrastructure.models import Job
 from app.infrastructure.tables import BY_PREFIX
 from app.kernel.actor import Actor, system_actor, user_actor
-from app.kernel.calendar import utc_now
+from app.kernel.calendar import day_bounds, utc_now
 from app.kernel.permissions import Role
 from app.scheduling import commands, planning, reactions
 from app.scheduling.commands.runs import JOB
 from app.scheduling.models import Appointment
 from app.scheduling.rules import AppointmentStatus
 from app.scheduling.solver import Request, think
+from app.technicians import commands as technicians
 from app.technicians.models import Technician
+from app.technicians.rules import ShiftTimes
 from app.work_orders import commands as work_orders
 from app.work_orders.models import WorkOrder
 from app.work_orders.reactions import watch_due_times
@@ -153,6 +155,16 @@ async def _give_work_to(world: World, technician_id: str) -> None:
         )
 
 
+async def _open_a_later_day(world: World) -> None:
+    """However full the day is, there is a window to offer two days on."""
+    day = world.day + timedelta(days=2)
+    begins = day_bounds(day, company.ZONE)[0] + timedelta(hours=8)
+    for row in await Technician.all():
+        await technicians.replace_shifts_of_day(
+            world.system, row.id, day, [ShiftTimes(begins, begins + timedelta(hours=8))]
+        )
+
+
 async def found_world() -> World:
     """The demo company on a day that has just been planned, committed and dispatched."""
     shifts = company.shifts_around(utc_now())
@@ -160,6 +172,7 @@ async def found_world() -> World:
     world = World(system_actor(await company.found_company()), longest)
     await company.furnish_company(world.system, SEED)
     await company.open_shifts(world.system, [row.id for row in await Technician.all()])
+    await _open_a_later_day(world)
     wanted = [row.id for row in await WorkOrder.all().order_by("id").limit(PLANNED)]
     await commands.commit_plan(world.system, await world.plan(wanted))
     await _give_work_to(world, str((await world.actor(Role.TECHNICIAN)).technician_id))
