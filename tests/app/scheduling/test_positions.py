@@ -95,9 +95,12 @@ async def test_two_of_a_crew_that_arrive_together_are_asked_once(company: Compan
     id = await under_way(company, company.ann_id, company.bob_id)
     for one in (company.ann, company.bob):
         await commands.report_positions(one, [report(60)])
-    facts = await told(
-        company, asyncio.gather(*[commands.report_positions(one, [report(0)]) for one in (company.ann, company.bob)])
-    )
+
+    # Tasks begin when they are gathered, so that is not done before ``told`` has looked where the journal stands.
+    async def together() -> None:
+        await asyncio.gather(*[commands.report_positions(one, [report(0)]) for one in (company.ann, company.bob)])
+
+    facts = await told(company, together())
     assert [(fact.type, fact.subject_id) for fact in facts] == [("ArrivalSuggested", id)]
 
 
