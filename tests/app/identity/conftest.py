@@ -2,12 +2,14 @@
 
 import pytest_asyncio
 
+from app.infrastructure import limits
 from app.kernel.dialects import Dialect
 from tests.app.company.companies import Company, found
 
 
 @pytest_asyncio.fixture
 async def lamp(database: Dialect) -> Company:
+    await limits.start()  # what other tests tried from the same network does not count
     return await found("Complicated Lamp Repairs")
 
 

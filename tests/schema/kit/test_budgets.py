@@ -189,6 +189,7 @@ async def test_a_key_has_the_budget_it_was_given_but_no_more_than_the_servers(sc
 
 
 async def test_a_key_may_ask_so_often_in_a_minute_and_no_more(scratch: Any, asker: Asker) -> None:
+    await limits.start()
     key = dataclasses.replace(MANAGER, kind=ActorKind.API_KEY, id="key_1", terms=KeyTerms(requests_per_minute=3))
     for _ in range(3):
         await asker("{ __typename }", key)
